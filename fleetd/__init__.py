@@ -1,0 +1,3 @@
+"""fleetd: supervise fleets of queue workers."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The pure core: every decision, and no process, socket, file or clock."""

@@ -1,0 +1,55 @@
+"""What to tell: the catalogue of the events stream.  Names are public and never renamed silently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Kind(StrEnum):
+    """What a fact is about, as noun.verb."""
+
+    DAEMON_STARTED = "daemon.started"
+    DAEMON_STOPPING = "daemon.stopping"
+    WORKER_STARTED = "worker.started"
+    WORKER_HEALTHY = "worker.healthy"
+    WORKER_DRAINING = "worker.draining"
+    WORKER_KILLED = "worker.killed"
+    WORKER_EXITED = "worker.exited"
+    WORKER_START_FAILED = "worker.start-failed"
+    WORKER_RECYCLED = "worker.recycled"
+    WORKER_BACKOFF = "worker.backoff"
+    WORKER_CRASH_LOOP = "worker.crash-loop"
+    WORKER_GIVEN_UP = "worker.given-up"
+    WORKER_SPINNING = "worker.spinning"
+    WORKER_ADOPTED = "worker.adopted"
+    WORKER_LEFTOVER = "worker.leftover"
+    OUTPUT_DROPPED = "output.dropped"
+    POOL_ADDED = "pool.added"
+    POOL_CHANGED = "pool.changed"
+    POOL_REMOVED = "pool.removed"
+    POOL_STOPPED = "pool.stopped"
+    POOL_STARTED = "pool.started"
+    POOL_PAUSED = "pool.paused"
+    POOL_RESUMED = "pool.resumed"
+    POOL_SCALED = "pool.scaled"
+    ROLLOUT_STARTED = "rollout.started"
+    ROLLOUT_PROGRESS = "rollout.progress"
+    ROLLOUT_DONE = "rollout.done"
+    ROLLOUT_HALTED = "rollout.halted"
+    ROLLOUT_SUPERSEDED = "rollout.superseded"
+
+
+Value = str | int | float | bool | None | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing worth telling; the shell adds the time.  `fields` hold plain values only."""
+
+    kind: Kind
+    pool: str | None = None
+    worker: str | None = None
+    fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))

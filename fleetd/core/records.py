@@ -1,0 +1,61 @@
+"""What must outlive the daemon: frozen values that the shell writes down and gives back after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run, as the journal knows it.  `generation` tells which roll of the pool it belongs to."""
+
+    run: str
+    pool: str
+    slot: int
+    generation: int
+    started_at: float  # Unix seconds
+    pid: int | None = None  # None: the intent was written, the process was not confirmed
+    directory: str | None = None
+    epoch: int | None = None
+    healthy: bool = False
+    ending: str | None = None  # the reason for which it was asked to end
+    max_jobs: int | None = None  # with its jitter, as drawn at the start
+    jobs_done: int = 0
+    jobs_failed: int = 0
+    jobs_released: int = 0
+    jobs_by_socket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RollRecord:
+    """A roll that was pending, running or halted: the slots that still go on with what they had."""
+
+    generation: int
+    pending: tuple[int, ...]
+    halted: bool = False
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMemory:
+    """What is remembered of one pool: the operator's wishes and the counters."""
+
+    stopped: bool | None = None  # None: as `autostart` says
+    stopped_slots: tuple[int, ...] = ()
+    started_slots: tuple[int, ...] = ()  # started one by one in a stopped pool
+    paused: bool = False
+    scaled_to: int | None = None
+    scaled_from: int | None = None  # the file's numprocs when it was scaled: another value there ends the scaling
+    jobs_done: int = 0
+    jobs_failed: int = 0
+    generation: int = 0
+    roll: RollRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """All that is remembered of an instance."""
+
+    pools: Mapping[str, PoolMemory] = field(default_factory=lambda: MappingProxyType({}))

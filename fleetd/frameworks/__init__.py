@@ -1,0 +1,1 @@
+"""Frameworks as data: one TOML file each, and the one loader that reads them."""
