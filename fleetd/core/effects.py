@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fleetd.core.facts import Fact
-from fleetd.core.records import Remembered, RunRecord
+from fleetd.core.records import RunRecord
 from fleetd.core.spec import Launch
 
 
@@ -56,9 +56,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Remember:
-    """Write down the operator's wishes and the counters; `lazily` when a loss of the last seconds is bearable."""
+    """Write down `state.remembered_now()`; `lazily`: within seconds, since a loss of the last ones is bearable."""
 
-    remembered: Remembered
     lazily: bool = False
 
 

@@ -28,9 +28,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class SpecChanged:
-    """The pool files were read: at the start, and by `reload`."""
+    """The pool files were read: at the start, and by `reload`; `roll` is the id of the rollouts that follow."""
 
     spec: FleetSpec
+    roll: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class GiveUp:
 class Launch:
     """Everything that makes a worker's process; a pool whose Launch changed is rolled.
 
-    `command`, `env` values and `directory` may hold `{slot}`, `{pool}`, `{host}`, `{queues}`, `{epoch}`; `{{` is a brace.
+    `command`, `env` values and `directory` may hold `{slot}`, `{pool}`, `{host}`, `{queues}`, `{epoch}`; `{{` is `{`.
     The `shown_*` fields are the same texts with `${NAME}` left as written, for display: they hold no secret.
     """
 
@@ -77,7 +77,7 @@ class Launch:
     user: str | None = None
     group: str | None = None
     umask: int | None = None
-    env: Mapping[str, str] = EMPTY
+    env: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     env_file: str | None = None
     nice: int | None = None
     cpu_affinity: tuple[int, ...] = ()

@@ -1,0 +1,123 @@
+"""Taking over what an earlier daemon left: its runs, the operator's wishes, an unfinished rollout."""
+
+from __future__ import annotations
+
+from fleetd.core import actions, rolling
+from fleetd.core.facts import Kind
+from fleetd.core.records import PoolMemory, RollRecord, RunRecord
+from fleetd.core.spec import Launch, PoolSpec, Ready
+from fleetd.core.state import Phase, Pool, Reason, Release, Roll, RollError, RollState, Run, Slot, Turn
+
+
+def remember(pool: Pool, memory: PoolMemory) -> None:
+    """Give a pool back what is remembered of it; a scaling holds while the file's numprocs is the same."""
+    pool.wish = memory.stopped
+    if memory.stopped is not None:
+        pool.stopped = memory.stopped
+    pool.paused = memory.paused
+    pool.jobs_done, pool.jobs_failed = memory.jobs_done, memory.jobs_failed
+    if memory.scaled_to is not None and memory.scaled_from == pool.spec.numprocs:
+        pool.numprocs, pool.scaled_from = memory.scaled_to, memory.scaled_from
+    pool.release = Release(memory.generation, pool.spec, pool.release.epoch)
+
+
+def restore_slots(pool: Pool, memory: PoolMemory) -> None:
+    """Give the slots back which of them the operator had stopped."""
+    for index, slot in pool.slots.items():
+        slot.stopped = index in memory.stopped_slots or (pool.stopped and index not in memory.started_slots)
+        slot.release = pool.release
+
+
+def take_over(turn: Turn, record: RunRecord) -> None:
+    """Put a run that still lives (or whose exit is about to be told) into its slot."""
+    pool = turn.state.pools.get(record.pool) or _unknown_pool(turn, record.pool)
+    slot = pool.slots.get(record.slot)
+    if slot is None:
+        slot = pool.slots[record.slot] = Slot(record.slot, pool.release, retiring=True)
+    run = _revive(turn, pool, record)
+    turn.state.runs[run.id] = run
+    pool.alive += 1
+    slot.starts += 1
+    slot.last_start = run.spawned
+    slot.directory = record.directory
+    _place(turn, pool, slot, run)
+    turn.touch(pool.name, slot.index)
+    turn.tell(Kind.WORKER_ADOPTED, pool.name, slot.index, {"pid": run.pid, "run": run.id, "phase": run.phase})
+
+
+def _unknown_pool(turn: Turn, name: str) -> Pool:
+    """A pool that is no longer in the files: its workers are drained."""
+    spec = PoolSpec(name, Launch(()), numprocs=0)
+    pool = Pool(spec, Release(0, spec), 0, removed=True)
+    turn.state.pools[name] = pool
+    return pool
+
+
+def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
+    now = turn.now
+    age = max(0.0, now.unix - record.started_at)
+    release = pool.release if record.generation >= pool.release.generation else Release(record.generation, pool.spec)
+    run = Run(
+        id=record.run,
+        pool=record.pool,
+        slot=record.slot,
+        release=release,
+        spawned=now.mono - age,
+        started_at=record.started_at,
+        pid=record.pid,
+        directory=record.directory,
+        was_healthy=record.healthy,
+        ending=Reason(record.ending) if record.ending else None,
+        start_by=now.mono + pool.spec.start_timeout,
+        max_jobs=record.max_jobs,
+        by_socket=record.jobs_by_socket,
+        jobs_done=record.jobs_done,
+        jobs_failed=record.jobs_failed,
+        jobs_released=record.jobs_released,
+    )
+    if pool.spec.max_lifetime is not None:
+        run.lifetime_ends = run.spawned + pool.spec.max_lifetime
+    if pool.spec.max_memory is not None:
+        run.max_memory = pool.spec.max_memory
+    run.phase = _phase(record)
+    if run.phase is Phase.DRAINING:
+        run.kill_at, run.drained_since = now.mono + pool.spec.stop_timeout, now.mono
+    elif run.phase is Phase.HEALTHY:
+        run.alive_since = now.mono
+    elif pool.spec.ready is Ready.AGE:
+        run.ready_since = run.spawned
+    return run
+
+
+def _phase(record: RunRecord) -> Phase:
+    if record.pid is None:
+        return Phase.SPAWNING
+    if record.ending:
+        return Phase.DRAINING
+    return Phase.HEALTHY if record.healthy else Phase.STARTING
+
+
+def _place(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
+    if run.is_leaving:
+        slot.draining.append(run)
+    elif slot.run is None:
+        slot.run = run
+    else:  # a rollout was cut off between the start of the new run and the drain of the old one
+        older, newer = sorted((slot.run, run), key=lambda r: (r.was_healthy, -r.release.generation), reverse=True)
+        slot.run, slot.successor = older, newer
+        actions.leave(turn, pool, slot, newer, Reason.RESTART)
+
+
+def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:
+    """Go on with an unfinished rollout; a halted one stays halted, and its slots keep what they had."""
+    pending = {i for i in record.pending if i in pool.slots}
+    old = Release(record.generation - 1, pool.spec)
+    for index in pending:
+        slot = pool.slots[index]
+        slot.release = slot.run.release if slot.run is not None else old
+    if not record.halted:
+        rolling.begin(turn, pool, pool.release, pending, 0, label="resumed")
+        return
+    roll = Roll(0, pool.release, frozenset(pool.slots), pending, turn.now.mono, state=RollState.HALTED)
+    roll.error = RollError(pool.name, record.error or "halted before the daemon was started again")
+    pool.roll = roll

@@ -1,0 +1,93 @@
+"""When something is due: the one place that knows every deadline of a slot, and the heap that orders them.
+
+Deadlines are fields of runs and slots; the heap holds at most the next one of each slot, and what became stale in it is
+put right when it comes to the top.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+
+from fleetd.core.spec import PoolSpec, Seconds
+from fleetd.core.state import Phase, Pool, Run, Slot, State
+
+FRAMEWORK_GRACE: Seconds = 10.0  # how much later than the framework's own job timeout fleetd's comes
+
+
+def job_limit(spec: PoolSpec) -> Seconds | None:
+    """How long a job may run before fleetd itself ends it."""
+    if spec.job_timeout is None:
+        return None
+    return spec.job_timeout + (FRAMEWORK_GRACE if spec.times_own_jobs else 0.0)
+
+
+def next_deadline(state: State) -> Seconds | None:
+    """The monotonic instant at which a Tick is due; None: nothing will happen by itself."""
+    heap = state.deadlines
+    while heap:
+        when, name, index = heap[0]
+        slot = _slot(state, name, index)
+        if slot is not None and slot.armed == when:
+            due = _earliest(state.pools[name], slot)
+            if due is not None and due <= when:
+                return when
+            heapq.heappop(heap)
+            slot.armed = None
+            arm(state, state.pools[name], slot)
+        else:
+            heapq.heappop(heap)
+    return None
+
+
+def take_due(state: State, now: Seconds) -> list[tuple[Pool, Slot]]:
+    """Take the slots whose deadline has passed out of the heap."""
+    due: list[tuple[Pool, Slot]] = []
+    heap = state.deadlines
+    while heap and heap[0][0] <= now:
+        when, name, index = heapq.heappop(heap)
+        slot = _slot(state, name, index)
+        if slot is not None and slot.armed == when:
+            slot.armed = None
+            due.append((state.pools[name], slot))
+    return due
+
+
+def arm(state: State, pool: Pool, slot: Slot) -> None:
+    """Put the slot's next deadline into the heap, unless an earlier one of it is there."""
+    due = _earliest(pool, slot)
+    if due is not None and (slot.armed is None or due < slot.armed):
+        slot.armed = due
+        heapq.heappush(state.deadlines, (due, pool.name, slot.index))
+
+
+def _slot(state: State, name: str, index: int) -> Slot | None:
+    pool = state.pools.get(name)
+    return None if pool is None else pool.slots.get(index)
+
+
+def _earliest(pool: Pool, slot: Slot) -> Seconds | None:
+    instants = [at for run in slot.runs() for at in _of_run(pool, slot, run)]
+    if slot.run is None and slot.retry_at is not None:
+        instants.append(slot.retry_at)
+    if slot.recycle is not None and slot.recycle_at is not None:
+        instants.append(slot.recycle_at)
+    return min(instants, default=None)
+
+
+def _of_run(pool: Pool, slot: Slot, run: Run) -> Iterator[Seconds]:
+    if run.phase is Phase.DRAINING:
+        if run.kill_at is not None:
+            yield run.kill_at
+    elif run.phase is Phase.STARTING:
+        yield run.start_by
+        if run.ready_since is not None:
+            yield run.ready_since + pool.spec.healthy_after
+    elif run.phase is Phase.HEALTHY:
+        limit, job = job_limit(pool.spec), run.oldest_job
+        if limit is not None and job is not None:
+            yield job.started + limit
+        if pool.spec.watchdog is not None and run.alive_since is not None:
+            yield run.alive_since + pool.spec.watchdog
+        if run.lifetime_ends is not None and slot.recycle is None:
+            yield run.lifetime_ends

@@ -1,0 +1,80 @@
+"""Counting the jobs of a run from what it reports."""
+
+from __future__ import annotations
+
+from fleetd.core.events import JobReported, Source
+from fleetd.core.spec import LineMeaning, Seconds
+from fleetd.core.state import Job, Moment, Pool, Run, Turn
+
+UNNAMED = ""
+
+
+def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
+    """Count a report; answers whether a job ended by it.
+
+    The first message on the socket makes it the run's only source.  A job counts once per start; a start that follows
+    another on a one-job worker means that the first was released.
+    """
+    if report.source is Source.SOCKET:
+        run.by_socket = True
+    elif run.by_socket:
+        return False
+    key = report.id or report.name or UNNAMED
+    if report.meaning is LineMeaning.STARTED:
+        _start(turn, pool, run, key, report)
+        return False
+    return _end(turn, pool, run, key, report)
+
+
+def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> None:
+    if pool.spec.jobs_at_once == 1 or key in run.jobs:
+        stale = list(run.jobs) if pool.spec.jobs_at_once == 1 else [key]
+        for other in stale:
+            del run.jobs[other]
+            run.jobs_released += 1
+    run.jobs[key] = Job(report.id, report.name, report.queue, turn.now.mono, turn.now.unix)
+
+
+def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> bool:
+    job = run.jobs.pop(key, None)
+    if job is None and _is_repeated(pool, run, key):
+        return False
+    run.finished.append(key)
+    if report.meaning is LineMeaning.RELEASED:
+        run.jobs_released += 1
+        return True
+    if report.meaning is LineMeaning.DONE:
+        run.jobs_done += 1
+        pool.jobs_done += 1
+    else:
+        run.jobs_failed += 1
+        pool.jobs_failed += 1
+    runtime = report.runtime if report.runtime is not None else _measured(job, turn.now)
+    if runtime is not None:
+        pool.runtimes.append(runtime)
+    _note_finished(pool, turn.now)
+    return True
+
+
+def _is_repeated(pool: Pool, run: Run, key: str) -> bool:
+    """Whether the end of a job that is not in hand was told before (frameworks report one failure in several lines)."""
+    tells_starts = any(pattern.meaning is LineMeaning.STARTED for pattern in pool.spec.patterns)
+    return key in run.finished and (key != UNNAMED or tells_starts)
+
+
+def _measured(job: Job | None, now: Moment) -> Seconds | None:
+    return None if job is None else now.mono - job.started
+
+
+def _note_finished(pool: Pool, now: Moment) -> None:
+    second = int(now.mono)
+    if pool.finished and pool.finished[-1][0] == second:
+        pool.finished[-1] = (second, pool.finished[-1][1] + 1)
+    else:
+        pool.finished.append((second, 1))
+
+
+def release_all(run: Run) -> None:
+    """A planned exit with jobs in hand: they were given back, neither done nor failed."""
+    run.jobs_released += len(run.jobs)
+    run.jobs.clear()

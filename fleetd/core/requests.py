@@ -1,0 +1,210 @@
+"""What the operator asks for, applied to the state: targets are already resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleetd.core import actions, adopt, rolling, scaling
+from fleetd.core.events import (
+    PauseRequested,
+    RestartRequested,
+    Restored,
+    ResumeRequested,
+    ScaleRequested,
+    ShutdownRequested,
+    SpecChanged,
+    StartRequested,
+    StopRequested,
+    Target,
+)
+from fleetd.core.facts import Kind
+from fleetd.core.plan import Change, PoolChange, diff
+from fleetd.core.records import PoolMemory
+from fleetd.core.spec import PoolSpec
+from fleetd.core.state import Pool, Reason, Release, Slot, Turn
+
+NO_ROLL = 0  # the id of rollouts that nobody waits for
+
+
+# -- the pool files --------------------------------------------------------------------------------------------------
+
+
+def change_spec(turn: Turn, event: SpecChanged) -> None:
+    """Apply a new spec: pools join, leave, take new settings live, or are rolled onto a new launch."""
+    state = turn.state
+    old = {name: pool.spec for name, pool in state.pools.items() if not pool.removed}
+    state.spec = event.spec
+    for change in diff(old, event.spec.pools):
+        _apply(turn, change, event.spec.pools.get(change.name), event.roll)
+    for record in state.adopted:
+        adopt.take_over(turn, record)
+    state.adopted = ()
+    for name, memory in state.remembered.items():
+        if memory.roll is not None and name in state.pools:
+            adopt.resume_roll(turn, state.pools[name], memory.roll)
+    state.remembered = {}
+    for pool in state.pools.values():  # gates between pools may have changed
+        turn.touch_all(pool)
+    turn.must_remember = True
+
+
+def _apply(turn: Turn, change: PoolChange, spec: PoolSpec | None, roll: int) -> None:
+    pool = turn.state.pools.get(change.name)
+    if change.change is Change.REMOVED and pool is not None:
+        _remove(turn, pool)
+    elif spec is None or change.change is Change.UNCHANGED:
+        return
+    elif change.change is Change.ADDED or pool is None:
+        _add(turn, spec)
+    else:
+        _change(turn, pool, spec, change, roll)
+
+
+def _add(turn: Turn, spec: PoolSpec) -> None:
+    state = turn.state
+    leaving = state.pools.get(spec.name)
+    pool = Pool(spec, Release(0, spec), spec.numprocs, stopped=not spec.autostart)
+    if leaving is not None:  # it was removed and is back before its last worker was gone
+        pool.slots, pool.alive = leaving.slots, leaving.alive
+        pool.release = Release(leaving.release.generation + 1, spec)
+        for slot in pool.slots.values():
+            slot.retiring, slot.release = True, pool.release
+    memory = state.remembered.get(spec.name, PoolMemory())
+    adopt.remember(pool, memory)
+    state.pools[spec.name] = pool
+    scaling.fit(turn, pool)
+    adopt.restore_slots(pool, memory)
+    turn.tell(Kind.POOL_ADDED, spec.name, fields={"numprocs": pool.numprocs})
+
+
+def _remove(turn: Turn, pool: Pool) -> None:
+    pool.removed = True
+    turn.touch_all(pool)
+
+
+def _change(turn: Turn, pool: Pool, spec: PoolSpec, change: PoolChange, roll: int) -> None:
+    if spec.numprocs != pool.spec.numprocs:
+        pool.numprocs, pool.scaled_from = spec.numprocs, None
+    pool.spec = spec
+    turn.tell(Kind.POOL_CHANGED, pool.name, fields={"change": change.change, "keys": change.keys})
+    if change.change is Change.ROLLED:
+        release = Release(pool.release.generation + 1, spec, pool.release.epoch)
+        rolling.begin(turn, pool, release, set(pool.slots), roll, label="reload")
+    scaling.fit(turn, pool)
+    turn.touch_all(pool)
+
+
+def restore(turn: Turn, event: Restored) -> None:
+    """Keep what an earlier daemon left until the spec is known."""
+    turn.state.remembered = dict(event.remembered.pools)
+    turn.state.adopted = event.runs
+
+
+# -- targets ---------------------------------------------------------------------------------------------------------
+
+
+def _slots(turn: Turn, targets: tuple[Target, ...]) -> Iterator[tuple[Pool, Slot]]:
+    for target in targets:
+        pool = turn.state.pools.get(target.pool)
+        if pool is None:
+            continue
+        for slot in list(pool.slots.values()) if target.slot is None else [pool.slots.get(target.slot)]:
+            if slot is not None:
+                turn.touch(pool.name, slot.index)
+                yield pool, slot
+
+
+def _pools(turn: Turn, targets: tuple[Target, ...]) -> Iterator[Pool]:
+    for target in targets:
+        pool = turn.state.pools.get(target.pool)
+        if pool is not None and target.slot is None:
+            yield pool
+
+
+def start(turn: Turn, event: StartRequested) -> None:
+    """Lift a stop, and try again at once what waits or was given up."""
+    for pool in _pools(turn, event.targets):
+        if pool.stopped:
+            turn.tell(Kind.POOL_STARTED, pool.name)
+        pool.stopped, pool.wish = False, True if not pool.spec.autostart else None
+    for _pool, slot in _slots(turn, event.targets):
+        slot.stopped = slot.given_up = slot.finished = slot.in_backoff = False
+        slot.retry_at = None
+    turn.must_remember = True
+
+
+def stop(turn: Turn, event: StopRequested) -> None:
+    """Drain, and stay stopped."""
+    for pool in _pools(turn, event.targets):
+        if not pool.stopped:
+            turn.tell(Kind.POOL_STOPPED, pool.name)
+        pool.stopped, pool.wish, pool.came_up = True, True, False
+    for pool, slot in _slots(turn, event.targets):
+        slot.stopped = True
+        if event.now:
+            for run in list(slot.runs()):
+                actions.leave(turn, pool, slot, run, Reason.STOP, actions.NOW_TIMEOUT)
+    turn.must_remember = True
+
+
+def shut_down(turn: Turn, event: ShutdownRequested) -> None:
+    """Drain everything, dependants first; asked again, or at once: give up waiting for jobs."""
+    state = turn.state
+    now = event.now or state.is_stopping
+    state.is_stopping = True
+    for pool in state.pools.values():
+        turn.touch_all(pool)
+        if now:
+            for slot in pool.slots.values():
+                for run in list(slot.runs()):
+                    actions.leave(turn, pool, slot, run, Reason.STOP, actions.NOW_TIMEOUT)
+    state.stops_now = now
+
+
+def restart(turn: Turn, event: RestartRequested) -> None:
+    """Roll the targets onto new code."""
+    slots: dict[str, set[int]] = {}
+    for pool, slot in _slots(turn, event.targets):
+        slots.setdefault(pool.name, set()).add(slot.index)
+    for name, indexes in slots.items():
+        pool = turn.state.pools[name]
+        release = Release(pool.release.generation + 1, pool.spec, pool.release.epoch)
+        rolling.begin(turn, pool, release, indexes, event.roll, label=event.label, now=event.now)
+
+
+def scale(turn: Turn, event: ScaleRequested) -> None:
+    """Change numprocs until the file's changes."""
+    pool = turn.state.pools.get(event.pool)
+    if pool is None:
+        return
+    pool.numprocs = event.numprocs
+    pool.scaled_from = None if event.numprocs == pool.spec.numprocs else pool.spec.numprocs
+    scaling.fit(turn, pool)
+    turn.touch_all(pool)
+    turn.must_remember = True
+    turn.tell(Kind.POOL_SCALED, pool.name, fields={"numprocs": pool.numprocs})
+
+
+def pause(turn: Turn, event: PauseRequested) -> None:
+    """Take no new jobs: the pause signal where there is one, else drain and hold the slots."""
+    for pool in _pools(turn, event.targets):
+        pool.paused = True
+        turn.tell(Kind.POOL_PAUSED, pool.name)
+    for _pool, slot in _slots(turn, event.targets):
+        slot.paused = True
+        for run in slot.runs():
+            actions.pause(turn, run)
+    turn.must_remember = True
+
+
+def resume(turn: Turn, event: ResumeRequested) -> None:
+    """Go on."""
+    for pool in _pools(turn, event.targets):
+        pool.paused = False
+        turn.tell(Kind.POOL_RESUMED, pool.name)
+    for pool, slot in _slots(turn, event.targets):
+        slot.paused = False
+        if not pool.paused:
+            for run in slot.runs():
+                actions.resume(turn, run)
+    turn.must_remember = True

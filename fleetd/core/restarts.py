@@ -1,0 +1,56 @@
+"""What follows a worker's own exit: at once, paced, after a backoff, or nothing."""
+
+from __future__ import annotations
+
+from fleetd.core import backoff
+from fleetd.core.facts import Kind
+from fleetd.core.spec import Restart, Seconds
+from fleetd.core.state import Pool, Run, Slot, Turn
+
+SPINNING_AFTER = 20  # planned exits in a row without a job, each in under healthy-after
+SPINNING_PAUSE: Seconds = 1 / 20  # between two starts of one such slot
+SPINNING_PAUSE_OF_ALL: Seconds = 1 / 100  # between two starts among all such slots of the daemon
+CRASH_LOOP = 5  # unplanned exits in a row
+
+
+def after_end(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
+    """A run ended as planned, or as it was asked to."""
+    slot.failures = 0
+    if run.ending is None and pool.spec.restart is not Restart.ALWAYS:
+        slot.finished = True
+    elif slot.idle_exits >= SPINNING_AFTER:
+        _pace(turn, pool, slot)
+
+
+def _pace(turn: Turn, pool: Pool, slot: Slot) -> None:
+    state, now = turn.state, turn.now.mono
+    if slot.idle_exits == SPINNING_AFTER:
+        turn.tell(Kind.WORKER_SPINNING, pool.name, slot.index, {"exits": slot.idle_exits})
+    state.next_paced_start = max(state.next_paced_start + SPINNING_PAUSE_OF_ALL, now)
+    slot.retry_at = max((slot.last_start or 0.0) + SPINNING_PAUSE, state.next_paced_start)
+
+
+def after_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
+    """A run ended unplanned, or could not be started."""
+    if pool.spec.restart is Restart.NEVER and not run.is_leaving:
+        slot.finished = True
+        return
+    count_failure(turn, pool, slot, run)
+    if backoff.has_given_up(pool.spec.give_up, slot.failed_at, turn.now.mono):
+        slot.given_up = True
+        turn.tell(Kind.WORKER_GIVEN_UP, pool.name, slot.index, {"failures": slot.failures, "lines": slot.last_lines})
+        return
+    wait = backoff.delay(pool.spec.backoff, slot.failures, turn.state.chance.uniform())
+    slot.retry_at = turn.now.mono + wait
+    slot.in_backoff = True
+    turn.tell(Kind.WORKER_BACKOFF, pool.name, slot.index, {"failures": slot.failures, "wait": round(wait, 3)})
+
+
+def count_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
+    """Count one more in the row; a run that was well for as long as the longest backoff starts a new row."""
+    if run.was_healthy and turn.now.mono - run.spawned >= pool.spec.backoff.max:
+        slot.failures = 0
+    slot.failures += 1
+    slot.failed_at.append(turn.now.mono)
+    if slot.failures == CRASH_LOOP:
+        turn.tell(Kind.WORKER_CRASH_LOOP, pool.name, slot.index, {"failures": slot.failures, "lines": slot.last_lines})

@@ -1,0 +1,292 @@
+"""Moving a pool to a release: who takes a turn, what a turn's end means, when the rollout is done or halted.
+
+A slot is pending until its new run is healthy; while it is, it is refilled from the release it had (promise P6).
+With surge a turn starts a successor beside the old run, which is drained once the successor is healthy.  Without, the
+old run is drained first and the new one takes its place ("in place"); then the first slot must come up healthy before
+the next is drained.
+"""
+
+from __future__ import annotations
+
+from fleetd.core import actions
+from fleetd.core.facts import Kind, Value
+from fleetd.core.state import Pool, Reason, Release, Roll, RollError, RollState, Run, Slot, State, Turn
+
+KEPT_ROLLS = 20
+RETRY_PAUSE = 0.05  # seconds between tries of a new run that ends as planned without having done a job
+
+
+def begin(
+    turn: Turn,
+    pool: Pool,
+    release: Release,
+    slots: set[int],
+    roll_id: int,
+    *,
+    label: str | None = None,
+    now: bool = False,
+) -> Roll:
+    """Start to roll `slots` (and what an unfinished rollout had left) to `release`."""
+    unfinished = _supersede(turn, pool)
+    pool.release = release
+    moving = {i for i in slots | unfinished if i in pool.slots and not pool.slots[i].retiring}
+    roll = Roll(roll_id, release, frozenset(moving), set(), turn.now.mono, label=label, now=now)
+    for index in moving:
+        slot = pool.slots[index]
+        slot.given_up = slot.finished = False
+        if slot.run is None and (slot.stopped or slot.last_start is None):
+            slot.release = release
+        else:
+            roll.pending.add(index)
+        turn.touch(pool.name, index)
+    pool.roll = roll
+    _file(turn.state, roll)
+    turn.must_remember = True
+    turn.tell(Kind.ROLLOUT_STARTED, pool.name, fields={"rollout": roll_id, "slots": len(roll.pending), "label": label})
+    if now:
+        for index in sorted(roll.pending):
+            _take_place(turn, pool, pool.slots[index], roll)
+    return roll
+
+
+def _supersede(turn: Turn, pool: Pool) -> set[int]:
+    """End an unfinished rollout; answers the slots that it had not rolled."""
+    roll = pool.roll
+    if roll is None or not (roll.pending or roll.is_running):
+        return set()
+    if roll.is_running:
+        turn.tell(Kind.ROLLOUT_SUPERSEDED, pool.name, fields={"rollout": roll.id})
+    roll.state, roll.ended = RollState.SUPERSEDED, turn.now.mono
+    _end_turns(turn, pool, roll)
+    return set(roll.pending)
+
+
+def _file(state: State, roll: Roll) -> None:
+    state.rolls.setdefault(roll.id, []).append(roll)
+    while len(state.rolls) > KEPT_ROLLS:
+        del state.rolls[next(iter(state.rolls))]
+
+
+# -- turns -----------------------------------------------------------------------------------------------------------
+
+
+def step(turn: Turn, pool: Pool) -> None:
+    """Let as many pending slots take their turn as the pool's bounds allow; see whether the rollout is done."""
+    roll = pool.roll
+    if roll is None or not roll.is_running:
+        return
+    for index in sorted(roll.active - roll.in_place):
+        _try_successor(turn, pool, pool.slots[index], roll)
+    while (slot := _next_turn(pool, roll)) is not None:
+        roll.active.add(slot.index)
+        roll.tried_since[slot.index] = turn.now.mono
+        if slot.run is not None and _may_surge(pool):
+            _try_successor(turn, pool, slot, roll)
+        else:
+            _take_place(turn, pool, slot, roll)
+    _finish_if_done(turn, pool, roll)
+
+
+def _next_turn(pool: Pool, roll: Roll) -> Slot | None:
+    """The slot whose turn is next: empty ones, then idle ones, then busy ones."""
+    waiting = [pool.slots[i] for i in sorted(roll.pending - roll.active) if not pool.slots[i].draining]
+    if not waiting:
+        return None
+    slot = min(waiting, key=lambda s: (s.run is not None, s.is_busy))
+    if _may_surge(pool):
+        return slot
+    unavailable = pool.spec.max_unavailable.of(pool.numprocs)
+    if unavailable == 0 or (roll.active and not roll.has_proof):
+        return None
+    others_without = len(pool.without - {slot.index})
+    return slot if others_without < unavailable else None
+
+
+def _may_surge(pool: Pool) -> bool:
+    return len(pool.surging) < pool.spec.max_surge.of(pool.numprocs)
+
+
+def _try_successor(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
+    if slot.successor is not None or slot.draining or (slot.retry_at or 0.0) > turn.now.mono:
+        return
+    slot.successor = actions.spawn(turn, pool, slot, roll.release, None)
+    pool.surging.add(slot.index)
+
+
+def _take_place(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
+    """Drain the old run; the slot is filled from the new release once it is gone."""
+    roll.active.add(slot.index)
+    roll.in_place.add(slot.index)
+    roll.tried_since[slot.index] = turn.now.mono
+    slot.retry_at, slot.in_backoff = None, False
+    for run in (slot.run, slot.successor):
+        if run is not None:
+            actions.leave_for(turn, pool, slot, run, roll)
+    turn.touch(pool.name, slot.index)
+
+
+def _finish_if_done(turn: Turn, pool: Pool, roll: Roll) -> None:
+    if roll.is_running and not roll.pending and not roll.leaving:
+        roll.state, roll.ended = RollState.DONE, turn.now.mono
+        turn.must_remember = True
+        seconds = round(roll.ended - roll.began, 3)
+        told = {"rollout": roll.id, "slots": len(roll.scope), "duration": seconds, "longest_drain": roll.longest_drain}
+        turn.tell(Kind.ROLLOUT_DONE, pool.name, fields=told)
+
+
+# -- what becomes of new runs ----------------------------------------------------------------------------------------
+
+
+def on_spawned(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
+    """A successor lives, and one before it has shown that the release works: it takes over at once."""
+    roll = pool.roll
+    if roll is not None and slot.index in roll.proven and slot.successor is run:
+        _promote(turn, pool, slot, roll)
+
+
+def on_healthy(turn: Turn, pool: Pool, slot: Slot, run: Run) -> bool:
+    """A new run is healthy: its slot is rolled.  Answers whether it was one of a rollout's."""
+    roll = pool.roll
+    if roll is None or slot.index not in roll.active or run.release is not roll.release:
+        return False
+    if slot.successor is run:
+        _promote(turn, pool, slot, roll)
+    else:
+        _settle(turn, pool, slot, roll, run.directory)
+    return True
+
+
+def _promote(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
+    old, new = slot.run, slot.successor
+    slot.run, slot.successor = new, None
+    pool.surging.discard(slot.index)
+    _settle(turn, pool, slot, roll, new.directory if new else None)
+    if old is not None:
+        actions.leave_for(turn, pool, slot, old, roll)
+
+
+def _settle(turn: Turn, pool: Pool, slot: Slot, roll: Roll, directory: str | None) -> None:
+    roll.previous[slot.index] = (slot.release, slot.directory)
+    slot.release, slot.directory = roll.release, directory
+    slot.failures, slot.recycle = 0, None
+    pool.recycling.discard(slot.index)
+    roll.pending.discard(slot.index)
+    roll.active.discard(slot.index)
+    roll.in_place.discard(slot.index)
+    roll.proven.discard(slot.index)
+    roll.has_proof = True
+    turn.must_remember = True
+    told = {"rollout": roll.id, "done": roll.done, "slots": len(roll.scope)}
+    turn.tell(Kind.ROLLOUT_PROGRESS, pool.name, slot.index, told)
+
+
+def on_ended(turn: Turn, pool: Pool, slot: Slot, run: Run, *, failed: bool) -> bool:
+    """A run of the new release ended.  Answers whether the slot's next step is the rollout's to decide."""
+    roll = pool.roll
+    if roll is None or run.release is not roll.release or not roll.is_running:
+        return False
+    if slot.index not in roll.active:
+        if failed:
+            _revert(slot, roll)
+            _halt(turn, pool, slot, roll)
+        return failed
+    if failed:
+        _halt(turn, pool, slot, roll)
+    elif run.jobs_counted or not pool.spec.reports_jobs:
+        _prove(turn, pool, slot, roll, run)
+    elif turn.now.mono >= roll.tried_since[slot.index] + pool.spec.start_timeout:
+        _halt(turn, pool, slot, roll, "no run of it did a job or became healthy within start-timeout")
+    else:
+        slot.retry_at = turn.now.mono + RETRY_PAUSE
+    return True
+
+
+def _prove(turn: Turn, pool: Pool, slot: Slot, roll: Roll, run: Run) -> None:
+    """A planned exit after a job: as good as healthy, so the next run takes over without a wait."""
+    if slot.index in roll.in_place:
+        _settle(turn, pool, slot, roll, run.directory)
+    else:
+        roll.proven.add(slot.index)
+
+
+def on_max_jobs(pool: Pool, slot: Slot, run: Run) -> None:
+    """A successor has done all its jobs before it took over: the release works."""
+    roll = pool.roll
+    if roll is not None and run.release is roll.release and slot.index in roll.active - roll.in_place:
+        roll.proven.add(slot.index)
+
+
+def on_left(turn: Turn, pool: Pool, run: Run) -> None:
+    """An old run that was drained in a rollout is gone."""
+    roll = pool.roll
+    if roll is not None and run.id in roll.leaving:
+        roll.leaving.discard(run.id)
+        if run.drained_since is not None:
+            roll.longest_drain = max(roll.longest_drain, round(turn.now.mono - run.drained_since, 3))
+
+
+def forget_slot(pool: Pool, index: int) -> None:
+    """A slot leaves the pool: the rollout goes on without it."""
+    roll = pool.roll
+    if roll is not None:
+        roll.scope -= {index}
+        for slots in (roll.pending, roll.active, roll.in_place, roll.proven):
+            slots.discard(index)
+
+
+def adopt_slot(pool: Pool, slot: Slot) -> None:
+    """A slot joins during an unfinished rollout: it starts with what the pending ones have, and is rolled with them."""
+    roll = pool.roll
+    model = next((pool.slots[i] for i in sorted(roll.pending) if i in pool.slots), None) if roll is not None else None
+    if roll is not None and model is not None:
+        slot.release, slot.directory = model.release, model.directory
+        roll.scope |= {slot.index}
+        roll.pending.add(slot.index)
+
+
+# -- failure ---------------------------------------------------------------------------------------------------------
+
+
+def _revert(slot: Slot, roll: Roll) -> None:
+    slot.release, slot.directory = roll.previous.pop(slot.index, (slot.release, slot.directory))
+    roll.pending.add(slot.index)
+
+
+def _halt(turn: Turn, pool: Pool, slot: Slot, roll: Roll, why: str | None = None) -> None:
+    """Hold the rollout: what is not rolled goes on with the release it had."""
+    slot.retry_at, slot.in_backoff = None, False
+    last = slot.last_exit
+    reason = why or (_explain(slot) if last is not None else "failed")
+    roll.error = RollError(f"{pool.name}:{slot.index}", reason, slot.last_lines)
+    roll.state, roll.ended = RollState.HALTED, turn.now.mono
+    _end_turns(turn, pool, roll)
+    turn.must_remember = True
+    told: dict[str, Value] = {"rollout": roll.id, "reason": reason, "pending": len(roll.pending)}
+    turn.tell(Kind.ROLLOUT_HALTED, pool.name, slot.index, told | {"lines": slot.last_lines})
+
+
+def _explain(slot: Slot) -> str:
+    last = slot.last_exit
+    if last is None:
+        return "failed"
+    if last.error is not None:
+        return last.error
+    if last.reason is Reason.START_FAILED:
+        return "not healthy within start-timeout"
+    if last.signal is not None:
+        return f"ended by signal {last.signal} ({last.reason})"
+    return f"exited with code {last.code} ({last.reason})"
+
+
+def _end_turns(turn: Turn, pool: Pool, roll: Roll) -> None:
+    """Take back the turns that are under way; their slots stay pending."""
+    for index in sorted(roll.active):
+        slot = pool.slots[index]
+        unproven = slot.run if index in roll.in_place and slot.run and slot.run.release is roll.release else None
+        for run in (slot.successor, unproven):
+            if run is not None:
+                actions.leave(turn, pool, slot, run, Reason.RESTART)
+        turn.touch(pool.name, index)
+    roll.active.clear()
+    roll.in_place.clear()
+    roll.proven.clear()

@@ -1,0 +1,403 @@
+"""What is: pools, their slots, and the runs in them.  Changed in place, by the core alone.
+
+Holds no rule: only values, and questions that one value can answer about itself.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from fleetd.core.chance import Chance
+from fleetd.core.effects import Announce, Effect
+from fleetd.core.facts import Fact, Kind, Value
+from fleetd.core.records import PoolMemory, Remembered, RollRecord, RunRecord
+from fleetd.core.spec import Bytes, FleetSpec, PoolSpec, Seconds
+
+RECENT_RUNTIMES = 500
+RECENT_FINISHED = 16
+NO_SLOT = -1  # stands for a pool itself among touched slots
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now: monotonic seconds for durations, Unix seconds for people."""
+
+    mono: Seconds
+    unix: float
+
+
+class Phase(StrEnum):
+    """Where a run stands."""
+
+    SPAWNING = "spawning"  # ordered, not confirmed
+    STARTING = "starting"  # lives, not healthy yet
+    HEALTHY = "healthy"
+    DRAINING = "draining"  # was asked to end
+    KILLED = "killed"  # SIGKILL was sent to all it started
+
+
+class Reason(StrEnum):
+    """Why a run ended: the exit reasons of the contract."""
+
+    EXIT = "exit"
+    SIGNAL = "signal"
+    MAX_JOBS = "max-jobs"
+    MAX_MEMORY = "max-memory"
+    MAX_LIFETIME = "max-lifetime"
+    JOB_TIMEOUT = "job-timeout"
+    RESTART = "restart"
+    STOP = "stop"
+    SCALE = "scale"
+    START_FAILED = "start-failed"
+    OOM = "oom"
+    WATCHDOG = "watchdog"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a slot is filled from.  A higher generation is a newer one."""
+
+    generation: int
+    spec: PoolSpec
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job in hand."""
+
+    id: str | None
+    name: str | None
+    queue: str | None
+    started: Seconds
+    started_at: float
+
+
+@dataclass(slots=True)
+class Run:
+    """One life of a worker."""
+
+    id: str
+    pool: str
+    slot: int
+    release: Release
+    spawned: Seconds
+    started_at: float
+    phase: Phase = Phase.SPAWNING
+    pid: int | None = None
+    directory: str | None = None
+    ready_since: Seconds | None = None  # None: has not said so
+    was_healthy: bool = False
+    ending: Reason | None = None  # why fleetd asked it to end
+    drained_since: Seconds | None = None
+    says_stopping: bool = False
+    start_by: Seconds = 0.0
+    kill_at: Seconds | None = None
+    lifetime_ends: Seconds | None = None
+    max_jobs: int | None = None
+    max_memory: Bytes | None = None
+    alive_since: Seconds | None = None  # the last WATCHDOG=1
+    paused: bool = False
+    status_text: str | None = None
+    jobs: dict[str, Job] = field(default_factory=dict)
+    finished: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_FINISHED))
+    by_socket: bool = False
+    jobs_done: int = 0
+    jobs_failed: int = 0
+    jobs_released: int = 0
+
+    @property
+    def worker(self) -> str:
+        """Its name, `media:0`."""
+        return f"{self.pool}:{self.slot}"
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Healthy, and not asked to end."""
+        return self.phase is Phase.HEALTHY
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it was asked to end, or is being killed."""
+        return self.ending is not None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job is known to be in hand."""
+        return bool(self.jobs)
+
+    @property
+    def jobs_counted(self) -> int:
+        """Jobs that count towards max-jobs."""
+        return self.jobs_done + self.jobs_failed + self.jobs_released
+
+    @property
+    def oldest_job(self) -> Job | None:
+        """The job that is longest in hand."""
+        return next(iter(self.jobs.values()), None)
+
+    @property
+    def reached_max_jobs(self) -> bool:
+        """Whether it has done as many jobs as a run of its pool may."""
+        return self.max_jobs is not None and self.jobs_counted >= self.max_jobs
+
+    def record(self) -> RunRecord:
+        """What the journal keeps of it."""
+        return RunRecord(
+            run=self.id,
+            pool=self.pool,
+            slot=self.slot,
+            generation=self.release.generation,
+            started_at=self.started_at,
+            pid=self.pid,
+            directory=self.directory,
+            epoch=self.release.epoch,
+            healthy=self.was_healthy,
+            ending=self.ending,
+            max_jobs=self.max_jobs,
+            jobs_done=self.jobs_done,
+            jobs_failed=self.jobs_failed,
+            jobs_released=self.jobs_released,
+            jobs_by_socket=self.by_socket,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LastExit:
+    """How the last run of a slot ended."""
+
+    code: int | None
+    signal: int | None
+    reason: Reason
+    at: float
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Slot:
+    """A numbered place in a pool; outlives its workers."""
+
+    index: int
+    release: Release
+    run: Run | None = None  # takes the jobs
+    successor: Run | None = None  # is to take the place of `run` once it is healthy
+    draining: list[Run] = field(default_factory=list)
+    directory: str | None = None  # what the last run's working directory resolved to
+    stopped: bool = False  # by the operator
+    paused: bool = False  # by the operator, this slot alone
+    retiring: bool = False  # leaves by scaling in
+    finished: bool = False  # ended, and the restart policy wants no other
+    given_up: bool = False
+    failures: int = 0
+    failed_at: deque[Seconds] = field(default_factory=lambda: deque(maxlen=1000))
+    retry_at: Seconds | None = None
+    in_backoff: bool = False
+    idle_exits: int = 0  # planned exits in a row without a counted job, in under healthy-after
+    recycle: Reason | None = None  # the run is to be replaced for this
+    recycle_at: Seconds | None = None  # not before
+    starts: int = 0
+    last_start: Seconds | None = None
+    last_exit: LastExit | None = None
+    last_lines: tuple[str, ...] = ()
+    armed: Seconds | None = None  # the instant for which a deadline is in the heap
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether a healthy run is in it."""
+        return self.run is not None and self.run.takes_jobs
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no process is left of it."""
+        return self.run is None and self.successor is None and not self.draining
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its run has a job in hand."""
+        return self.run is not None and self.run.is_busy
+
+    def runs(self) -> Iterator[Run]:
+        """All its runs, the one that takes jobs first."""
+        if self.run is not None:
+            yield self.run
+        if self.successor is not None:
+            yield self.successor
+        yield from self.draining
+
+
+class RollState(StrEnum):
+    """Where a rollout stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    HALTED = "halted"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class RollError:
+    """Why a rollout was halted."""
+
+    worker: str
+    reason: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Roll:
+    """One pool on its way to a release.
+
+    `pending`: slots that still go on with what they had; `active`: those of them whose turn it is; `leaving`: old runs
+    that are being drained.
+    """
+
+    id: int
+    release: Release
+    scope: frozenset[int]
+    pending: set[int]
+    began: Seconds
+    label: str | None = None
+    now: bool = False
+    state: RollState = RollState.RUNNING
+    active: set[int] = field(default_factory=set)
+    in_place: set[int] = field(default_factory=set)  # of the active ones, those whose old run is drained first
+    leaving: set[str] = field(default_factory=set)
+    proven: set[int] = field(default_factory=set)  # a first new run ended as planned, having shown that it works
+    previous: dict[int, tuple[Release, str | None]] = field(default_factory=dict)
+    tried_since: dict[int, Seconds] = field(default_factory=dict)
+    has_proof: bool = False  # some slot has come up healthy
+    error: RollError | None = None
+    longest_drain: Seconds = 0.0
+    ended: Seconds | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether slots still take turns."""
+        return self.state is RollState.RUNNING
+
+    @property
+    def done(self) -> int:
+        """Slots that are rolled."""
+        return len(self.scope) - len(self.pending)
+
+
+@dataclass(slots=True)
+class Pool:
+    """One pool and its counters."""
+
+    spec: PoolSpec
+    release: Release
+    numprocs: int
+    slots: dict[int, Slot] = field(default_factory=dict)
+    stopped: bool = False
+    paused: bool = False
+    removed: bool = False
+    scaled_from: int | None = None  # None: numprocs is the file's
+    wish: bool | None = None  # stop or start by the operator; None: as autostart says
+    came_up: bool = False  # every slot has been healthy at one time: pools that come after may start
+    roll: Roll | None = None
+    alive: int = 0  # runs, whatever their place
+    jobs_done: int = 0
+    jobs_failed: int = 0
+    runtimes: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_RUNTIMES))
+    finished: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))  # (second, jobs)
+    without: set[int] = field(default_factory=set)  # slots that should take jobs, and do not
+    surging: set[int] = field(default_factory=set)  # slots with a successor
+    recycling: set[int] = field(default_factory=set)  # slots whose run is to be replaced
+
+    @property
+    def name(self) -> str:
+        """As in the pool file."""
+        return self.spec.name
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no process is left of it."""
+        return self.alive == 0
+
+    @property
+    def fills_after_exit(self) -> bool:
+        """Whether a slot's next run waits until the last one is gone (a GPU or a lock cannot be shared)."""
+        return self.spec.max_surge.of(self.numprocs) == 0
+
+    def is_pinned(self, slot: int) -> bool:
+        """Whether the slot goes on with the release it had, whatever the files say now."""
+        return self.roll is not None and slot in self.roll.pending
+
+    def memory(self) -> PoolMemory:
+        """What is remembered of it."""
+        roll = None
+        if self.roll is not None and self.roll.pending:
+            halted = self.roll.state is RollState.HALTED
+            error = self.roll.error.reason if self.roll.error else None
+            roll = RollRecord(self.roll.release.generation, tuple(sorted(self.roll.pending)), halted, error)
+        return PoolMemory(
+            stopped=self.wish,
+            stopped_slots=tuple(i for i, s in self.slots.items() if s.stopped and not self.stopped),
+            started_slots=tuple(i for i, s in self.slots.items() if not s.stopped and self.stopped),
+            paused=self.paused,
+            scaled_to=self.numprocs if self.scaled_from is not None else None,
+            scaled_from=self.scaled_from,
+            jobs_done=self.jobs_done,
+            jobs_failed=self.jobs_failed,
+            generation=self.release.generation,
+            roll=roll,
+        )
+
+
+@dataclass(slots=True)
+class State:
+    """The whole host, as the core knows it."""
+
+    chance: Chance
+    spec: FleetSpec | None = None
+    pools: dict[str, Pool] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    rolls: dict[int, list[Roll]] = field(default_factory=dict)  # the last ones, by the requester's id
+    remembered: dict[str, PoolMemory] = field(default_factory=dict)
+    adopted: tuple[RunRecord, ...] = ()
+    deadlines: list[tuple[Seconds, str, int]] = field(default_factory=list)  # a heap: when, pool, slot
+    next_paced_start: Seconds = 0.0
+    is_stopping: bool = False
+    stops_now: bool = False
+    is_finished: bool = False
+    version: int = 0
+
+    def remembered_now(self) -> Remembered:
+        """What must outlive the daemon, apart from the runs."""
+        return Remembered({name: pool.memory() for name, pool in self.pools.items() if not pool.removed})
+
+
+class Turn:
+    """One step of the core: the state, now, and the effects so far."""
+
+    __slots__ = ("dirty", "effects", "must_remember", "now", "state")
+
+    def __init__(self, state: State, now: Moment) -> None:
+        self.state = state
+        self.now = now
+        self.effects: list[Effect] = []
+        self.dirty: dict[tuple[str, int], None] = {}
+        self.must_remember = False
+
+    def emit(self, effect: Effect) -> None:
+        """Add an effect."""
+        self.effects.append(effect)
+
+    def tell(self, kind: Kind, pool: str, slot: int | None = None, fields: Mapping[str, Value] | None = None) -> None:
+        """Announce a fact about a pool or one of its workers."""
+        worker = None if slot is None else f"{pool}:{slot}"
+        self.emit(Announce(Fact(kind, pool, worker, fields or {})))
+
+    def touch(self, pool: str, slot: int) -> None:
+        """Have the rules look at a slot before this step ends."""
+        self.dirty[pool, slot] = None
+
+    def touch_all(self, pool: Pool) -> None:
+        """Have the rules look at a pool and every slot of it."""
+        self.dirty[pool.name, NO_SLOT] = None
+        for index in pool.slots:
+            self.dirty[pool.name, index] = None
