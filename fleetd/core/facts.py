@@ -27,6 +27,7 @@ class Kind(StrEnum):
     WORKER_ADOPTED = "worker.adopted"
     WORKER_LEFTOVER = "worker.leftover"
     OUTPUT_DROPPED = "output.dropped"
+    OUTPUT_KEPT = "output.kept"
     POOL_ADDED = "pool.added"
     POOL_CHANGED = "pool.changed"
     POOL_REMOVED = "pool.removed"

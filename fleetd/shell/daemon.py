@@ -1,0 +1,270 @@
+"""The daemon: one inbox, one core, one interpreter, on one event loop.
+
+Events are posted from anywhere on the loop; a turn takes them out in order, lets the core decide, and has the effects
+carried out.  Nothing in here waits, and nothing in here has an opinion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fleetd import __version__
+from fleetd.config.load import Loaded
+from fleetd.core.chance import Chance
+from fleetd.core.decide import decide, next_deadline
+from fleetd.core.events import Event, MemorySampled, Restored, ShutdownRequested, SpecChanged, Tick
+from fleetd.core.facts import Fact, Kind, Value
+from fleetd.core.plan import Plan, diff
+from fleetd.core.spec import FleetSpec
+from fleetd.core.state import Moment, State
+from fleetd.errors import UsageError
+from fleetd.shell import log, memory
+from fleetd.shell.control import ControlServer
+from fleetd.shell.fact_log import FactLog
+from fleetd.shell.interpreter import Interpreter
+from fleetd.shell.launch import Place
+from fleetd.shell.live_runs import LiveRuns, Reading
+from fleetd.shell.paths import Instance
+from fleetd.shell.reaper import Reaper
+from fleetd.shell.samples import Samples, resident
+from fleetd.shell.verbs import Verbs
+from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
+
+EVENTS_A_TURN = 64
+SAVE_WITHIN = 5.0  # seconds in which lazily remembered things are written
+MEMORY_EVERY = 5.0  # seconds between looks at the memory of workers that have a limit
+
+_log = logging.getLogger("fleetd")
+
+
+def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, listening: int | None) -> int:
+    """Run the daemon of an instance, whose lock the caller holds, until it has drained; answers the exit code.
+
+    `load` reads the pool files again.  A byte is written to the descriptor `listening` once commands are taken.
+    """
+    assert loaded.spec is not None
+    log.configure(loaded.spec.daemon.log_level, loaded.spec.daemon.log_format)
+    return asyncio.run(Daemon(loaded.spec, places, load, listening).serve())
+
+
+class Daemon:
+    """One instance at work."""
+
+    def __init__(self, spec: FleetSpec, places: Instance, load: Callable[[], Loaded], listening: int | None) -> None:
+        self.places = places
+        self.spec = spec
+        self.facts = FactLog()
+        self.finished = asyncio.Event()
+        self.state = State(Chance(int.from_bytes(os.urandom(8))))
+        self.identity = Identity(
+            instance=places.name,
+            host=spec.host or socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            started_at=time.time(),
+            fleet=spec.fleet,
+        )
+        self._load = load
+        self._listening = listening
+        self._inbox: deque[Event] = deque()
+        self._is_due = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: float | None = None
+        self._saving: asyncio.TimerHandle | None = None
+        self._sampling: asyncio.TimerHandle | None = None
+        self._changed: asyncio.Future[None] | None = None
+        self._last_roll = 0
+        self._samples = Samples()
+
+    async def serve(self) -> int:
+        """Take over what an earlier daemon left, then supervise until everything is drained."""
+        loop = self._loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._report_defect)
+        remembered = memory.load(self.places.state_file)
+        place = Place(self.identity.host, self.identity.fleet, str(Path.cwd()), self.places.notify, dict(os.environ))
+        self.runs = LiveRuns(self.places, place, post=self.post, tell=self.facts.tell, reading=self._reading)
+        self._interpreter = Interpreter(
+            self.runs, tell=self.facts.tell, remember=self._remember, finish=self.finished.set
+        )
+        verbs = Verbs(self)
+        control = ControlServer(self.places.control, verbs.table(), group=self.spec.daemon.socket_group)
+        await control.open()
+        control.watch()
+        if self._listening is not None:
+            os.write(self._listening, b"\n")
+            os.close(self._listening)
+        reaper = Reaper(loop)
+        self._catch_signals(verbs)
+        told: dict[str, Value] = {"instance": self.identity.instance, "pid": self.identity.pid, "version": __version__}
+        self.facts.tell(Fact(Kind.DAEMON_STARTED, fields=told))
+        self.post(Restored(remembered, self.runs.restored()))
+        self.post(SpecChanged(self.spec))
+        self._turn()
+        self.runs.begin()
+        self._arm_sampling()
+        await self.finished.wait()
+        await self.runs.settle()
+        self._save()
+        await control.close()
+        reaper.close()
+        self.runs.close()
+        return 0
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    def post(self, event: Event) -> None:
+        """Put an event into the inbox."""
+        self._inbox.append(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """Let the core decide about what is in the inbox, a bounded number at a time."""
+        self._is_due = False
+        try:
+            for _ in range(min(EVENTS_A_TURN, len(self._inbox))):
+                event = self._inbox.popleft()
+                for effect in decide(self.state, event, self.now()):
+                    self._interpreter.perform(effect)
+        finally:
+            if self._inbox:
+                self._wake()
+            else:
+                self.runs.flush()
+            self._set_alarm()
+            self._notify_waiting()
+
+    def now(self) -> Moment:
+        """The clocks."""
+        return Moment(time.monotonic(), time.time())
+
+    def _set_alarm(self) -> None:
+        due = next_deadline(self.state)
+        if due == self._alarm_at:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = due
+        self._alarm = None if due is None else self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = self._alarm_at = None
+        self.post(Tick())
+
+    async def changed(self) -> None:
+        """Wait until the core has decided something."""
+        if self._changed is None:
+            self._changed = self._loop.create_future()
+        await asyncio.shield(self._changed)
+
+    def _notify_waiting(self) -> None:
+        if self._changed is not None:
+            self._changed.set_result(None)
+            self._changed = None
+
+    def _report_defect(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        _log.error("internal error: %s; please report it", context["message"], exc_info=context.get("exception"))
+
+    # -- signals -----------------------------------------------------------------------------------------------------
+
+    def _catch_signals(self, verbs: Verbs) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self.shut_down)
+        self._loop.add_signal_handler(signal.SIGHUP, verbs.reload_by_signal)
+        self._loop.add_signal_handler(signal.SIGUSR1, self.runs.output.reopen)
+
+    def shut_down(self, *, now: bool = False) -> None:
+        """Drain everything and end; asked again, do not wait for jobs."""
+        if not self.state.is_stopping:
+            self.facts.tell(Fact(Kind.DAEMON_STOPPING))
+        self.post(ShutdownRequested(now))
+
+    # -- the pool files ----------------------------------------------------------------------------------------------
+
+    def read_again(self) -> tuple[FleetSpec, Plan]:
+        """Read the pool files and compare; raises UsageError with everything that is wrong with them."""
+        loaded = self._load()
+        wrong = loaded.problems or loaded.refused
+        if loaded.spec is None or wrong:
+            raise UsageError("\n".join(map(str, wrong)))
+        spec = loaded.spec
+        return spec, diff({name: pool.spec for name, pool in self.state.pools.items() if not pool.removed}, spec.pools)
+
+    def apply(self, spec: FleetSpec) -> int:
+        """Go on with a new spec; answers the id of the rollouts that follow."""
+        self.spec = spec
+        roll = self.next_roll()
+        self.post(SpecChanged(spec, roll))
+        for name, pool in self.state.pools.items():
+            new = spec.pools.get(name)
+            for index in pool.slots if new is not None else ():
+                assert new is not None
+                self.runs.output.reconfigure(f"{name}:{index}", new.log)
+        self._arm_sampling()
+        return roll
+
+    def next_roll(self) -> int:
+        """A new id for rollouts."""
+        self._last_roll += 1
+        return self._last_roll
+
+    def _reading(self, pool: str) -> Reading:
+        spec = self.spec.pools.get(pool)
+        return Reading() if spec is None else Reading(spec.log, spec.patterns)
+
+    # -- what is remembered ------------------------------------------------------------------------------------------
+
+    def _remember(self, lazily: bool) -> None:  # noqa: FBT001 - the interpreter's only argument
+        if not lazily:
+            self._save()
+        elif self._saving is None:
+            self._saving = self._loop.call_later(SAVE_WITHIN, self._save)
+
+    def _save(self) -> None:
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
+        try:
+            memory.save(self.places.state_file, self.state.remembered_now())
+        except OSError as error:
+            _log.error("%s cannot be written: %s; stops and scaling would be forgotten", self.places.state_file, error)
+
+    # -- measures ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self, pools: frozenset[str] | None = None) -> Snapshot:
+        """The picture of this host now."""
+        output, pids = self.runs.output, self.runs.pids()
+        if pools is not None:
+            pids = {run: pid for run, pid in pids.items() if self.state.runs[run].pool in pools}
+        measured = self._samples.measure(pids)
+        samples = {run: Sample(rss, cpu, output.dropped(run)) for run, (rss, cpu) in measured.items()}
+        return snapshot(self.state, self.now(), self.identity, samples, pools)
+
+    def _arm_sampling(self) -> None:
+        """One timer for all pools with a limit on memory, none without."""
+        wanted = any(pool.max_memory is not None for pool in self.spec.pools.values())
+        if wanted and self._sampling is None:
+            self._sampling = self._loop.call_later(MEMORY_EVERY, self._sample_memory)
+
+    def _sample_memory(self) -> None:
+        self._sampling = None
+        limited = {name for name, pool in self.spec.pools.items() if pool.max_memory is not None}
+        trees = {name for name in limited if self.spec.pools[name].max_memory_of_tree}
+        runs = {run: self.state.runs[run].pool for run in self.runs.pids() if run in self.state.runs}
+        pids = {run: pid for run, pid in self.runs.pids().items() if runs.get(run) in limited}
+        if pids:
+            self.post(MemorySampled(resident(pids, [run for run in pids if runs[run] in trees])))
+        self._arm_sampling()

@@ -1,0 +1,80 @@
+"""Where facts go: the daemon's log, the last ones for `fleetd events`, and whoever follows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fleetd.core.facts import Fact
+from fleetd.views.wording import WARNINGS, sentence
+
+KEPT = 1000  # facts
+BEHIND = 1000  # facts that a follower may be behind before it loses the oldest
+
+_log = logging.getLogger("fleetd")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact and when it was told (Unix seconds)."""
+
+    at: float
+    fact: Fact
+
+    def document(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        fact = self.fact
+        return {
+            "at": self.at,
+            "kind": fact.kind,
+            "pool": fact.pool,
+            "worker": fact.worker,
+            "fields": dict(fact.fields),
+            "text": sentence(fact),
+        }
+
+
+class FactLog:
+    """Keeps the last facts of this daemon and passes new ones on."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Told] = deque(maxlen=KEPT)
+        self._followers: list[asyncio.Queue[Told]] = []
+
+    def tell(self, fact: Fact) -> None:
+        """Log a fact, keep it, and pass it on."""
+        told = Told(time.time(), fact)
+        level = logging.WARNING if fact.kind in WARNINGS else logging.INFO
+        if _log.isEnabledFor(level):
+            fields = {"kind": fact.kind, "pool": fact.pool, "worker": fact.worker, **fact.fields}
+            _log.log(level, "%s", sentence(fact), extra={"fields": fields})
+        self._kept.append(told)
+        for follower in self._followers:
+            if follower.full():
+                follower.get_nowait()
+            follower.put_nowait(told)
+
+    def last(self, n: int) -> list[Told]:
+        """The last `n` facts, oldest first."""
+        return list(self._kept)[-n:] if n > 0 else []
+
+    @contextmanager
+    def following(self) -> Iterator[AsyncIterator[Told]]:
+        """Facts as they are told, from now on."""
+        queue: asyncio.Queue[Told] = asyncio.Queue(BEHIND)
+
+        async def facts() -> AsyncIterator[Told]:
+            while True:
+                yield await queue.get()
+
+        self._followers.append(queue)
+        try:
+            yield facts()
+        finally:
+            self._followers.remove(queue)

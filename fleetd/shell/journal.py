@@ -1,0 +1,113 @@
+"""The journal of runs: what a daemon that is started again has to know of the workers that still live.
+
+JSON lines, appended without a wait for the disk: it has to outlive the daemon, not the machine, and a boot id tells
+records of an earlier boot.  The last line of a run counts; a run that is over has a `gone` line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from fleetd.core.records import RunRecord
+
+SPARE_LINES = 1000  # lines that are over before the file is written anew
+
+_FIELDS = {f.name for f in fields(RunRecord)}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run's record, and up to where its output and its numbered messages were taken."""
+
+    record: RunRecord
+    offset: int = 0  # bytes of its log file
+    seen: Mapping[str, int] = field(default_factory=dict)  # the last number taken, by sender (`fleetd.shell.notify`)
+
+
+class Journal:
+    """Append-only, and written anew when most of it is over."""
+
+    def __init__(self, path: Path, boot_id: str) -> None:
+        self._path = path
+        self._boot_id = boot_id
+        self._entries: dict[str, Entry] = {}
+        self._spent = 0
+        self._fd: int | None = None
+
+    def open(self) -> Mapping[str, Entry]:
+        """Read what an earlier daemon of this boot left, and go on from there.
+
+        A line that was cut off by a crash ends the reading of it and loses no other.  Raises OSError.
+        """
+        self._entries = _read(self._path, self._boot_id)
+        self._rewrite()
+        return dict(self._entries)
+
+    def write(self, entry: Entry) -> None:
+        """Note where a run stands.  Raises OSError."""
+        self._entries[entry.record.run] = entry
+        self._append(_encode(entry))
+
+    def forget(self, run: str) -> None:
+        """A run is over.  Raises OSError."""
+        if self._entries.pop(run, None) is not None:
+            self._append({"gone": run})
+
+    def close(self) -> None:
+        """Close the file; it stays for the next daemon."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        if self._fd is None:
+            return
+        os.write(self._fd, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        self._spent += 1
+        if self._spent > SPARE_LINES + 10 * len(self._entries):
+            self._rewrite()
+
+    def _rewrite(self) -> None:
+        new = self._path.with_suffix(".new")
+        lines = [{"boot": self._boot_id}, *map(_encode, self._entries.values())]
+        new.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+        new.chmod(0o600)
+        self.close()
+        new.replace(self._path)
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._spent = 0
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _encode(entry: Entry) -> dict[str, Any]:
+    return asdict(entry.record) | {"offset": entry.offset, "seen": dict(entry.seen)}
+
+
+def _read(path: Path, boot: str) -> dict[str, Entry]:
+    entries: dict[str, Entry] = {}
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return entries
+    for number, line in enumerate(lines):
+        try:
+            fact = json.loads(line) if line else {}
+        except ValueError:
+            continue  # cut off by a crash in the middle of the write
+        if number == 0 and fact.get("boot") != boot:
+            return entries
+        if "gone" in fact:
+            entries.pop(fact["gone"], None)
+        elif "run" in fact:
+            record = RunRecord(**{key: value for key, value in fact.items() if key in _FIELDS})
+            entries[record.run] = Entry(record, fact.get("offset", 0), fact.get("seen", {}))
+    return entries

@@ -1,0 +1,302 @@
+"""The runs of this instance as the daemon lives with them: of each its process, output, socket and journal entry.
+
+Turns what happens to them into events for the core (`post`), and does to them what the core's effects say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from fleetd.core.effects import Spawn
+from fleetd.core.events import Event, Exited, JobReported, SaidReady, Source, Spawned, SpawnFailed
+from fleetd.core.facts import Fact, Kind
+from fleetd.core.records import RunRecord
+from fleetd.core.spec import LineMeaning, LinePattern, LogSpec
+from fleetd.errors import FleetdError
+from fleetd.frameworks.lines import LineReport, Patterns, Scanner
+from fleetd.shell.held import Held
+from fleetd.shell.journal import Entry, Journal, boot_id
+from fleetd.shell.launch import Place, request_for
+from fleetd.shell.notify import NotifySocket
+from fleetd.shell.output import Output
+from fleetd.shell.paths import Instance
+from fleetd.shell.processes import Processes
+
+LINES_WITH_EXIT = 20
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger("fleetd")
+_RECORD_FIELDS = {f.name for f in fields(RunRecord)}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a pool's output is read and kept."""
+
+    log: LogSpec = field(default_factory=LogSpec)
+    patterns: tuple[LinePattern, ...] = ()
+
+
+@dataclass(slots=True)
+class _Live:
+    """What is known of a run beside the core."""
+
+    pool: str
+    slot: int
+    pid: int | None = None
+    uid: int | None = None  # of its user, None: the daemon's own
+    gid: int | None = None
+    socket: NotifySocket | None = None
+    exit: tuple[int | None, int | None] | None = None
+
+    @property
+    def worker(self) -> str:
+        return f"{self.pool}:{self.slot}"
+
+
+class LiveRuns:
+    """All runs that are held; `reading(pool)` says how a pool's output is read, as the files say now."""
+
+    def __init__(
+        self,
+        places: Instance,
+        place: Place,
+        *,
+        post: Callable[[Event], None],
+        tell: Callable[[Fact], None],
+        reading: Callable[[str], Reading],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._place = place
+        self._post = post
+        self._tell = tell
+        self._reading = reading
+        self._runs: dict[str, _Live] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._records: dict[str, RunRecord] = {}  # the last of each run
+        self._unwritten: dict[str, None] = {}
+        self._journal = Journal(places.journal, boot_id())
+        self.output: Output[LineReport] = Output(places.logs, on_reports=self._reported, on_dropped=self._dropped)
+        self._journal_fails = False
+        self._entries = self._journal.open()
+        self.processes = Processes.open(places.runtime, places.name, self)
+
+    # -- taking over -------------------------------------------------------------------------------------------------
+
+    def restored(self) -> tuple[RunRecord, ...]:
+        """The records of the runs that an earlier daemon left; `begin` follows once the core knows them."""
+        records = []
+        for held in self.processes.held:
+            record = replace(self._record_of(held), pid=held.pid, directory=held.directory or None)
+            uid, gid = _identity(held.meta)
+            self._runs[held.run] = _Live(record.pool, record.slot, held.pid, uid, gid)
+            self._records[held.run] = record
+            records.append(record)
+        for run in self._entries.keys() - self._runs.keys():
+            self._note(self._journal.forget, run)
+        return tuple(records)
+
+    def _record_of(self, held: Held) -> RunRecord:
+        entry = self._entries.get(held.run)
+        if entry is not None:
+            return entry.record
+        values = json.loads(held.meta)["record"]
+        return RunRecord(**{key: value for key, value in values.items() if key in _RECORD_FIELDS})
+
+    def begin(self) -> None:
+        """Read what the runs of an earlier daemon wrote meanwhile, and learn which of them ended."""
+        for held in self.processes.held:
+            entry = self._entries.get(held.run)
+            self._listen(held.run, held.output, held.notify, entry)
+        self._entries = {}
+        self.processes.begin()
+
+    # -- what the core wants -----------------------------------------------------------------------------------------
+
+    def spawn(self, effect: Spawn, record: RunRecord) -> None:
+        """Start a process for a run."""
+        try:
+            request = request_for(effect, self._place)
+        except FleetdError as error:
+            self._post(SpawnFailed(effect.run, str(error)))
+            return
+        self._runs[effect.run] = _Live(effect.pool, effect.slot, uid=request.uid, gid=request.gid)
+        meta = json.dumps({"record": asdict(record), "uid": request.uid, "gid": request.gid})
+        self.processes.spawn(replace(request, meta=meta))
+
+    def kill(self, run: str) -> None:
+        """SIGKILL to everything the run started."""
+        self._begin(self._kill(run))
+
+    async def _kill(self, run: str) -> None:
+        await self.processes.kill(run)
+
+    def forget(self, run: str) -> None:
+        """Let go of a run that is over."""
+        live = self._runs.pop(run, None)
+        self._records.pop(run, None)
+        self._unwritten.pop(run, None)
+        if live is not None and live.socket is not None:
+            self._loop.remove_reader(live.socket.fileno())
+            live.socket.close()
+        self.output.close(run)
+        self.processes.forget(run)
+        self._note(self._journal.forget, run)
+
+    def record(self, record: RunRecord) -> None:
+        """Write down where a run stands: an intent at once, what follows with the next `flush`."""
+        self._records[record.run] = record
+        if record.pid is None:
+            self._note(self._journal.write, Entry(record))
+        else:
+            self._unwritten[record.run] = None
+
+    def flush(self) -> None:
+        """Write down what is new, and tell the workers that it is safe.
+
+        To be called when every event that was posted has been decided about: only then do the records, the offsets of
+        the output and the numbers of the messages belong together.
+        """
+        for run in self._unwritten:
+            live = self._runs.get(run)
+            seen = live.socket.seen if live is not None and live.socket is not None else {}
+            self._note(self._journal.write, Entry(self._records[run], self.output.offset(run), seen))
+            if live is not None and live.socket is not None:
+                live.socket.acknowledge()
+        self._unwritten.clear()
+
+    # -- what processes tell -----------------------------------------------------------------------------------------
+
+    def spawned(self, run: str, pid: int, directory: str, output: int, notify: int | None) -> None:
+        """See `Outcomes`."""
+        self._runs[run].pid = pid
+        self._post(Spawned(run, pid, directory))
+        self._listen(run, output, notify)
+
+    def spawn_failed(self, run: str, error: str) -> None:
+        """See `Outcomes`."""
+        self._runs.pop(run, None)
+        self._post(SpawnFailed(run, error))
+
+    def exited(self, run: str, code: int | None, signal: int | None) -> None:
+        """See `Outcomes`.  What it wrote and said comes before its exit; what it started is gone before, too."""
+        live = self._runs[run]
+        live.exit = (code, signal)
+        self.output.finish(run)
+        if live.socket is not None:
+            self._hear(run, live.socket)
+        if self.processes.is_empty(run):
+            self._ended(run, ())
+        else:
+            self._begin(self._clear_up(run))
+
+    async def _clear_up(self, run: str) -> None:
+        left = await self.processes.kill(run)
+        self.output.finish(run)
+        self._ended(run, left)
+
+    def _ended(self, run: str, left: tuple[int, ...]) -> None:
+        live = self._runs[run]
+        code, signal = live.exit or (None, None)
+        lines = self.output.last_lines(run, LINES_WITH_EXIT)
+        oom = self.processes.trees.had_oom_kill(run)
+        self._post(Exited(run, code, signal, oom=oom, last_lines=lines, leftover=left))
+
+    # -- what runs tell ----------------------------------------------------------------------------------------------
+
+    def _listen(self, run: str, output: int, notify: int | None, entry: Entry | None = None) -> None:
+        live = self._runs[run]
+        reading = self._reading(live.pool)
+        scanner = Scanner(_compiled(reading.patterns)) if reading.patterns else None
+        owner = None if live.uid is None or live.gid is None else (live.uid, live.gid)
+        offset = None if entry is None else entry.offset
+        self.output.attach(run, os.dup(output), live.worker, reading.log, scanner, owner=owner, offset=offset)
+        if notify is not None:
+            receiver = socket.socket(fileno=os.dup(notify))
+            allowed = frozenset() if live.uid is None else frozenset({live.uid})
+            live.socket = NotifySocket(
+                receiver, run, allowed, seen=entry.seen if entry else None, on_refused=_log.warning
+            )
+            self._loop.add_reader(receiver, self._hear, run, live.socket)
+
+    def _hear(self, run: str, messages: NotifySocket) -> None:
+        self._unwritten[run] = None
+        for event in messages.receive():
+            self._post(event)
+
+    def _reported(self, run: str, reports: Sequence[LineReport]) -> None:
+        for report in reports:
+            if report.meaning is LineMeaning.READY:
+                self._post(SaidReady(run, Source.OUTPUT))
+            else:
+                self._post(
+                    JobReported(
+                        run,
+                        report.meaning,
+                        Source.OUTPUT,
+                        id=report.id,
+                        name=report.name,
+                        queue=report.queue,
+                        runtime=report.runtime,
+                    )
+                )
+
+    def _dropped(self, run: str, count: int, error: str) -> None:
+        live = self._runs.get(run)
+        kind = Kind.OUTPUT_DROPPED if error else Kind.OUTPUT_KEPT
+        worker = live.worker if live else None
+        self._tell(Fact(kind, live.pool if live else None, worker, {"bytes": count, "error": error}))
+
+    # -- measures ----------------------------------------------------------------------------------------------------
+
+    def pids(self) -> dict[str, int]:
+        """The main processes by run, of those that have not ended."""
+        return {run: live.pid for run, live in self._runs.items() if live.pid is not None and live.exit is None}
+
+    # -- the rest ----------------------------------------------------------------------------------------------------
+
+    async def settle(self) -> None:
+        """Wait for the killings that are under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def close(self) -> None:
+        """Let go of everything; the keeper ends as well when no run is left."""
+        self.output.close_all()
+        self.processes.close(quit_keeper=not self._runs)
+        self._journal.close()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _note(self, write: Callable[[_T], None], what: _T) -> None:
+        """Write to the journal; a full disk must not stop the supervision, and is told once."""
+        try:
+            write(what)
+        except OSError as error:
+            if not self._journal_fails:
+                _log.error("the journal of runs cannot be written: %s; a crash of the daemon would lose count", error)
+            self._journal_fails = True
+        else:
+            self._journal_fails = False
+
+
+@lru_cache(maxsize=64)
+def _compiled(patterns: tuple[LinePattern, ...]) -> Patterns:
+    return Patterns(patterns)
+
+
+def _identity(meta: str) -> tuple[int | None, int | None]:
+    values = json.loads(meta)
+    return values["uid"], values["gid"]

@@ -1,0 +1,68 @@
+"""Memory and CPU of processes, measured when somebody asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+
+import psutil
+
+from fleetd.core.spec import Bytes
+
+SETTLED = 0.5  # seconds between two measurements that make a CPU share
+
+
+class Samples:
+    """Measures by run, so that CPU shares are over the time since the last measurement (at first, over its life)."""
+
+    def __init__(self) -> None:
+        self._cpu: dict[str, tuple[float, float, float | None]] = {}  # when, CPU seconds, the share then
+
+    def measure(self, pids: Mapping[str, int]) -> dict[str, tuple[Bytes, float | None]]:
+        """Resident bytes and percent of a core, of the runs whose processes live."""
+        measured: dict[str, tuple[Bytes, float | None]] = {}
+        for run, pid in pids.items():
+            try:
+                process = psutil.Process(pid)
+                with process.oneshot():
+                    measured[run] = (process.memory_info().rss, self._share(run, process))
+            except psutil.Error:
+                continue
+        self._cpu = {run: cpu for run, cpu in self._cpu.items() if run in pids}
+        return measured
+
+    def _share(self, run: str, process: psutil.Process) -> float | None:
+        now, times = time.monotonic(), process.cpu_times()
+        used = times.user + times.system
+        before = self._cpu.get(run)
+        if before is None:
+            lived = time.time() - process.create_time()
+            share = round(100 * used / lived, 1) if lived > 0 else None
+        elif now - before[0] < SETTLED:
+            return before[2]
+        else:
+            share = round(100 * (used - before[1]) / (now - before[0]), 1)
+        self._cpu[run] = (now, used, share)
+        return share
+
+
+def resident(pids: Mapping[str, int], trees: Iterable[str]) -> dict[str, Bytes]:
+    """Resident bytes by run; of a run in `trees`, all that its main process started counts too."""
+    whole = frozenset(trees)
+    sizes: dict[str, Bytes] = {}
+    for run, pid in pids.items():
+        try:
+            process = psutil.Process(pid)
+            sizes[run] = process.memory_info().rss
+            for child in process.children(recursive=True) if run in whole else ():
+                sizes[run] += _size(child)
+        except psutil.Error:
+            continue
+    return sizes
+
+
+def _size(process: psutil.Process) -> Bytes:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,268 @@
+"""The picture of a host that everybody else sees: `status --json`, and all that is rendered from it.
+
+The dataclasses are the document of the contract, field by field.  A fact that is not known is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
+from fleetd.views.control_characters import made_visible
+
+SCHEMA = 1
+PER_MINUTE_WINDOW = 60  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was measured of a process: memory in bytes, CPU in percent of a core, bytes of output that were dropped."""
+
+    rss: int | None = None
+    cpu: float | None = None
+    output_dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the daemon is."""
+
+    instance: str
+    host: str
+    pid: int
+    version: str
+    started_at: float
+    fleet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """The oldest job in hand."""
+
+    id: str | None
+    name: str | None
+    queue: str | None
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExitView:
+    """How the last run of a slot ended."""
+
+    code: int | None
+    signal: int | None
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """A run, or a slot that waits for one."""
+
+    name: str
+    slot: int
+    run: str | None
+    pid: int | None
+    state: str
+    healthy: bool
+    busy: bool | None
+    epoch: int | None
+    directory: str | None
+    started_at: float | None
+    jobs_done: int | None
+    jobs_failed: int | None
+    starts: int
+    rss: int | None
+    cpu: float | None
+    output_dropped: int
+    jobs_in_hand: int | None
+    job: JobView | None
+    last_exit: ExitView | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobsView:
+    """A pool's jobs since it was first seen; runtimes in seconds, of the last few hundred jobs."""
+
+    done: int | None
+    failed: int | None
+    per_minute: float | None
+    runtime_avg: float | None
+    runtime_p95: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """A queue as its broker shows it."""
+
+    name: str
+    ready: int | None = None
+    delayed: int | None = None
+    reserved: int | None = None
+    oldest_age: float | None = None
+    wait: float | None = None
+    wait_source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A pool and its workers."""
+
+    name: str
+    framework: str
+    state: str
+    paused: bool
+    numprocs: int
+    jobs: JobsView
+    queues: tuple[QueueView, ...]
+    workers: tuple[WorkerView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetView:
+    """The host's place in its fleet."""
+
+    name: str
+    connected: bool
+    epoch: int | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One host at one instant."""
+
+    schema: int
+    instance: str
+    host: str
+    pid: int
+    version: str
+    state: str
+    started_at: float
+    fleet: FleetView | None
+    pools: tuple[PoolView, ...]
+
+    def document(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+
+def snapshot(
+    state: State, now: Moment, identity: Identity, samples: Mapping[str, Sample], pools: frozenset[str] | None = None
+) -> Snapshot:
+    """The picture of the state now; `pools` narrows it, `samples` are by run."""
+    return Snapshot(
+        schema=SCHEMA,
+        instance=identity.instance,
+        host=identity.host,
+        pid=identity.pid,
+        version=identity.version,
+        state="stopping" if state.is_stopping else "running",
+        started_at=identity.started_at,
+        fleet=None if identity.fleet is None else FleetView(identity.fleet, connected=False),
+        pools=tuple(
+            _pool(state, pool, now, samples) for name, pool in state.pools.items() if pools is None or name in pools
+        ),
+    )
+
+
+def pool_state(state: State, pool: Pool) -> str:
+    """One of the pool states of the contract."""
+    slots = pool.slots.values()
+    if (state.is_stopping or pool.removed or all(slot.stopped for slot in slots)) and slots:
+        return "stopped" if pool.is_empty else "stopping"
+    if pool.stopped and not slots:
+        return "stopped"
+    if pool.paused:
+        return "paused"
+    return "degraded" if pool.without else "running"
+
+
+def worker_state(state: State, pool: Pool, slot: Slot, run: Run | None) -> str:
+    """One of the worker states of the contract."""
+    if run is not None:
+        return _STATE_OF_PHASE[run.phase]
+    if slot.given_up:
+        return "given-up"
+    if slot.stopped or slot.finished or slot.retiring or pool.removed or state.is_stopping:
+        return "stopped"
+    return "backoff" if slot.in_backoff else "waiting"
+
+
+_STATE_OF_PHASE = {
+    Phase.SPAWNING: "starting",
+    Phase.STARTING: "starting",
+    Phase.HEALTHY: "running",
+    Phase.DRAINING: "stopping",
+    Phase.KILLED: "stopping",
+}
+
+
+def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample]) -> PoolView:
+    return PoolView(
+        name=pool.name,
+        framework=pool.spec.framework,
+        state=pool_state(state, pool),
+        paused=pool.paused,
+        numprocs=pool.numprocs,
+        jobs=_jobs(pool, now),
+        queues=tuple(QueueView(name) for name in pool.spec.launch.queues),
+        workers=tuple(_workers(state, pool, samples)),
+    )
+
+
+def _workers(state: State, pool: Pool, samples: Mapping[str, Sample]) -> Iterator[WorkerView]:
+    for _, slot in sorted(pool.slots.items()):
+        for run in slot.runs():
+            yield _worker(state, pool, slot, run, samples.get(run.id, Sample()))
+        if slot.run is None and slot.successor is None and not slot.draining:
+            yield _worker(state, pool, slot, None, Sample())
+
+
+def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sample) -> WorkerView:
+    tells = pool.spec.reports_jobs or (run is not None and run.by_socket)
+    job = run.oldest_job if run is not None else None
+    return WorkerView(
+        name=f"{pool.name}:{slot.index}",
+        slot=slot.index,
+        run=run.id if run else None,
+        pid=run.pid if run else None,
+        state=worker_state(state, pool, slot, run),
+        healthy=run is not None and run.was_healthy,
+        busy=run.is_busy if run is not None and tells else None,
+        epoch=run.release.epoch if run else None,
+        directory=run.directory if run else None,
+        started_at=run.started_at if run else None,
+        jobs_done=run.jobs_done if run is not None and tells else None,
+        jobs_failed=run.jobs_failed if run is not None and tells else None,
+        starts=slot.starts,
+        rss=sample.rss,
+        cpu=sample.cpu,
+        output_dropped=sample.output_dropped,
+        jobs_in_hand=len(run.jobs) if run is not None and tells else None,
+        job=None if job is None else JobView(job.id, job.name, job.queue, job.started_at),
+        last_exit=_exit(slot.last_exit),
+        status=made_visible(run.status_text) if run is not None and run.status_text else None,
+    )
+
+
+def _exit(last: LastExit | None) -> ExitView | None:
+    return None if last is None else ExitView(last.code, last.signal, last.reason, last.at)
+
+
+def _jobs(pool: Pool, now: Moment) -> JobsView:
+    told = any(run.by_socket for slot in pool.slots.values() for run in slot.runs())
+    if not (pool.spec.reports_jobs or pool.jobs_done or pool.jobs_failed or told):
+        return JobsView(None, None, None, None, None)
+    recent = sum(jobs for second, jobs in pool.finished if second > now.mono - PER_MINUTE_WINDOW)
+    runtimes = sorted(pool.runtimes)
+    return JobsView(
+        done=pool.jobs_done,
+        failed=pool.jobs_failed,
+        per_minute=float(recent),
+        runtime_avg=round(sum(runtimes) / len(runtimes), 6) if runtimes else None,
+        runtime_p95=round(runtimes[min(len(runtimes) - 1, int(0.95 * len(runtimes)))], 6) if runtimes else None,
+    )

@@ -1,0 +1,105 @@
+"""What facts read like, for people: the one file with the sentences of the log and of `fleetd events`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fleetd.core.facts import Fact, Kind
+from fleetd.core.signals import name_of
+
+Fields = Mapping[str, Any]
+
+WARNINGS = frozenset(
+    {
+        Kind.WORKER_START_FAILED,
+        Kind.WORKER_BACKOFF,
+        Kind.WORKER_CRASH_LOOP,
+        Kind.WORKER_GIVEN_UP,
+        Kind.WORKER_SPINNING,
+        Kind.WORKER_KILLED,
+        Kind.WORKER_LEFTOVER,
+        Kind.OUTPUT_DROPPED,
+        Kind.ROLLOUT_HALTED,
+    }
+)
+
+
+def sentence(fact: Fact) -> str:
+    """One line about a fact, beginning with the worker or pool that it is about."""
+    subject = fact.worker or fact.pool
+    text = _WORDING[fact.kind](fact.fields)
+    return f"{subject}: {text}" if subject else text
+
+
+def exit_text(code: int | None, signal: int | None) -> str:
+    """How a process ended: `code 1`, `signal 9 (KILL)`."""
+    if signal is not None:
+        return f"signal {signal} ({name_of(signal)})"
+    return "an unknown exit code" if code is None else f"code {code}"
+
+
+def _started(fields: Fields) -> str:
+    return f"started (pid {fields['pid']}) in {fields['directory']}"
+
+
+def _exited(fields: Fields) -> str:
+    how = exit_text(fields["code"], fields["signal"])
+    job = f", with job {fields['job']} in hand" if fields["job"] else ""
+    kind = "" if fields["planned"] else " unplanned"
+    last = f"; last line: {fields['lines'][-1]}" if fields["lines"] else ""
+    return f"ended{kind} with {how}, reason {fields['reason']}, after {fields['lived']:g} s{job}{last}"
+
+
+def _draining(fields: Fields) -> str:
+    return f"draining (pid {fields['pid']}), reason {fields['reason']}{', busy' if fields['busy'] else ''}"
+
+
+def _halted(fields: Fields) -> str:
+    last = f"; last line: {fields['lines'][-1]}" if fields["lines"] else ""
+    return f"rollout halted: {fields['reason']}; {fields['pending']} slot(s) keep the release they had{last}"
+
+
+def _given_up(fields: Fields) -> str:
+    return f"given up after {fields['failures']} failures; `fleetd start` tries again"
+
+
+def _done(fields: Fields) -> str:
+    slots, seconds, drain = fields["slots"], fields["duration"], fields["longest_drain"]
+    return f"rollout done: {slots} slot(s) in {seconds:g} s, longest drain {drain:g} s"
+
+
+_WORDING: dict[Kind, Callable[[Fields], str]] = {
+    Kind.DAEMON_STARTED: lambda f: f"fleetd {f['version']} started: instance {f['instance']}, pid {f['pid']}",
+    Kind.DAEMON_STOPPING: lambda _: "stopping: every worker is drained",
+    Kind.WORKER_STARTED: _started,
+    Kind.WORKER_HEALTHY: lambda f: f"healthy (pid {f['pid']})",
+    Kind.WORKER_DRAINING: _draining,
+    Kind.WORKER_KILLED: lambda f: f"killed (pid {f['pid']}) with all it had started, reason {f['reason']}",
+    Kind.WORKER_EXITED: _exited,
+    Kind.WORKER_START_FAILED: lambda f: f"could not be started: {f['error']}",
+    Kind.WORKER_RECYCLED: lambda f: f"is replaced (pid {f['pid']}), reason {f['reason']}",
+    Kind.WORKER_BACKOFF: lambda f: f"is tried again in {f['wait']:g} s ({f['failures']} failure(s) in a row)",
+    Kind.WORKER_CRASH_LOOP: lambda f: f"crash loop: {f['failures']} failures in a row",
+    Kind.WORKER_GIVEN_UP: _given_up,
+    Kind.WORKER_SPINNING: lambda f: f"{f['exits']} planned exits in a row without a job: starts are paced",
+    Kind.WORKER_ADOPTED: lambda f: f"taken over (pid {f['pid']}), {f['phase']}",
+    Kind.WORKER_LEFTOVER: lambda f: f"could not be ended entirely: pids {', '.join(f['pids'])} are left",
+    Kind.OUTPUT_DROPPED: lambda f: f"output is dropped: {f['error']} ({f['bytes']} bytes so far)",
+    Kind.OUTPUT_KEPT: lambda f: f"output is written again ({f['bytes']} bytes were dropped)",
+    Kind.POOL_ADDED: lambda f: f"added, {f['numprocs']} worker(s)",
+    Kind.POOL_CHANGED: lambda f: f"{f['change']}: {', '.join(f['keys'])}",
+    Kind.POOL_REMOVED: lambda _: "removed",
+    Kind.POOL_STOPPED: lambda _: "stopped by an operator",
+    Kind.POOL_STARTED: lambda _: "started by an operator",
+    Kind.POOL_PAUSED: lambda _: "paused",
+    Kind.POOL_RESUMED: lambda _: "resumed",
+    Kind.POOL_SCALED: lambda f: f"scaled to {f['numprocs']}",
+    Kind.ROLLOUT_STARTED: lambda f: (
+        f"rollout started: {f['slots']} slot(s)" + (f", {f['label']}" if f["label"] else "")
+    ),
+    Kind.ROLLOUT_PROGRESS: lambda f: f"rolled ({f['done']} of {f['slots']})",
+    Kind.ROLLOUT_DONE: _done,
+    Kind.ROLLOUT_HALTED: _halted,
+    Kind.ROLLOUT_SUPERSEDED: lambda _: "rollout superseded by a newer one",
+}
