@@ -1,0 +1,278 @@
+"""The output of all workers: one epoll for every pipe, read in turns, with rests in which the pipes collect."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Generic
+
+from fleetd.core.spec import LogSpec
+from fleetd.shell.pipes import CHUNK, Peephole
+from fleetd.shell.stream import Audience, Report, Scanner, SlotLog, Stream
+from fleetd.shell.tail import Follow
+
+SHORTEST_REST = 0.001  # seconds
+LONGEST_REST = 0.050
+FULL = CHUNK // 2  # a chunk of this size says that its pipe is as good as full
+TURN = 1024 * 1024  # bytes read before the loop may do something else
+UNFINISHED = 1.0  # seconds that the beginning of a line waits for its end
+
+
+class Output(Generic[Report]):
+    """Reads what the runs of one instance write, into `directory`/POOL-SLOT.log, and keeps the last lines.
+
+    Nothing here waits, all calls are made on the event loop.  `on_reports(run, reports)` is told what the scanners
+    found.  `on_dropped(run, bytes_so_far, reason)` is told when the log of a run cannot be written from now on, and
+    with an empty reason when it can again.  The pipes are edge-triggered in an epoll of their own: one that holds the
+    beginning of a line stays quiet until more comes.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        on_reports: Callable[[str, Sequence[Report]], None],
+        on_dropped: Callable[[str, int, str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._directory = directory
+        self._audience = Audience(on_reports, on_dropped)
+        self._clock = clock
+        self._peephole = Peephole()
+        self._epoll = select.epoll()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._logs: dict[str, SlotLog] = {}  # by worker
+        self._streams: dict[str, Stream[Report]] = {}  # by run
+        self._by_pipe: dict[int, Stream[Report]] = {}
+        self._ready: deque[Stream[Report]] = deque()  # to be read in this turn
+        self._resting: list[Stream[Report]] = []  # to be read in the next one
+        self._unfinished: dict[Stream[Report], float] = {}  # when the beginning of its last line grew
+        self._rest = SHORTEST_REST
+        self._next_turn: asyncio.Handle | None = None
+        self._unfinished_timer: asyncio.Handle | None = None
+
+    # -- runs --------------------------------------------------------------------------------------------------------
+
+    def attach(
+        self,
+        run: str,
+        fd: int,
+        worker: str,
+        log: LogSpec,
+        scanner: Scanner[Report] | None = None,
+        *,
+        owner: tuple[int, int] | None = None,
+        offset: int | None = None,
+    ) -> None:
+        """Read the output of a run from now on.  Takes over `fd`, the read end of a pipe.
+
+        `worker` is POOL:SLOT, `owner` the uid and gid of a log file that has to be made.  `offset` is given for a run
+        of an earlier daemon: what was written to the log after it is scanned first.
+        """
+        os.set_blocking(fd, False)
+        slot_log = self._log_of(worker, log, owner)
+        stream = Stream(run, fd, slot_log, scanner, self._audience)
+        self._streams[run] = stream
+        self._by_pipe[fd] = stream
+        stream.begin(offset)
+        self._epoll.register(fd, select.EPOLLIN | select.EPOLLET)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.add_reader(self._epoll.fileno(), self._wake)
+
+    def finish(self, run: str) -> None:
+        """The main process has exited: read what it left, at most a pipe full, and end its last line."""
+        if (stream := self._streams.get(run)) is not None and not stream.ended:
+            stream.drain(self._peephole)
+
+    def close(self, run: str) -> None:
+        """Nothing of the run is left: read the last of it and let go of its pipe."""
+        self.finish(run)
+        if (stream := self._streams.get(run)) is not None:
+            stream.log.earlier.add_all(stream.tail)
+            self._let_go(stream)
+
+    def close_all(self) -> None:
+        """Let go of everything and leave in the pipes what is there, for the daemon that comes next."""
+        for stream in tuple(self._streams.values()):
+            self._let_go(stream)
+        for timer in (self._next_turn, self._unfinished_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._loop is not None:
+            self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+        self._peephole.close()
+
+    # -- what was written --------------------------------------------------------------------------------------------
+
+    def last_lines(self, run: str, n: int = 20) -> tuple[str, ...]:
+        """The last lines of a run that is not closed, safe for a terminal."""
+        return self._streams[run].tail.lines(n) if run in self._streams else ()
+
+    def last_lines_of(self, worker: str, n: int = 20) -> tuple[str, ...]:
+        """The last lines of a worker, of runs that are over too."""
+        if worker not in self._logs:
+            return ()
+        live = (stream.tail.lines(n) for stream in self._streams.values() if stream.log.worker == worker)
+        return (*self._logs[worker].earlier.lines(n), *(line for lines in live for line in lines))[-n:]
+
+    def dropped(self, run: str) -> int:
+        """How many bytes of a run that is not closed could not be written."""
+        return self._streams[run].dropped if run in self._streams else 0
+
+    def offset(self, run: str) -> int:
+        """Up to where in the log file the output of an attached run was scanned and reported, for a later `attach`."""
+        return self._streams[run].offset if run in self._streams else 0
+
+    def end_of_log(self, pool: str, slot: int) -> int:
+        """The `offset` of a run that is about to begin: the size of the worker's log file, 0 when there is none."""
+        path = self.path(pool, slot)
+        try:
+            return path.stat().st_size if path is not None else 0
+        except OSError:
+            return 0
+
+    def path(self, pool: str, slot: int) -> Path | None:
+        """The worker's log file, None when there is none."""
+        log = self._logs.get(f"{pool}:{slot}")
+        if log is not None:
+            return log.path if log.file is not None else None
+        path = self._path_of(pool, slot)
+        return path if path.exists() else None
+
+    def follow(self, callback: Follow) -> Callable[[], None]:
+        """Tell `callback(worker, lines)` what is written from now on, until the answer is called."""
+        self._audience.followers.append(callback)
+
+        def unfollow() -> None:
+            with suppress(ValueError):
+                self._audience.followers.remove(callback)
+
+        return unfollow
+
+    # -- log files ---------------------------------------------------------------------------------------------------
+
+    def reconfigure(self, worker: str, log: LogSpec) -> None:
+        """Write the worker's output as `log` says from now on."""
+        if worker in self._logs:
+            self._logs[worker].configure(log)
+
+    def reopen(self) -> None:
+        """Go on in new files where others have moved the old ones away."""
+        for stream in self._streams.values():
+            if stream.log.file is not None:
+                stream.log.close()
+        for stream in self._streams.values():
+            stream.begin(None)
+
+    def _log_of(self, worker: str, log: LogSpec, owner: tuple[int, int] | None) -> SlotLog:
+        if worker in self._logs:
+            self._logs[worker].configure(log)
+        else:
+            pool, _, slot = worker.rpartition(":")
+            self._logs[worker] = SlotLog(worker, self._path_of(pool, int(slot)), log, owner, self._clock)
+        return self._logs[worker]
+
+    def _path_of(self, pool: str, slot: int) -> Path:
+        return self._directory / f"{pool}-{slot}.log"
+
+    def _let_go(self, stream: Stream[Report]) -> None:
+        self._ignore(stream)
+        self._unfinished.pop(stream, None)
+        self._streams.pop(stream.run)
+        stream.ended = True
+        os.close(stream.pipe)
+        if not any(other.log is stream.log for other in self._streams.values()):
+            stream.log.close()
+
+    def _ignore(self, stream: Stream[Report]) -> None:
+        if self._by_pipe.get(stream.pipe) is stream:  # not another one that has its number now
+            del self._by_pipe[stream.pipe]
+            self._epoll.unregister(stream.pipe)
+
+    # -- turns -------------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        assert self._loop is not None
+        self._loop.remove_reader(self._epoll.fileno())
+        self._rest = SHORTEST_REST
+        self._next_turn = self._loop.call_later(self._rest, self._turn)
+
+    def _turn(self) -> None:
+        """Read from the pipes that have something, then rest; go to sleep when none had."""
+        assert self._loop is not None
+        self._ready.extend(self._resting)
+        self._resting.clear()
+        for pipe, events in self._epoll.poll(0):
+            stream = self._by_pipe[pipe]
+            stream.hung_up |= bool(events & select.EPOLLHUP)
+            if not stream.queued:
+                stream.queued = True
+                self._ready.append(stream)
+        try:
+            self._read_ready()
+        finally:  # a listener's failure must not stop the turns
+            if self._ready:
+                self._next_turn = self._loop.call_soon(self._turn)
+            elif self._resting:
+                self._next_turn = self._loop.call_later(self._rest, self._turn)
+            else:
+                self._loop.add_reader(self._epoll.fileno(), self._wake)
+
+    def _read_ready(self) -> None:
+        """One chunk from each pipe in turn, from full ones again.
+
+        A pipe that gave something rests and is looked at in the next turn too: its next edge is sure to come only
+        after it was seen empty.  The rest gets longer while chunks are hardly worth the wake-up.
+        """
+        left, greatest = TURN, 0
+        while self._ready and left > 0:
+            stream = self._ready.popleft()
+            self._resting.append(stream)
+            held = stream.held
+            taken = 0 if stream.ended else stream.take(self._peephole)
+            left -= taken
+            greatest = max(greatest, taken)
+            if taken >= FULL:
+                self._ready.append(self._resting.pop())
+                stream.enlarge()
+            elif not taken and stream.held <= held:
+                self._quieten(self._resting.pop())
+            self._watch_unfinished(stream, grew=stream.held > held)
+        if greatest >= FULL:
+            self._rest = max(SHORTEST_REST, self._rest / 2)
+        elif greatest < FULL // 2:
+            self._rest = min(LONGEST_REST, self._rest * 2)
+
+    def _quieten(self, stream: Stream[Report]) -> None:
+        stream.queued = False
+        if stream.ended:
+            self._ignore(stream)
+
+    def _watch_unfinished(self, stream: Stream[Report], *, grew: bool) -> None:
+        assert self._loop is not None
+        if not stream.held:
+            self._unfinished.pop(stream, None)
+        elif grew:
+            self._unfinished[stream] = self._loop.time()
+            if self._unfinished_timer is None:
+                self._unfinished_timer = self._loop.call_later(UNFINISHED, self._end_unfinished)
+
+    def _end_unfinished(self) -> None:
+        """Write what has waited for the end of its line for too long; wait on for the others."""
+        assert self._loop is not None
+        self._unfinished_timer = None
+        due = self._loop.time() - UNFINISHED + SHORTEST_REST
+        for stream in [stream for stream, since in self._unfinished.items() if since <= due]:
+            del self._unfinished[stream]
+            stream.take(self._peephole, unfinished=True)
+        if self._unfinished:
+            wait = min(self._unfinished.values()) - due
+            self._unfinished_timer = self._loop.call_later(wait, self._end_unfinished)

@@ -1,0 +1,555 @@
+"""Output of real child processes through real pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import resource
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from fleetd.core.spec import LogFormat, LogSpec, LogTarget
+from fleetd.shell.output import Output
+
+pytestmark = pytest.mark.process
+
+PREFIX = re.compile(rb"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d media:0 ")
+LINES = LogSpec(max_size=0)
+RAW = LogSpec(format=LogFormat.RAW, max_size=0)
+NOWHERE = LogSpec(to=LogTarget.NONE)
+
+
+class DoneLines:
+    """Reports every line that begins with b"done"."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        return [line for line in lines if line.startswith(b"done")]
+
+
+class Bench:
+    """An Output with what it told, and the children it listens to."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.reports: list[tuple[str, bytes]] = []
+        self.drops: list[tuple[str, int, str]] = []
+        self.output: Output[bytes] = Output(directory, on_reports=self._report, on_dropped=self._drop)
+        self.children: list[subprocess.Popen[bytes]] = []
+
+    def _report(self, run: str, found: object) -> None:
+        assert isinstance(found, Sequence)
+        self.reports += [(run, line) for line in found]
+
+    def _drop(self, run: str, count: int, reason: str) -> None:
+        self.drops.append((run, count, reason))
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "media-0.log"
+
+    @property
+    def written(self) -> bytes:
+        return self.log.read_bytes() if self.log.exists() else b""
+
+    @property
+    def unprefixed(self) -> bytes:
+        """The log without prefixes; fails when a line has none, or more than one."""
+        lines = self.written.splitlines(keepends=True)
+        assert all(PREFIX.match(line) for line in lines)
+        return b"".join(PREFIX.sub(b"", line, count=1) for line in lines)
+
+    def pipe(self, log: LogSpec = LINES, run: str = "a", **more: object) -> int:
+        """The write end of a pipe whose read end is attached."""
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        self.output.attach(run, reader, "media:0", log, DoneLines(), **more)  # type: ignore[arg-type]
+        return writer
+
+    def start(self, program: str, log: LogSpec = LINES, run: str = "a", **more: object) -> subprocess.Popen[bytes]:
+        """A Python program whose output is attached."""
+        writer = self.pipe(log, run, **more)
+        child = subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=writer,
+            start_new_session=True,
+        )
+        os.close(writer)
+        self.children.append(child)
+        return child
+
+    async def ended(self, child: subprocess.Popen[bytes], run: str = "a") -> None:
+        await until(lambda: child.poll() is not None)
+        self.output.finish(run)
+
+
+async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, "it never came true"
+        await asyncio.sleep(0.002)
+
+
+def run(scene: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(90):
+            await scene()
+
+    asyncio.run(bounded())
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "logs" / "instance"
+
+
+@pytest.fixture
+def benches(directory: Path) -> Iterator[Callable[[], Bench]]:
+    made: list[Bench] = []
+
+    def make() -> Bench:
+        made.append(Bench(directory))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        for child in bench.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+
+
+Benches = Callable[[], Bench]
+
+
+def test_each_line_gets_time_and_worker(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        child = bench.start("import sys; print('one'); print('two', file=sys.stderr); print(); print('four', end='')")
+        await bench.ended(child)
+        assert sorted(bench.unprefixed.split(b"\n")) == sorted([b"one", b"", b"four", b"two", b""])
+        assert len(PREFIX.findall(bench.written)) == 4
+        assert bench.output.last_lines("a", 1) in {("four",), ("two",)}
+        assert oct(bench.log.stat().st_mode)[-3:] == "640"
+        assert oct(bench.directory.stat().st_mode)[-3:] == "750"
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_raw_output_is_written_as_it_is(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        child = bench.start("import os; os.write(1, bytes(range(256)) * 300 + b'no end')", RAW)
+        await bench.ended(child)
+        assert bench.written == bytes(range(256)) * 300 + b"no end"
+        bench.output.close_all()
+
+    run(scene)
+
+
+@pytest.mark.parametrize("log", [LINES, RAW])
+def test_a_flood_loses_and_tears_nothing(benches: Benches, log: LogSpec) -> None:
+    lines = 500_000
+
+    async def scene() -> None:
+        bench = benches()
+        child = bench.start(f"import sys\nfor n in range({lines}): sys.stdout.write(f'{{n:099d}}\\n')", log)
+        slowest, before = 0.0, time.monotonic()
+        while child.poll() is None:
+            await asyncio.sleep(0)
+            slowest, before = max(slowest, time.monotonic() - before), time.monotonic()
+        await bench.ended(child)
+        text = bench.written if log is RAW else bench.unprefixed
+        assert text == b"".join(b"%099d\n" % n for n in range(lines))
+        assert slowest < 1.0  # the loop had its turns
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_rotation_while_flooding_loses_no_line(benches: Benches) -> None:
+    spec = LogSpec(max_size=1_000_000, keep=100)
+
+    async def scene() -> None:
+        for number, log in enumerate((spec, LogSpec(format=LogFormat.RAW, max_size=1_000_000, keep=100))):
+            bench = benches()
+            for old in bench.directory.glob("*.log*"):
+                old.unlink()
+            program = f"import sys\nfor n in range(100_000): sys.stdout.write(f'{{n:0{99 - number}d}}\\n')"
+            await bench.ended(bench.start(program, log))
+            parts = sorted(bench.directory.glob("media-0.log.*"), key=lambda part: -int(part.suffix[1:]))
+            assert len(parts) >= 9
+            texts = [part.read_bytes() for part in (*parts, bench.log)]
+            assert all(text.endswith(b"\n") for text in texts)
+            assert max(map(len, texts)) < 1_000_000 + 128 * 1024
+            numbers = [int(line.rsplit(b" ", 1)[-1]) for text in texts for line in text.splitlines()]
+            assert numbers == list(range(100_000))
+            bench.output.close_all()
+
+    run(scene)
+
+
+def test_only_so_many_old_files_are_kept(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        for keep, files in ((3, 4), (1, 2), (0, 1)):
+            log = LogSpec(max_size=200_000, keep=keep)
+            run_id = f"r{keep}"
+            await bench.ended(bench.start("for n in range(20_000): print(f'{n:099d}')", log, run_id), run_id)
+            bench.output.close(run_id)
+            if keep:
+                assert len(list(bench.directory.glob("media-0.log*"))) == files
+            assert bench.log.stat().st_size <= 200_000
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_an_endless_line_is_written_in_pieces(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        child = bench.start("import sys; sys.stdout.write('x' * 10_000_000 + '\\nend\\n')")
+        await bench.ended(child)
+        lines = bench.unprefixed.split(b"\n")
+        assert b"".join(lines) == b"x" * 10_000_000 + b"end"
+        assert max(map(len, lines)) <= 64 * 1024
+        assert bench.output.last_lines("a", 1) == ("end",)
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_chunks_cut_lines_and_characters_anywhere(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        writer = bench.pipe()
+        text = "grün und weiß 你好\n\ndone 1\r\n".encode() * 3
+        for at in range(len(text)):
+            os.write(writer, text[at : at + 1])
+            if at % 7 == 0:
+                await asyncio.sleep(0.002)
+        await until(lambda: bench.unprefixed == text)
+        assert [line for _, line in bench.reports] == [b"done 1\r"] * 3
+        assert bench.output.last_lines("a", 3) == ("grün und weiß 你好", "", "done 1")
+        os.close(writer)
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_last_lines_are_safe_for_a_terminal(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        writer = bench.pipe()
+        os.write(writer, b"\x1b[31mred\x1b[0m\x1b]0;title\x07 \xff\xfe bell\x07 back\x08 tab\t.\n10%\r20%\n")
+        os.close(writer)
+        bench.output.finish("a")
+        assert bench.output.last_lines("a") == ("red \ufffd\ufffd bell\\x07 back\\x08 tab\t.", "10%", "20%")
+        assert b"\x1b[31mred" in bench.written
+        bench.output.close("a")
+        assert bench.output.last_lines("a") == ()
+        assert bench.output.last_lines_of("media:0", 1) == ("20%",)
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_a_beginning_without_an_end_is_written_after_a_while(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        writer = bench.pipe()
+        os.write(writer, b"first\nContinue? ")
+        await until(lambda: bench.unprefixed == b"first\n")
+        started = time.monotonic()
+        await until(lambda: bench.unprefixed == b"first\nContinue? \n")
+        assert time.monotonic() - started > 0.5
+        os.close(writer)
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_eof_while_the_worker_lives_costs_nothing(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        child = bench.start("import os, time; os.write(1, b'bye'); os.close(1); os.close(2); time.sleep(60)")
+        await until(lambda: bench.unprefixed == b"bye\n")
+        await asyncio.sleep(0.1)
+        used = time.process_time()
+        await asyncio.sleep(0.5)
+        assert time.process_time() - used < 0.02
+        child.kill()
+        await bench.ended(child)
+        bench.output.close("a")
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_a_flooding_grandchild_does_not_hold_up_the_end(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        child = bench.start(
+            "import os, subprocess, sys\n"
+            'flood = \'import os\\nwhile True: os.write(1, b"y" * 99 + b"\\\\n")\'\n'
+            "p = subprocess.Popen([sys.executable, '-c', flood])\n"
+            "print('grandchild', p.pid, flush=True)",
+            NOWHERE,
+        )
+        follower: list[str] = []
+        bench.output.follow(lambda _worker, lines: follower.extend(lines))
+        await until(lambda: child.poll() is not None)
+        await until(lambda: any(line.startswith("grandchild") for line in follower))
+        grandchild = int(next(line for line in follower if line.startswith("grandchild")).split()[1])
+        try:
+            started = time.monotonic()
+            bench.output.finish("a")
+            bench.output.close("a")
+            assert time.monotonic() - started < 0.5
+        finally:
+            os.kill(grandchild, 9)
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_nothing_wakes_up_while_nobody_writes(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        writers = [bench.pipe(LINES, f"r{n}") for n in range(50)]
+        os.write(writers[7], b"held back")
+        await until(lambda: bench.unprefixed == b"held back\n")
+        await asyncio.sleep(0.1)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+        await asyncio.sleep(1.2)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before <= 2  # the sleep's own
+        os.write(writers[7], b" and more\n")
+        await until(lambda: bench.unprefixed == b"held back\n and more\n")
+        for writer in writers:
+            os.close(writer)
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_two_runs_of_a_slot_share_the_file_without_torn_lines(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        program = "import os\nfor n in range(20_000): os.write(1, b'%s%06d' % (b'{0}' * 60, n)); os.write(1, b'\\n')"
+        old = bench.start(program.replace("{0}", "o"), run="old")
+        new = bench.start(program.replace("{0}", "n"), run="new")
+        await bench.ended(old, "old")
+        bench.output.close("old")
+        await bench.ended(new, "new")
+        lines = bench.unprefixed.splitlines()
+        for letter in (b"o", b"n"):
+            assert [line for line in lines if line.startswith(letter)] == [
+                letter * 60 + b"%06d" % n for n in range(20_000)
+            ]
+        assert len(lines) == 40_000
+        bench.output.close_all()
+
+    run(scene)
+
+
+@pytest.mark.parametrize("log", [LINES, RAW])
+def test_what_cannot_be_written_is_dropped_counted_and_told_once(benches: Benches, log: LogSpec) -> None:
+    async def scene() -> None:
+        bench = benches()
+        bench.directory.mkdir(parents=True)
+        target = bench.directory / "elsewhere"
+        bench.log.symlink_to(target)
+        writer = bench.pipe(log)
+        for n in range(1, 4):
+            os.write(writer, b"done %d\n" % n)
+            await until(lambda n=n: bench.output.dropped("a") == 7 * n)  # type: ignore[misc]
+        assert not target.exists()
+        assert bench.drops == [("a", 7, f"{bench.log}: {os.strerror(errno.ELOOP)}")]
+        bench.log.unlink()
+        os.write(writer, b"done 4\n")
+        await until(lambda: bench.written.endswith(b"done 4\n"))
+        assert len(bench.drops) == 1  # it may fail again in a moment
+        while len(bench.drops) == 1:
+            os.write(writer, b"tick\n")
+            await asyncio.sleep(0.05)
+        assert bench.drops[1:] == [("a", 21, "")]
+        assert [line for _, line in bench.reports] == [b"done %d" % n for n in range(1, 5)]
+        assert bench.output.last_lines("a", 1) == ("tick",)
+        os.close(writer)
+        bench.output.close_all()
+
+    run(scene)
+
+
+@pytest.mark.parametrize("log", ["prefix", "raw"])
+def test_a_full_disk_holds_no_worker_up(directory: Path, log: str) -> None:
+    """RLIMIT_FSIZE stands for the end of the disk: write and splice fail in the same place, with another errno."""
+    scene = f"""
+import asyncio, os, resource, sys
+from pathlib import Path
+from fleetd.core.spec import LogFormat, LogSpec
+from fleetd.shell.output import Output
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+async def main():
+    told = []
+    output = Output(Path({str(directory)!r}), on_reports=print, on_dropped=lambda *what: told.append(what))
+    r, w = os.pipe()
+    output.attach("a", r, "media:0", LogSpec(format=LogFormat({log!r}), max_size=0))
+    program = "for n in range(10_000): print('%099d' % n)"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=w)
+    os.close(w)
+    await child.wait()
+    output.finish("a")
+    log = Path({str(directory)!r}, "media-0.log")
+    written = log.read_bytes()
+    kept = len(written) if {log!r} == "raw" else written.count(b"\\n") * 100
+    assert kept + output.dropped("a") == 1_000_000
+    assert output.dropped("a") > 600_000
+    assert {log!r} == "raw" or written.endswith(b"\\n")
+    assert len(told) == 1 and "File too large" in told[0][2], told
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    output.close_all()
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", scene], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_a_moved_log_is_gone_on_with_after_reopen(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        writer = bench.pipe()
+        os.write(writer, b"one\n")
+        await until(lambda: bench.unprefixed == b"one\n")
+        bench.log.rename(bench.directory / "moved")
+        os.write(writer, b"two\n")
+        await until(lambda: (bench.directory / "moved").read_bytes().endswith(b"two\n"))
+        bench.output.reopen()
+        os.write(writer, b"three\n")
+        await until(lambda: bench.unprefixed == b"three\n")
+        assert bench.output.path("media", 0) == bench.log
+        os.close(writer)
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_the_format_may_change_while_a_run_writes(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        writer = bench.pipe(RAW)
+        os.write(writer, b"raw, unfinished")
+        await until(lambda: bench.written == b"raw, unfinished")
+        bench.output.reconfigure("media:0", LINES)
+        os.write(writer, b"lines\n")
+        await until(lambda: bench.written.endswith(b"media:0 lines\n"))
+        assert bench.written.startswith(b"raw, unfinished\n2")
+        bench.output.reconfigure("media:0", NOWHERE)
+        assert bench.output.path("media", 0) is None
+        os.write(writer, b"done\n")
+        await until(lambda: bench.reports == [("a", b"done")])
+        os.close(writer)
+        bench.output.close_all()
+
+    run(scene)
+
+
+@pytest.mark.parametrize("log", [LINES, RAW])
+def test_a_new_daemon_scans_what_the_old_one_wrote_and_did_not_report(benches: Benches, log: LogSpec) -> None:
+    async def scene() -> None:
+        first = benches()
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        first.output.attach("a", os.dup(reader), "media:0", log, DoneLines())
+        os.write(writer, b"done 1\n")
+        await until(lambda: len(first.reports) == 1)
+        journalled = first.output.offset("a")
+        os.write(writer, b"done 2\nnoise\n")
+        await until(lambda: len(first.reports) == 2)
+        first.output.close_all()
+        os.write(writer, b"done 3\n")
+
+        second = benches()
+        second.output.attach("a", reader, "media:0", log, DoneLines(), offset=journalled)
+        await until(lambda: len(second.reports) == 2)
+        assert [line for _, line in second.reports] == [b"done 2", b"done 3"]
+        assert second.output.last_lines("a") == ("done 2", "noise", "done 3")
+        assert second.output.offset("a") == second.log.stat().st_size
+        os.close(writer)
+        second.output.close_all()
+
+    run(scene)
+
+
+def test_a_job_line_that_was_half_written_at_the_restart_counts_once(benches: Benches) -> None:
+    async def scene() -> None:
+        first = benches()
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        first.output.attach("a", os.dup(reader), "media:0", RAW, DoneLines())
+        os.write(writer, b"done 1\ndone")
+        await until(lambda: first.written == b"done 1\ndone")
+        journalled = first.output.offset("a")
+        first.output.close_all()
+        os.write(writer, b" 2\n")
+
+        second = benches()
+        second.output.attach("a", reader, "media:0", RAW, DoneLines(), offset=journalled)
+        await until(lambda: bool(second.reports))
+        assert (first.reports, second.reports) == ([("a", b"done 1")], [("a", b"done 2")])
+        assert second.output.offset("a") == second.output.end_of_log("media", 0) == len(b"done 1\ndone 2\n")
+        os.close(writer)
+        second.output.close_all()
+
+    run(scene)
+
+
+def test_close_all_leaves_in_the_pipe_what_was_not_read(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        bench.output.attach("a", os.dup(reader), "media:0", LINES)
+        os.write(writer, b"whole\nhalf a li")
+        await until(lambda: bench.unprefixed == b"whole\n")
+        bench.output.close_all()
+        assert select.select([reader], [], [], 0)[0]
+        assert os.read(reader, 100) == b"half a li"
+        os.close(reader)
+        os.close(writer)
+
+    run(scene)
+
+
+def test_a_follower_sees_whole_safe_lines_until_it_goes(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        seen: list[tuple[str, tuple[str, ...]]] = []
+        leave = bench.output.follow(lambda worker, lines: seen.append((worker, lines)))
+        writer = bench.pipe(NOWHERE)
+        os.write(writer, b"a\x1b[2J\nb")
+        await until(lambda: seen == [("media:0", ("a",))])
+        os.write(writer, b"c\n")
+        await until(lambda: seen[1:] == [("media:0", ("bc",))])
+        os.write(writer, b"\n" * 1000)
+        await until(lambda: len(seen) == 3)
+        assert seen[2][1][0] == "(800 lines not shown)"
+        assert len(seen[2][1]) == 201
+        leave()
+        os.write(writer, b"done unseen\n")
+        await until(lambda: bench.reports == [("a", b"done unseen")])
+        assert len(seen) == 3
+        os.close(writer)
+        bench.output.close_all()
+
+    run(scene)
