@@ -156,7 +156,7 @@ class LiveRuns:
         """Write down where a run stands: an intent at once, what follows with the next `flush`."""
         self._records[record.run] = record
         if record.pid is None:
-            self._note(self._journal.write, Entry(record))
+            self._note(self._journal.write, Entry(record, self.output.end_of_log(record.pool, record.slot)))
         else:
             self._unwritten[record.run] = None
 
