@@ -1,0 +1,205 @@
+"""The one table of all keys of the pool file.
+
+Parsing, suggestions, the reference page and the JSON Schema come from it, so that they cannot differ.
+"""
+
+from __future__ import annotations
+
+from fleetd.config.kinds import (
+    HOST,
+    NAME,
+    Account,
+    CountOrShare,
+    Duration,
+    Flag,
+    Line,
+    Matching,
+    Number,
+    OneOf,
+    Signal,
+    Size,
+    Umask,
+    Whole,
+    url,
+)
+from fleetd.config.tables import Apply, Command, Cpus, Environment, Key, Later, Limits, ListOf, Options, TableOf
+
+_LIVE, _ROLL, _FLAG, _START = Apply
+_IGNORED, _REFUSED = Later.IGNORED, Later.REFUSED
+_FLEET_URLS = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
+_BROKER_URLS = ("redis://", "rediss://", "unix://", "amqp://", "amqps://", "sqs://", "sqlite:///", "postgresql://")
+
+ADDRESS = Matching(
+    "an address", r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):\d{1,5}", 'write HOST:PORT, as in "127.0.0.1:9808"'
+)
+ENTRY = Matching("an entry point", r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", 'write "module:function"')
+MODULE = Matching("a module", r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", 'write it as in an import, "package.module"')
+NAMES = ListOf(NAME, "list of names", distinct=True)
+PATH = Line("path")
+
+FLEET = TableOf(
+    (
+        Key("name", NAME, "none", "Fleets that share one Redis are told apart by it.", _START, required=True),
+        Key("redis", url(*_FLEET_URLS), "none", "Where the hosts of the fleet meet: Redis >= 6.2 or Valkey.", _START,
+            required=True),
+        Key("host", HOST, "the host name", "This host's name in the fleet.", _START),
+        Key("max-parallel-hosts", CountOrShare(1), '"100%"', "Hosts that may roll at the same time."),
+    )
+)  # fmt: skip
+
+DAEMON = TableOf(
+    (
+        Key("log-level", OneOf(("debug", "info", "warning", "error")), '"info"', "What the daemon's own log tells.",
+            _START),
+        Key("log-format", OneOf(("text", "json")), '"text"', "How the daemon's own log is written.", _START),
+        Key("log-directory", PATH, '"/var/log/fleetd"; unprivileged: under the XDG state directory',
+            "Worker output goes to INSTANCE/POOL-SLOT.log below it.", _START),
+        Key("runtime-directory", PATH,
+            '"/run/fleetd"; unprivileged: $XDG_RUNTIME_DIR/fleetd, else fleetd-UID in the temporary directory',
+            "Parent of INSTANCE/ with the control socket, the lock and the journal of runs.", _START),
+        Key("state-directory", PATH, '"/var/lib/fleetd"; unprivileged: $XDG_STATE_HOME/fleetd',
+            "Parent of INSTANCE/ with what is remembered: stops, scale, epochs, counters.", _START),
+        Key("metrics-listen", ADDRESS, "off", "Where Prometheus finds /metrics, /healthz and /readyz.",
+            _START, _IGNORED),
+        Key("socket-group", Account(), "none", "Who beside root and the daemon's own user may give commands.", _START),
+    )
+)  # fmt: skip
+
+BROKER = TableOf(
+    (
+        Key("url", url(*_BROKER_URLS), "none",
+            "The service that holds the jobs; workers get it where their framework reads one from the environment.",
+            _ROLL,            required=True),
+        Key("prefix", Line(empty=True), '""', "What the names of the framework's keys begin with there."),
+        Key("retry-after", Duration(), "none",
+            "When the broker gives a job that is in hand to another worker; has to be more than job-timeout."),
+    )
+)  # fmt: skip
+
+BACKOFF = TableOf(
+    (
+        Key("first", Duration(), '"1s"', "The wait after the first unplanned exit."),
+        Key("max", Duration(), '"60s"', "The longest wait."),
+        Key("factor", Number(1, 100), "2", "How much longer each wait is than the one before."),
+    )
+)
+
+GIVE_UP = TableOf(
+    (
+        Key("failures", Whole(1), "none", "So many unplanned exits …", required=True),
+        Key(
+            "within",
+            Duration(),
+            "none",
+            "… within this time, and the slot is given up until `fleetd start`.",
+            required=True,
+        ),
+    )
+)
+
+LOG = TableOf(
+    (
+        Key("to", OneOf(("files", "journal", "stdout", "none")), '"files"', "Where worker output goes.",
+            later=_REFUSED, harmless=("files", "none")),
+        Key("format", OneOf(("raw", "prefix", "json")), '"prefix"', "How it is written; prefix: time and worker first.",
+            later=_REFUSED, harmless=("raw", "prefix")),
+        Key("max-size", Size(4096), '"50MiB"', "A log file that grew larger is put aside."),
+        Key("keep", Whole(0, 10_000), "10", "How many files that were put aside are kept."),
+        Key("compress", Flag(), "false", "Whether files that were put aside are compressed.",
+            later=_REFUSED, harmless=(False,)),
+    )
+)  # fmt: skip
+
+AUTOSCALE = TableOf(
+    (
+        Key("min", Whole(0, 10_000), "0", "The fewest workers on this host."),
+        Key("max", Whole(1, 10_000), "none", "The most workers on this host.", required=True),
+        Key("jobs-per-worker", Number(0.001, 1e9), "none", "One worker for so many waiting jobs."),
+        Key("target-wait", Duration(), "none", "As many workers as keep the wait below this."),
+        Key("scale-down-after", Duration(zero=True), '"300s"', "How long fewer have to be enough before one leaves."),
+    )
+)
+
+POOL = TableOf(
+    (
+        Key("framework", NAME, '"command"',
+            "Which framework file builds the command line, names the signals and reads the output.", _ROLL),
+        Key("command", Command(), "from the framework",
+            "The program and its arguments, never given to a shell; a string is split as a shell splits words.", _ROLL),
+        Key("directory", Line("path", templated=True), "the daemon's",
+            "The working directory, resolved anew at every spawn, so that a switched symlink is picked up.", _ROLL),
+        Key("user", Account(), "inherited", "Whom workers run as; sets groups, HOME, USER and LOGNAME too.", _ROLL),
+        Key("group", Account(), "the user's", "The group that workers run in.", _ROLL),
+        Key("umask", Umask(), "inherited", "The mode bits that new files do not get.", _ROLL),
+        Key("env", Environment(), "{}", "Variables for the workers, beside the daemon's own.", _ROLL),
+        Key("env-file", PATH, "none", "A file of NAME=VALUE lines, read with the worker's identity at every spawn.",
+            _ROLL),
+        Key("nice", Whole(-20, 19), "inherited", "The scheduling priority; 19 gives way to all others.", _ROLL),
+        Key("cpu-affinity", Cpus(), "inherited", "The processors that workers may run on.", _ROLL),
+        Key("limits", Limits(), "inherited",
+            'Resource limits by their names in prlimit(1): nofile, core, as …; a number, a size or "unlimited".',
+            _ROLL),
+        Key("queues", ListOf(Line(), "list of strings", distinct=True), "[]", "In order of priority.", _ROLL),
+        Key("numprocs", Whole(0, 10_000), "1", "Workers on this host."),
+        Key("autostart", Flag(), "true", "Whether the pool starts with the daemon."),
+        Key("after", NAMES, "[]",
+            "Pools that must be healthy before this one starts; stopping goes the other way round."),
+        Key("restart", OneOf(("always", "on-failure", "never")), '"always"',
+            "Which of its own exits a worker is replaced after; what fleetd asked to end is always replaced."),
+        Key("exit-codes", ListOf(Whole(0, 255), "list of numbers"), "the framework's, else [0]",
+            "Exit codes of planned exits: replaced at once, without backoff."),
+        Key("backoff", BACKOFF, '{ first = "1s", max = "60s", factor = 2 }',
+            "The wait after unplanned exits, with jitter."),
+        Key("give-up", GIVE_UP, "never", 'When to stop trying: `{ failures = 5, within = "10m" }`.'),
+        Key("max-jobs", Whole(1), "none", "Recycle a worker after so many jobs.", _ROLL),
+        Key("max-jobs-jitter", Whole(0), "0", "Up to so many jobs more, drawn once per worker."),
+        Key("max-memory", Size(), "none", "Recycle a worker whose resident memory is larger.", _FLAG),
+        Key("max-memory-jitter", Size(0), "0", "Up to so much more, drawn once per worker."),
+        Key("max-memory-of", OneOf(("main", "tree")), '"main"',
+            "Whether only the main process counts, or all it started."),
+        Key("max-lifetime", Duration(), "none", "Recycle a worker that is older.", _FLAG),
+        Key("max-lifetime-jitter", Duration(zero=True), "0", "Up to so much longer, drawn once per worker."),
+        Key("job-timeout", Duration(), "none",
+            "A job that runs longer is ended: by the framework's flag where it has one, and by SIGKILL to all that the "
+            "worker started.", _ROLL),
+        Key("ready", OneOf(("auto", "notify", "age")), '"auto"',
+            "What makes a worker ready: READY=1, the framework's ready line or its first finished job (auto); READY=1 "
+            "only (notify); living for healthy-after (age, and auto where the framework has no ready line)."),
+        Key("start-timeout", Duration(), '"60s"', "A worker that is not healthy by then is killed: start-failed."),
+        Key("healthy-after", Duration(zero=True), '"1s"', "How long a worker must live on after it was ready."),
+        Key("stop-signal", Signal(), "the framework's, else TERM", "What asks a worker to finish its job and exit."),
+        Key("stop-timeout", Duration(), "job-timeout + 10s where that is set, else the framework's, else 10s",
+            "How long a worker may take to exit; then SIGKILL to everything it started."),
+        Key("watchdog", Duration(), "none", "A worker that has not said WATCHDOG=1 for so long is killed.", _ROLL),
+        Key("max-surge", CountOrShare(), "1; 0 for a singleton or where {slot} is used",
+            "Rolling: workers above numprocs that are alive and not draining."),
+        Key("max-unavailable", CountOrShare(), '0; "100%" for a singleton or where {slot} is used',
+            "Rolling: slots without a worker that takes jobs."),
+        Key("singleton", Flag(), "false", "At most one worker in the whole fleet.", later=_REFUSED, harmless=(False,)),
+        Key("singleton-lease", Duration(), '"30s"', "How long a host that went missing keeps the singleton.",
+            later=_REFUSED, harmless=(30.0,)),
+        Key("balance", OneOf(("off", "auto")), '"off"',
+            "auto: share the workers out among the queues by time to clear.",
+            later=_REFUSED, harmless=("off",)),
+        Key("broker", NAME, '"default"', "The [broker.NAME] that holds this pool's queues.", _ROLL),
+        Key("preload", ListOf(MODULE, "list of modules"), "[]",
+            "Python modules imported once in a template that workers are forked from.", _ROLL, _REFUSED, ((),)),
+        Key("entry", ENTRY, "none", 'What each worker calls instead of a command: "module:function".', _ROLL, _REFUSED),
+        Key("options", Options(), "{}", "The framework's own settings.", _ROLL),
+        Key("autoscale", AUTOSCALE, "none", "How many workers the load asks for.", later=_REFUSED),
+        Key("log", LOG, "files", "Where and how worker output is kept."),
+    )
+)  # fmt: skip
+
+ALERT = TableOf(
+    (
+        Key(
+            "on", ListOf(NAME, "event, or list of events", single=True), "none", "The events that alert.", required=True
+        ),
+        Key("pools", NAMES, "all", "Only for these pools."),
+        Key("above", Number(0, 1e12), "none", "Only when the event's figure is above this."),
+        Key("for", Duration(zero=True), "0", "Only when it has lasted so long."),
+        Key("webhook", url("http://", "https://"), "none", "Where a JSON document is posted."),
+        Key("command", Command(templated=False), "none", "What is run, with the JSON document on its standard input."),
+    )
+)

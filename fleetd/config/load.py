@@ -1,0 +1,197 @@
+"""The entry: from the paths of pool files to a FleetSpec, or to everything that is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any
+
+from fleetd.config.files import Document, gather
+from fleetd.config.interpolation import Text
+from fleetd.config.keys import ALERT, BROKER, DAEMON, FLEET, POOL
+from fleetd.config.launches import OwnFramework
+from fleetd.config.own import read_frameworks
+from fleetd.config.pools import Broker, ReadPool, build_pool
+from fleetd.config.ports import Frameworks, Source
+from fleetd.config.problems import NotYet, Problem
+from fleetd.config.reader import Reader
+from fleetd.config.suggestions import nearest
+from fleetd.config.tables import TableOf
+from fleetd.config.tree import Node, merged
+from fleetd.core.spec import DaemonLogFormat, DaemonSpec, FleetSpec
+
+_DEFAULT = "default"
+# A unix socket's path has at most 107 bytes, unix(7); each run has one at RUNTIME/INSTANCE/notify/RUN, of 32 digits.
+_LONGEST_PATH = 107
+_NOTIFY = len("/notify/") + 32
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of reading the pool files; `spec` is None exactly if there are problems."""
+
+    spec: FleetSpec | None
+    problems: tuple[Problem, ...]
+    not_yet: tuple[NotYet, ...]
+    files: tuple[str, ...]  # all that were read, in this order
+    pools: Mapping[str, ReadPool]
+
+    @property
+    def refused(self) -> tuple[NotYet, ...]:
+        """What `start` cannot do without, and this version cannot do yet."""
+        return tuple(note for note in self.not_yet if note.refuses)
+
+
+def load(paths: Sequence[str], source: Source, frameworks: Frameworks, *, instance: str | None = None) -> Loaded:
+    """Read pool files, all as one configuration; `instance` is its name where it is not the first file's stem.
+
+    Raises nothing: what cannot be read or understood is in `problems`, one for each thing that is wrong.
+    """
+    reader = Reader(source.environ)
+    document = gather(tuple(paths), source, reader)
+    fleet = _table("fleet", FLEET, document, reader)
+    daemon = _daemon(_table("daemon", DAEMON, document, reader))
+    if daemon.runtime_directory is not None and paths:
+        _check_socket_paths(document, daemon.runtime_directory, instance or PurePosixPath(paths[0]).stem, reader)
+    brokers = {name: _broker(name, node, reader) for name, node in document.named["broker"].items()}
+    own = read_frameworks(document.named["framework"], frameworks, reader)
+    _check_alerts(document, reader)
+    pools = _pools(document, brokers, own, reader)
+    _check_after(document, pools, reader)
+    _note_later_tables(document, reader)
+    spec = FleetSpec(
+        pools=MappingProxyType({name: pool.spec for name, pool in pools.items()}),
+        daemon=daemon,
+        host=fleet.get("host"),
+        fleet=fleet.get("name"),
+        files=tuple(document.files),
+    )
+    order = {file: number for number, file in enumerate(document.files)}
+
+    def place(problem: Problem) -> tuple[int, int]:
+        return order.get(problem.where.file, len(order)), problem.where.line
+
+    return Loaded(
+        spec=None if reader.problems else spec,
+        problems=tuple(sorted(reader.problems, key=place)),
+        not_yet=tuple(sorted(reader.not_yet, key=lambda note: place(note.problem))),
+        files=tuple(document.files),
+        pools=MappingProxyType(pools),
+    )
+
+
+def _table(name: str, kind: TableOf, document: Document, reader: Reader) -> dict[str, Any]:
+    node = document.single.get(name)
+    return {} if node is None else reader.read(kind.tidied(node, reader), kind) or {}
+
+
+def _daemon(values: Mapping[str, Any]) -> DaemonSpec:
+    def path(key: str) -> str | None:
+        text: Text | None = values.get(key)
+        return text.value if text else None
+
+    return DaemonSpec(
+        log_level=values.get("log-level", "info"),
+        log_format=DaemonLogFormat(values.get("log-format", "text")),
+        log_directory=path("log-directory"),
+        runtime_directory=path("runtime-directory"),
+        state_directory=path("state-directory"),
+        metrics_listen=values.get("metrics-listen"),
+        socket_group=values.get("socket-group"),
+    )
+
+
+def _check_socket_paths(document: Document, runtime: str, instance: str, reader: Reader) -> None:
+    room = _LONGEST_PATH - _NOTIFY - len(f"/{instance}".encode())
+    if len(runtime.encode()) > room:
+        place = document.single["daemon"].within("runtime-directory").within("runtime_directory")
+        reader.problem(place, "is too long for the paths of sockets in it", f"choose one of at most {room} bytes")
+
+
+def _broker(name: str, node: Node, reader: Reader) -> Broker:
+    values = reader.read(BROKER.tidied(node, reader), BROKER) or {}
+    prefix: Text | None = values.get("prefix")
+    return Broker(name, values.get("url", ""), prefix.value if prefix else "", values.get("retry-after"))
+
+
+def _check_alerts(document: Document, reader: Reader) -> None:
+    for table in document.alerts:
+        node = ALERT.tidied(table, reader)
+        values = reader.read(node, ALERT) or {}
+        if ("webhook" in node.value) == ("command" in node.value):
+            reader.problem(node, "needs either a webhook or a command", "give one of them")
+        for pool in values.get("pools", ()):
+            if pool not in document.named["pool"]:
+                _missing(f"pool {pool}", pool, document.named["pool"], node.within("pools"), document, reader)
+        reader.later(node, refuses=True)
+
+
+def _missing(what: str, name: str, known: Iterable[str], place: Node, document: Document, reader: Reader) -> None:
+    """Note that something is named which there is not; not so where a file that may have it could not be read."""
+    if document.complete:
+        near = nearest(name, known)
+        reader.problem(place, f"there is no {what}", f"did you mean {near}?" if near else "add it, or correct the name")
+
+
+def _pools(
+    document: Document, brokers: Mapping[str, Broker], frameworks: Mapping[str, OwnFramework | None], reader: Reader
+) -> dict[str, ReadPool]:
+    defaults = document.single.get("defaults")
+    if defaults is not None:
+        defaults = POOL.tidied(defaults, reader)
+    if defaults is not None and not document.named["pool"]:
+        reader.read(defaults, POOL)
+    pools: dict[str, ReadPool] = {}
+    for name, table in document.named["pool"].items():
+        node = POOL.tidied(table, reader)
+        if defaults is not None:
+            node = merged(node, defaults)
+        values: dict[str, Any] = reader.read(node, POOL) or {}
+        framework: str = values.get("framework", "command")
+        if framework not in frameworks:
+            _missing(f"framework {framework}", framework, frameworks, node.within("framework"), document, reader)
+        broker: str = values.get("broker", _DEFAULT)
+        if broker not in brokers and broker != _DEFAULT:
+            _missing(f"[broker.{broker}]", broker, brokers, node.within("broker"), document, reader)
+        own = frameworks.get(framework)
+        if own is not None:
+            pools[name] = build_pool(name, node, values, own, brokers.get(broker), reader)
+    return pools
+
+
+def _check_after(document: Document, pools: Mapping[str, ReadPool], reader: Reader) -> None:
+    """Every pool in `after` exists, and following `after` never comes back."""
+    known = document.named["pool"]
+    told: set[str] = set()
+    for name, pool in pools.items():
+        for other in pool.spec.after:
+            if other not in known:
+                _missing(f"pool {other}", other, known, pool.node.within("after"), document, reader)
+        circle = _circle(name, pools)
+        if circle and name not in told:
+            told.update(circle)
+            reader.problem(pool.node.within("after"), f"waits for itself: {' after '.join(circle)}", "break the circle")
+
+
+def _circle(name: str, pools: Mapping[str, ReadPool]) -> tuple[str, ...]:
+    """The way from a pool along `after` back to itself; empty if there is none."""
+    ways: list[tuple[str, ...]] = [(name,)]
+    visited: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for other in pools[way[-1]].spec.after if way[-1] in pools else ():
+            if other == name:
+                return (*way, name)
+            if other not in visited:
+                visited.add(other)
+                ways.append((*way, other))
+    return ()
+
+
+def _note_later_tables(document: Document, reader: Reader) -> None:
+    """What a later version does with [fleet] and [broker]: this one starts without."""
+    for node in (document.single.get("fleet"), *document.named["broker"].values()):
+        if node is not None:
+            reader.later(node, refuses=False)
