@@ -105,12 +105,17 @@ def _command_line(
     queues: tuple[Text, ...] = values.get("queues", ())
     return framework.command_line(
         queues=tuple(masked(queue.shown) if shown else queue.value for queue in queues),
-        max_jobs=values.get("max-jobs"),
+        max_jobs=None if has_jitter(values, "max-jobs") else values.get("max-jobs"),
         job_timeout=values.get("job-timeout"),
-        max_memory=values.get("max-memory"),
-        max_lifetime=values.get("max-lifetime"),
+        max_memory=None if has_jitter(values, "max-memory") else values.get("max-memory"),
+        max_lifetime=None if has_jitter(values, "max-lifetime") else values.get("max-lifetime"),
         options=options,
     )
+
+
+def has_jitter(values: Mapping[str, Any], limit: str) -> bool:
+    """Whether a limit is drawn anew for each run: a framework's flag cannot say that, so fleetd keeps it itself."""
+    return bool(values.get(f"{limit}-jitter"))
 
 
 def _options(node: Node, given: Mapping[str, Option], framework: Framework, reader: Reader) -> Mapping[str, Option]:

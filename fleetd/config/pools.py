@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fleetd.config.launches import OwnFramework, build_launch
+from fleetd.config.launches import OwnFramework, build_launch, has_jitter
 from fleetd.config.placeholders import uses_slot
 from fleetd.config.ports import Framework
 from fleetd.config.reader import Reader
@@ -78,7 +78,7 @@ def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramewo
         give_up=_give_up(values.get("give-up", {})),
         max_jobs=values.get("max-jobs"),
         max_jobs_jitter=values.get("max-jobs-jitter", 0),
-        counts_own_jobs="max-jobs" in enforced,
+        counts_own_jobs="max-jobs" in enforced and not has_jitter(values, "max-jobs"),
         max_memory=values.get("max-memory"),
         max_memory_jitter=values.get("max-memory-jitter", 0),
         max_memory_of_tree=values.get("max-memory-of") == "tree",

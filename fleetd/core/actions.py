@@ -8,7 +8,8 @@ from __future__ import annotations
 from fleetd.core.effects import KillTree, Record, Signal, Spawn
 from fleetd.core.facts import Kind
 from fleetd.core.spec import Seconds
-from fleetd.core.state import Phase, Pool, Reason, Release, Roll, Run, Slot, Turn
+from fleetd.core.state import Phase, Pool, Reason, Release, Roll, Run, Slot
+from fleetd.core.turn import Turn
 
 NOW_TIMEOUT: Seconds = 5.0  # how long `--now` waits after the stop signal
 

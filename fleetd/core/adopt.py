@@ -6,7 +6,8 @@ from fleetd.core import actions, rolling
 from fleetd.core.facts import Kind
 from fleetd.core.records import PoolMemory, RollRecord, RunRecord
 from fleetd.core.spec import Launch, PoolSpec, Ready
-from fleetd.core.state import Phase, Pool, Reason, Release, Roll, RollError, RollState, Run, Slot, Turn
+from fleetd.core.state import Phase, Pool, Reason, Release, Roll, RollError, RollState, Run, Slot
+from fleetd.core.turn import Turn
 
 
 def remember(pool: Pool, memory: PoolMemory) -> None:

@@ -33,7 +33,8 @@ from fleetd.core.events import (
     StopRequested,
     Tick,
 )
-from fleetd.core.state import Moment, State, Turn
+from fleetd.core.state import Moment, State
+from fleetd.core.turn import Turn
 
 __all__ = ["decide", "next_deadline"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fleetd.core.events import JobReported, Source
 from fleetd.core.spec import LineMeaning, Seconds
-from fleetd.core.state import Job, Moment, Pool, Run, Turn
+from fleetd.core.state import Job, Moment, Pool, Run
+from fleetd.core.turn import Turn
 
 UNNAMED = ""
 
@@ -27,6 +28,9 @@ def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
 
 
 def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> None:
+    run.tells_starts = True
+    if key in run.finished:
+        run.finished.remove(key)  # it is tried again
     if pool.spec.jobs_at_once == 1 or key in run.jobs:
         stale = list(run.jobs) if pool.spec.jobs_at_once == 1 else [key]
         for other in stale:
@@ -36,8 +40,10 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> N
 
 
 def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> bool:
+    if report.id is None and pool.spec.jobs_at_once == 1 and run.jobs:
+        key = next(iter(run.jobs))  # it does not say which, and there is but one
     job = run.jobs.pop(key, None)
-    if job is None and _is_repeated(pool, run, key):
+    if job is None and _is_repeated(run, key, report):
         return False
     run.finished.append(key)
     if report.meaning is LineMeaning.RELEASED:
@@ -56,10 +62,12 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     return True
 
 
-def _is_repeated(pool: Pool, run: Run, key: str) -> bool:
-    """Whether the end of a job that is not in hand was told before (frameworks report one failure in several lines)."""
-    tells_starts = any(pattern.meaning is LineMeaning.STARTED for pattern in pool.spec.patterns)
-    return key in run.finished and (key != UNNAMED or tells_starts)
+def _is_repeated(run: Run, key: str, report: JobReported) -> bool:
+    """Whether the end of a job that is not in hand was told before (frameworks report one failure in several lines).
+
+    Without an id the name of a job is no proof, unless its start would have been told.
+    """
+    return key in run.finished and (report.id is not None or run.tells_starts)
 
 
 def _measured(job: Job | None, now: Moment) -> Seconds | None:

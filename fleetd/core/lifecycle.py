@@ -28,7 +28,8 @@ from fleetd.core.events import (
 )
 from fleetd.core.facts import Kind
 from fleetd.core.spec import Ready
-from fleetd.core.state import LastExit, Phase, Pool, Reason, Run, Slot, Turn
+from fleetd.core.state import LastExit, Phase, Pool, Reason, Run, Slot
+from fleetd.core.turn import Turn
 
 
 class Outcome(Enum):

@@ -12,7 +12,8 @@ from fleetd.core.events import Event
 from fleetd.core.facts import Kind
 from fleetd.core.lifecycle import Outcome
 from fleetd.core.spec import Seconds
-from fleetd.core.state import Pool, Reason, Run, Slot, State, Turn
+from fleetd.core.state import Pool, Reason, Run, Slot, State
+from fleetd.core.turn import Turn
 
 
 class Place(Enum):

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from fleetd.core import actions, backoff
 from fleetd.core.facts import Kind
 from fleetd.core.spec import Bytes
-from fleetd.core.state import Pool, Reason, Run, Slot, Turn
+from fleetd.core.state import Pool, Reason, Run, Slot
+from fleetd.core.turn import Turn
 
 REASONS = frozenset({Reason.MAX_JOBS, Reason.MAX_MEMORY, Reason.MAX_LIFETIME})
 

@@ -21,7 +21,8 @@ from fleetd.core.facts import Kind
 from fleetd.core.plan import Change, PoolChange, diff
 from fleetd.core.records import PoolMemory
 from fleetd.core.spec import PoolSpec
-from fleetd.core.state import Pool, Reason, Release, Slot, Turn
+from fleetd.core.state import Pool, Reason, Release, Slot
+from fleetd.core.turn import Turn
 
 NO_ROLL = 0  # the id of rollouts that nobody waits for
 

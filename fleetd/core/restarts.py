@@ -5,7 +5,8 @@ from __future__ import annotations
 from fleetd.core import backoff
 from fleetd.core.facts import Kind
 from fleetd.core.spec import Restart, Seconds
-from fleetd.core.state import Pool, Run, Slot, Turn
+from fleetd.core.state import Pool, Run, Slot
+from fleetd.core.turn import Turn
 
 SPINNING_AFTER = 20  # planned exits in a row without a job, each in under healthy-after
 SPINNING_PAUSE: Seconds = 1 / 20  # between two starts of one such slot

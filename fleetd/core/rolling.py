@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from fleetd.core import actions
 from fleetd.core.facts import Kind, Value
-from fleetd.core.state import Pool, Reason, Release, Roll, RollError, RollState, Run, Slot, State, Turn
+from fleetd.core.state import Pool, Reason, Release, Roll, RollError, RollState, Run, Slot, State
+from fleetd.core.turn import Turn
 
 KEPT_ROLLS = 20
 RETRY_PAUSE = 0.05  # seconds between tries of a new run that ends as planned without having done a job

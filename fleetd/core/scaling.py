@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import count
 
 from fleetd.core import rolling
-from fleetd.core.state import Pool, Slot, Turn
+from fleetd.core.state import Pool, Slot
+from fleetd.core.turn import Turn
 
 
 def fit(turn: Turn, pool: Pool) -> None:

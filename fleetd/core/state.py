@@ -6,13 +6,11 @@ Holds no rule: only values, and questions that one value can answer about itself
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleetd.core.chance import Chance
-from fleetd.core.effects import Announce, Effect
-from fleetd.core.facts import Fact, Kind, Value
 from fleetd.core.records import PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.spec import Bytes, FleetSpec, PoolSpec, Seconds
 
@@ -105,6 +103,7 @@ class Run:
     jobs: dict[str, Job] = field(default_factory=dict)
     finished: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_FINISHED))
     by_socket: bool = False
+    tells_starts: bool = False  # has told of a job's start
     jobs_done: int = 0
     jobs_failed: int = 0
     jobs_released: int = 0
@@ -369,35 +368,3 @@ class State:
     def remembered_now(self) -> Remembered:
         """What must outlive the daemon, apart from the runs."""
         return Remembered({name: pool.memory() for name, pool in self.pools.items() if not pool.removed})
-
-
-class Turn:
-    """One step of the core: the state, now, and the effects so far."""
-
-    __slots__ = ("dirty", "effects", "must_remember", "now", "state")
-
-    def __init__(self, state: State, now: Moment) -> None:
-        self.state = state
-        self.now = now
-        self.effects: list[Effect] = []
-        self.dirty: dict[tuple[str, int], None] = {}
-        self.must_remember = False
-
-    def emit(self, effect: Effect) -> None:
-        """Add an effect."""
-        self.effects.append(effect)
-
-    def tell(self, kind: Kind, pool: str, slot: int | None = None, fields: Mapping[str, Value] | None = None) -> None:
-        """Announce a fact about a pool or one of its workers."""
-        worker = None if slot is None else f"{pool}:{slot}"
-        self.emit(Announce(Fact(kind, pool, worker, fields or {})))
-
-    def touch(self, pool: str, slot: int) -> None:
-        """Have the rules look at a slot before this step ends."""
-        self.dirty[pool, slot] = None
-
-    def touch_all(self, pool: Pool) -> None:
-        """Have the rules look at a pool and every slot of it."""
-        self.dirty[pool.name, NO_SLOT] = None
-        for index in pool.slots:
-            self.dirty[pool.name, index] = None

@@ -32,7 +32,10 @@ def resolve(patterns: Iterable[str], pools: Mapping[str, Iterable[int]]) -> tupl
 def _match(pattern: str, pools: Mapping[str, Iterable[int]]) -> list[Target]:
     whole = [Target(pool) for pool in pools if fnmatchcase(pool, pattern)]
     single = [
-        Target(pool, slot) for pool, slots in pools.items() for slot in sorted(slots) if fnmatchcase(f"{pool}:{slot}", pattern)
+        Target(pool, slot)
+        for pool, slots in pools.items()
+        for slot in sorted(slots)
+        if fnmatchcase(f"{pool}:{slot}", pattern)
     ]
     covered = {target.pool for target in whole}
     return whole + [target for target in single if target.pool not in covered]

@@ -1,1 +1,1 @@
-"""Frameworks as data: one TOML file each, and the one loader that reads them."""
+"""Frameworks are data: one TOML file each, and the one loader that turns a file into what the rest needs to know."""

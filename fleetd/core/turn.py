@@ -1,0 +1,41 @@
+"""One step of the core: what it works on, and what has come of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fleetd.core.effects import Announce, Effect
+from fleetd.core.facts import Fact, Kind, Value
+from fleetd.core.state import NO_SLOT, Moment, Pool, State
+
+
+class Turn:
+    """One step of the core: the state, now, and the effects so far."""
+
+    __slots__ = ("dirty", "effects", "must_remember", "now", "state")
+
+    def __init__(self, state: State, now: Moment) -> None:
+        self.state = state
+        self.now = now
+        self.effects: list[Effect] = []
+        self.dirty: dict[tuple[str, int], None] = {}
+        self.must_remember = False
+
+    def emit(self, effect: Effect) -> None:
+        """Add an effect."""
+        self.effects.append(effect)
+
+    def tell(self, kind: Kind, pool: str, slot: int | None = None, fields: Mapping[str, Value] | None = None) -> None:
+        """Announce a fact about a pool or one of its workers."""
+        worker = None if slot is None else f"{pool}:{slot}"
+        self.emit(Announce(Fact(kind, pool, worker, fields or {})))
+
+    def touch(self, pool: str, slot: int) -> None:
+        """Have the rules look at a slot before this step ends."""
+        self.dirty[pool, slot] = None
+
+    def touch_all(self, pool: Pool) -> None:
+        """Have the rules look at a pool and every slot of it."""
+        self.dirty[pool.name, NO_SLOT] = None
+        for index in pool.slots:
+            self.dirty[pool.name, index] = None

@@ -1,0 +1,244 @@
+"""A framework: how its workers are started, told to stop, and understood; and the one loader of framework files."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Any
+
+from fleetd.core.spec import EMPTY, LineMeaning, LinePattern, Seconds
+from fleetd.frameworks import reading, regex, template
+from fleetd.frameworks.keys import BROKERS, ENFORCEABLE, EXIT_REASONS, OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, TOP_KEYS
+from fleetd.frameworks.places import Places
+from fleetd.frameworks.reading import Complaint, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """What a framework file says.  Times are seconds, signals are numbers; None: the file says nothing of it."""
+
+    name: str
+    about: str = ""
+    arguments: tuple[template.Group, ...] | None = None  # the command line: each argument, or group of them
+    drain_signal: int | None = None
+    pause_signal: int | None = None
+    resume_signal: int | None = None
+    exit_codes: frozenset[int] | None = None
+    exit_reasons: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # 12 -> "max-memory"
+    patterns: tuple[LinePattern, ...] = ()
+    stop_timeout: Seconds | None = None
+    jobs_at_once: int | None = None
+    enforces: frozenset[str] = frozenset()
+    env: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    broker_env: str | None = None
+    options: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
+    option_meanings: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    places: Mapping[str, Places] = field(default_factory=lambda: MappingProxyType({}))  # by kind of broker
+
+    @property
+    def command(self) -> tuple[str, ...] | None:
+        """The templates of all arguments; None: the pool gives its own command."""
+        return None if self.arguments is None else tuple(text for group in self.arguments for text in group)
+
+    @property
+    def ready_line(self) -> bool:
+        """Whether one of the patterns means READY."""
+        return any(pattern.meaning is LineMeaning.READY for pattern in self.patterns)
+
+    @property
+    def reports_jobs(self) -> bool:
+        """Whether its output tells that jobs were done."""
+        return any(pattern.meaning is LineMeaning.DONE for pattern in self.patterns)
+
+    def command_line(
+        self,
+        *,
+        queues: tuple[str, ...],
+        max_jobs: int | None,
+        job_timeout: float | None,
+        max_memory: int | None,
+        max_lifetime: float | None,
+        options: Mapping[str, str | int | bool],
+    ) -> tuple[str, ...]:
+        """The arguments for a pool: what has no value is dropped; () if the framework has no command of its own.
+
+        `job_timeout` and `max_lifetime` are seconds, `max_memory` bytes.  `{slot} {pool} {host} {epoch}` and `{{` stay
+        as they are, for the spawn.  An option that is "" or false counts as unset, one that is true expands to nothing.
+        """
+        given = {key.replace("_", "-"): value for key, value in options.items()}
+        texts: dict[str, str] = {}
+        for name, default in self.options.items():
+            value = given.get(name, default)
+            if value is True:
+                texts[name] = ""
+            elif value not in (None, "", False):
+                texts[name] = str(value)
+        limits = template.limits(
+            max_jobs=max_jobs, job_timeout=job_timeout, max_memory=max_memory, max_lifetime=max_lifetime
+        )
+        return template.expand(self.arguments or (), template.Values(queues, limits, texts))
+
+
+class Shipped:
+    """The frameworks that come with fleetd, and the reader of those that a pool file defines."""
+
+    def names(self) -> Sequence[str]:
+        """The shipped frameworks."""
+        return builtin_names()
+
+    def get(self, name: str) -> Framework | None:
+        """A shipped framework; None if there is none of that name."""
+        return builtin(name)
+
+    def define(self, name: str, table: Mapping[str, Any]) -> Framework | Sequence[Complaint]:
+        """A framework from a [framework.NAME] table, or everything that is wrong with it."""
+        return define(name, table)
+
+
+@cache
+def builtin_names() -> tuple[str, ...]:
+    """The names of the shipped frameworks, sorted."""
+    here = resources.files("fleetd.frameworks")
+    return tuple(sorted(file.name.removesuffix(".toml") for file in here.iterdir() if file.name.endswith(".toml")))
+
+
+@cache
+def builtin(name: str) -> Framework | None:
+    """A shipped framework; None if there is none of that name.  A shipped file with a problem raises ValueError."""
+    if name not in builtin_names():
+        return None
+    text = (resources.files("fleetd.frameworks") / f"{name}.toml").read_text("utf-8")
+    framework = define(name, tomllib.loads(text))
+    if isinstance(framework, Framework):
+        return framework
+    raise ValueError(f"{name}.toml: " + "; ".join(f"{wrong.key} {wrong.message}" for wrong in framework))
+
+
+def define(name: str, table: Mapping[str, Any]) -> Framework | list[Complaint]:
+    """A framework from its table (docs/reference/frameworks.md lists the keys), or everything that is wrong with it."""
+    wrong: list[Complaint] = []
+    top = Table(table, wrong)
+    top.refuse_others([key.name for key in TOP_KEYS])
+    options, meanings = _options(top)
+    framework = Framework(
+        name=name,
+        about=top.take("about", reading.text) or "",
+        arguments=_command(top, options),
+        drain_signal=top.take("drain-signal", reading.signal),
+        pause_signal=top.take("pause-signal", reading.signal),
+        resume_signal=top.take("resume-signal", reading.signal),
+        exit_codes=_maybe_set(top.take("exit-codes", reading.several(reading.exit_code))),
+        exit_reasons=_exit_reasons(top),
+        patterns=_patterns(top),
+        stop_timeout=top.take("stop-timeout", reading.duration),
+        jobs_at_once=top.take("jobs-at-once", reading.count),
+        enforces=frozenset(top.take("enforces", reading.several(reading.one_of(*ENFORCEABLE))) or ()),
+        env=_env(top),
+        broker_env=top.take("broker-env", reading.filled),
+        options=options,
+        option_meanings=meanings,
+        places=_places(top),
+    )
+    return wrong or framework
+
+
+def _maybe_set(codes: tuple[int, ...] | None) -> frozenset[int] | None:
+    return None if codes is None else frozenset(codes)
+
+
+def _command(top: Table, options: Mapping[str, str | None]) -> tuple[template.Group, ...] | None:
+    groups = top.take("command", reading.several(_group))
+    for at, group in enumerate(groups or ()):
+        for problem in template.problems(group, options):
+            top.complain(f"command.{at}", problem)
+    return groups
+
+
+def _group(value: Any) -> template.Group:
+    return reading.several(reading.text)(value) if isinstance(value, list) else (reading.text(value),)
+
+
+def _options(top: Table) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+    """The defaults of the options, and what each means."""
+    table = top.nested("options")
+    defaults: dict[str, str | None] = {}
+    meanings: dict[str, str] = {}
+    for name in table.keys() if table else ():
+        assert table is not None
+        entry = table.nested(name)
+        if entry is not None:
+            entry.refuse_others([key.name for key in OPTION_KEYS])
+            defaults[name] = entry.take("default", reading.text)
+            meanings[name] = entry.take("about", reading.text) or ""
+    return MappingProxyType(defaults), MappingProxyType(meanings)
+
+
+def _exit_reasons(top: Table) -> Mapping[int, str]:
+    reasons: dict[int, str] = {}
+    table = top.nested("exit-reasons")
+    for key in table.keys() if table else ():
+        assert table is not None
+        reason = table.take(key, reading.one_of(*EXIT_REASONS))
+        try:
+            code = reading.exit_code(key)
+        except reading.WrongFormError as error:
+            table.complain(key, str(error))
+            continue
+        if reason is not None:
+            reasons[code] = reason
+    return MappingProxyType(reasons)
+
+
+def _env(top: Table) -> Mapping[str, str]:
+    # Names of variables are not keys: their underscores stay.
+    table = top.take("env", reading.mapping) or {}
+    for name, value in table.items():
+        if not isinstance(value, str):
+            top.complain(f"env.{name}", f"must be text, not {value!r}")
+    return MappingProxyType({name: value for name, value in table.items() if isinstance(value, str)})
+
+
+def _patterns(top: Table) -> tuple[LinePattern, ...]:
+    patterns: list[LinePattern] = []
+    for entry in top.listed("patterns"):
+        entry.refuse_others([key.name for key in PATTERN_KEYS])
+        entry.require("meaning", "literal", "regex")
+        meaning = entry.take("meaning", reading.one_of(*LineMeaning))
+        literal = entry.take("literal", reading.one_line)
+        expression = entry.take("regex", reading.filled)
+        if expression is not None:
+            for problem in regex.problems(expression):
+                entry.complain("regex", problem)
+        if meaning and literal and expression:
+            patterns.append(LinePattern(LineMeaning(meaning), literal, expression))
+    return tuple(patterns)
+
+
+def _places(top: Table) -> Mapping[str, Places]:
+    places: dict[str, Places] = {}
+    table = top.nested("brokers")
+    if table is None:
+        return MappingProxyType(places)
+    table.refuse_others(BROKERS)
+    names = reading.several(reading.filled)
+    for kind in BROKERS:
+        entry = table.nested(kind)
+        if entry is not None:
+            entry.refuse_others([key.name for key in PLACE_KEYS])
+            entry.require("ready")
+            places[kind] = Places(
+                ready=entry.take("ready", names) or (),
+                delayed=entry.take("delayed", names) or (),
+                reserved=entry.take("reserved", names) or (),
+                prefix=entry.take("prefix", reading.text) or "",
+                due_unit=entry.take("due-unit", reading.count) or 1,
+                oldest=entry.take("oldest", reading.one_of("first", "last")),
+                enqueued_at=entry.take("enqueued-at", names) or (),
+                record=entry.take("record", reading.filled),
+                record_field=entry.take("record-field", reading.filled),
+            )
+    return MappingProxyType(places)

@@ -1,0 +1,87 @@
+"""The keys of a framework file: what the loader accepts, and what the reference lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key: the form of its value, and its meaning in a sentence."""
+
+    name: str
+    form: str
+    meaning: str
+
+
+ENFORCEABLE = ("max-jobs", "job-timeout", "max-memory", "max-lifetime")
+EXIT_REASONS = ("exit", "max-jobs", "max-memory", "max-lifetime", "job-timeout", "restart", "stop")
+BROKERS = ("redis", "amqp", "sqs")
+
+TOP_KEYS = (
+    Key("about", "text", "One line for people."),
+    Key(
+        "command",
+        "list of arguments",
+        "Templates of the command line; without it each pool gives a `command`. An argument in which a placeholder has "
+        "no value is dropped; a list in the list is a group, dropped as a whole.",
+    ),
+    Key("drain-signal", "signal name", "Ends the worker once its job in hand is done."),
+    Key("pause-signal", "signal name", "Makes the worker take no new job; of use only together with `resume-signal`."),
+    Key("resume-signal", "signal name", "Ends the pause."),
+    Key("exit-codes", "list of numbers", "Planned exits, replaced at once; only 0 if not given."),
+    Key("exit-reasons", "table: code = reason", f"What an exit code tells: one of {', '.join(EXIT_REASONS)}."),
+    Key("stop-timeout", "duration", "How long a drain may take where the pool says nothing (`10s` if not given)."),
+    Key(
+        "jobs-at-once",
+        "number",
+        "Jobs that a worker has in hand at most; 1: a second start means the first was released.",
+    ),
+    Key("enforces", "list", f"Limits that its own flags enforce, of {', '.join(ENFORCEABLE)}."),
+    Key("env", "table", "Environment of its workers, under the pool's own."),
+    Key("broker-env", "text", "The variable from which its workers read the broker's URL."),
+    Key("options", "table of tables", "The framework's own settings, which a pool sets in `options`."),
+    Key("patterns", "array of tables", "The lines of its output that mean something."),
+    Key("brokers", "table of tables", f"Where queues stand, by kind of broker: {', '.join(BROKERS)}."),
+)
+OPTION_KEYS = (
+    Key("default", "text", "Its value where a pool does not set it; without it the option is unset."),
+    Key("about", "text", "One line for people."),
+)
+PATTERN_KEYS = (
+    Key("meaning", "word", "`ready`, `started`, `done`, `failed` or `released`."),
+    Key("literal", "text", "Looked for first; only lines that hold it are matched. As rare as possible, not empty."),
+    Key(
+        "regex",
+        "regular expression",
+        "Searched in the first 4 KiB of the line, without colours, with the groups `id`, `name`, `queue`, `runtime`, "
+        "of which each may be left out; the first pattern of the file that matches counts. No nested quantifiers.",
+    ),
+)
+PLACE_KEYS = (
+    Key("ready", "list of names", "Lists of jobs that wait; `{prefix}` and `{queue}` are filled in. Required."),
+    Key("delayed", "list of names", "Where jobs stand that are not due yet."),
+    Key("reserved", "list of names", "Where jobs in hand stand."),
+    Key("prefix", "text", "Stands for `{prefix}` where the pool's broker sets none."),
+    Key("due-unit", "number", "What one second is in a delayed job's score (1)."),
+    Key("oldest", "`first` or `last`", "Where the oldest job stands in the first list of `ready`."),
+    Key(
+        "enqueued-at",
+        "list of names",
+        "Fields of the job that hold its enqueue time: seconds, milliseconds or ISO 8601.",
+    ),
+    Key("record", "name", "The hash of a job, where the list holds ids only; `{job}` is the id."),
+    Key("record-field", "name", "The field of that hash that holds the job's JSON."),
+)
+PLACEHOLDERS = (
+    Key("{queues}", "one argument", "The pool's queues, joined by commas."),
+    Key("{queues...}", "several arguments", "The pool's queues."),
+    Key("{queue}", "repeats", "The argument, or the group it stands in, once for each queue."),
+    Key("{max-jobs}", "number", "`max-jobs` of the pool."),
+    Key("{job-timeout}", "seconds", "`job-timeout`, rounded up."),
+    Key("{max-lifetime}", "seconds", "`max-lifetime`, rounded up."),
+    Key("{max-memory}", "bytes", "`max-memory`; `{max-memory-kib}` and `{max-memory-mib}` in KiB and MiB."),
+    Key("{options.NAME}", "text", "An option; true expands to nothing, false and the empty text count as unset."),
+    Key("{options.NAME...}", "several arguments", "An option, split as a shell splits words."),
+    Key("{slot} {pool} {host} {epoch}", "text", "Filled in at each start."),
+)

@@ -1,0 +1,139 @@
+"""The output line scanner: what a worker's output tells of its jobs, found in bulk and in bounded memory.
+
+Literals are looked for in a whole chunk at once; only a line in which one stands meets a regular expression.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from fleetd.core.spec import LineMeaning, LinePattern, Seconds
+
+LONGEST = 4096  # bytes of a line that are looked at; the rest of it is skipped
+_LONGEST_TEXT = 255  # characters kept of an id, a name, a queue
+
+# ECMA-48: control sequences, bounded so that half of one can be told from text at the end of a chunk; and ISO 2022.
+_COLOUR = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|[()][0-9A-Za-z])")
+_HALF_COLOUR = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|[()])?\Z")
+
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
+_AMOUNT = re.compile(r"([\d.]+) ?(ms|s|m|h|d)(?![a-z])", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class LineReport:
+    """What one line tells; what it does not say is None.  `runtime` is in seconds."""
+
+    meaning: LineMeaning
+    id: str | None = None
+    name: str | None = None
+    queue: str | None = None
+    runtime: Seconds | None = None
+
+
+class Patterns:
+    """A pool's patterns, compiled once; shared by the scanners of all its runs."""
+
+    def __init__(self, patterns: tuple[LinePattern, ...]) -> None:
+        self._forms = [(pattern.meaning, re.compile(pattern.regex.encode())) for pattern in patterns]
+        self._by_literal: dict[bytes, list[int]] = {}
+        for at, pattern in enumerate(patterns):
+            self._by_literal.setdefault(pattern.literal.encode(), []).append(at)
+
+    def read(self, line: bytes) -> LineReport | None:
+        """What one line tells, given without its line feed; the first pattern that matches counts."""
+        line = line[:LONGEST]
+        candidates = [at for literal, forms in self._by_literal.items() if literal in line for at in forms]
+        line = line.rstrip(b"\r")
+        for at in sorted(candidates):
+            meaning, regex = self._forms[at]
+            match = regex.search(line)
+            if match:
+                return _report(meaning, match)
+        return None
+
+    def read_all(self, lines: bytes) -> Iterator[LineReport]:
+        """What whole lines tell, in their order; each ends with a line feed."""
+        spans: dict[int, int] = {}
+        for literal in self._by_literal:
+            end = 0
+            while (hit := lines.find(literal, end)) >= 0:
+                start = lines.rfind(b"\n", end, hit) + 1 or end
+                end = lines.index(b"\n", hit) + 1
+                spans[start] = end - 1
+        for start in sorted(spans):
+            report = self.read(lines[start : min(spans[start], start + LONGEST)])
+            if report:
+                yield report
+
+
+class Scanner:
+    """Reads one stream of one run's output, in chunks that may end anywhere; keeps 4 KiB of a line at most."""
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._patterns = patterns
+        self._begun = b""  # of a line that is not finished, without colours
+        self._half = b""  # of a colour's code
+
+    def feed(self, chunk: bytes) -> list[LineReport]:
+        """What the lines that end in this chunk tell, in their order."""
+        chunk = self._plain(chunk)
+        first = chunk.find(b"\n")
+        if first < 0:
+            self._begun += chunk[: LONGEST - len(self._begun)]
+            return []
+        begun = self._patterns.read(self._begun + chunk[: min(first, LONGEST)])
+        last = chunk.rfind(b"\n") + 1
+        self._begun = chunk[last : last + LONGEST]
+        reports = [begun] if begun else []
+        reports += self._patterns.read_all(chunk[first + 1 : last])
+        return reports
+
+    def _plain(self, chunk: bytes) -> bytes:
+        """The chunk without colours; a code that it ends in the middle of is kept for the next one."""
+        if not self._half and b"\x1b" not in chunk:
+            return chunk
+        chunk = self._half + chunk
+        half = _HALF_COLOUR.search(chunk, max(0, len(chunk) - 40))
+        self._half = half[0] if half else b""
+        return _COLOUR.sub(b"", chunk[: len(chunk) - len(self._half)])
+
+
+def seconds(text: str) -> Seconds | None:
+    """A runtime as frameworks write it: "0.3", "12.34ms", "1,234.56ms", "1m 2s 345ms", "0:00:01.5"; None if not one."""
+    text = text.replace(",", "")
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
+    try:
+        amounts = [float(number) * _UNITS[unit] for number, unit in _AMOUNT.findall(text)]
+        runtime = round(sum(amounts), 6) if amounts else float(text)
+    except ValueError:
+        return None
+    return runtime if 0 <= runtime < float("inf") else None
+
+
+def _report(meaning: LineMeaning, match: re.Match[bytes]) -> LineReport:
+    groups = match.groupdict()
+    in_json = match.string.startswith(b"{")
+    texts = {key: _text(groups[key], in_json=in_json) for key in groups}
+    runtime = texts.get("runtime")
+    return LineReport(
+        meaning, texts.get("id"), texts.get("name"), texts.get("queue"), None if runtime is None else seconds(runtime)
+    )
+
+
+def _text(raw: bytes | None, *, in_json: bool) -> str | None:
+    """A group's text, safe to show: no control characters, bounded; None if it is empty."""
+    text = (raw or b"").decode(errors="replace").strip()
+    if in_json and "\\" in text:
+        with suppress(ValueError):  # the line was no JSON after all: the text stands for itself
+            text = str(json.loads(f'"{text}"'))
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return text[:_LONGEST_TEXT] or None

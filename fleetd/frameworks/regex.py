@@ -1,0 +1,292 @@
+"""Judging a user's regular expression before it meets hostile output: what could make it slow is refused.
+
+Python's `re` backtracks.  What makes that explode is known (Weideman et al., "Analyzing Matching Time Behavior of
+Backtracking Regular Expression Matchers", 2016): a repeat in a repeat, or alternatives in a repeat that begin alike,
+take exponential time; k repeats that can run over the same text take time of degree k.  The expression is read here by
+a small parser of its own, since the standard library's is private; what an atom matches is asked of `re` itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+GROUPS = ("id", "name", "queue", "runtime")
+MOST_DEGREE = 2
+
+_ANY = (1 << 256) - 1
+_SHORT = 32  # a repeat of at most this many is a constant
+_QUANTIFIER = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})([?+]?)", re.ASCII)
+_CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|[0-7]{3}|.)", re.DOTALL)
+_OPENING = re.compile(r"\((?:\?(?:P<(\w+)>|([:>])|(<?[=!])|i:))?", re.ASCII)
+_ZERO_WIDTH = frozenset({"^", "$", r"\b", r"\B", r"\A", r"\Z"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Atom:
+    """One byte out of a set, given as the bits of a number; or an assertion, which takes no room."""
+
+    matches: int
+    assertion: bool = False
+    anchor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeat:
+    """`low` to `high` times (None: without end); possessive ones never give back."""
+
+    body: _Node
+    low: int
+    high: int | None
+    possessive: bool
+
+    @property
+    def long(self) -> bool:
+        """Whether how often it matches can vary widely."""
+        return self.low != self.high and (self.high is None or self.high > _SHORT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sequence:
+    items: tuple[_Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    branches: tuple[_Node, ...]
+
+
+_Node = _Atom | _Repeat | _Sequence | _Choice
+
+
+class _NotAllowedError(Exception):
+    """The expression uses what cannot be judged; the message says what."""
+
+
+def problems(expression: str) -> list[str]:
+    """What is wrong with an expression, one sentence each; none if it may be used."""
+    try:
+        compiled = re.compile(expression.encode())
+    except re.error as error:
+        return [f"is no regular expression: {error}"]
+    found = [
+        f"has a group {group}: only {', '.join(GROUPS)} have a meaning"
+        for group in compiled.groupindex
+        if group not in GROUPS
+    ]
+    try:
+        tree = _parse(expression)
+    except _NotAllowedError as error:
+        return [*found, str(error)]
+    if any(_explodes(repeat) for repeat in _repeats(tree)):
+        found.append(
+            "has nested quantifiers or like alternatives in a repeat, which can take exponential time: "
+            "make the inner part possessive (a++) or of a fixed length"
+        )
+    elif degree(expression) > MOST_DEGREE:
+        found.append(
+            "has too many repeats that can run over the same text: begin it with ^, or let each stop at what follows "
+            r"([^\]]+\] instead of .+\])"
+        )
+    return found
+
+
+def degree(expression: str) -> int:
+    """The degree of the polynomial that bounds the time of a search; 1 is linear.  Raises ValueError if not judged."""
+    try:
+        tree = _parse(expression)
+    except _NotAllowedError as error:
+        raise ValueError(str(error)) from error
+    return max(1, _overlaps(tree, 0) + (0 if _anchored(tree) else 1))
+
+
+class _Parser:
+    """Recursive descent over the text of an expression that `re` has accepted."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def choice(self) -> _Node:
+        branches = [self.sequence()]
+        while self.peek() == "|":
+            self.at += 1
+            branches.append(self.sequence())
+        return branches[0] if len(branches) == 1 else _Choice(tuple(branches))
+
+    def sequence(self) -> _Sequence:
+        items: list[_Node] = []
+        while self.peek() not in {"", "|", ")"}:
+            items.append(self.repeat(self.item()))
+        return _Sequence(tuple(items))
+
+    def item(self) -> _Node:
+        if self.peek() == "(":
+            return self.group()
+        for form in (_CLASS, _ESCAPE):
+            match = form.match(self.text, self.at)
+            if match:
+                self.at = match.end()
+                return _atom(match[0])
+        self.at += 1
+        return _atom(self.text[self.at - 1])
+
+    def group(self) -> _Node:
+        opening = _OPENING.match(self.text, self.at)
+        assert opening is not None
+        if self.text.startswith("?", opening.end()):
+            raise _NotAllowedError("may use only the groups (…), (?:…), (?>…), (?P<name>…), (?i:…) and lookarounds")
+        self.at = opening.end()
+        body = self.choice()
+        self.at += 1  # the closing parenthesis
+        if opening[3]:
+            return _Sequence((body, _Atom(_ANY, assertion=True)))
+        return _Repeat(body, 1, 1, possessive=True) if opening[2] == ">" else body
+
+    def repeat(self, body: _Node) -> _Node:
+        match = _QUANTIFIER.match(self.text, self.at)
+        if match is None or (match[1] is None and not (match[2] or match[4])):
+            return body
+        self.at = match.end()
+        if match[1]:
+            low, high = {"*": (0, None), "+": (1, None), "?": (0, 1)}[match[1]]
+        else:
+            low = int(match[2] or 0)
+            high = low if not match[3] else int(match[4]) if match[4] else None
+        return _Repeat(body, low, high, possessive=match[5] == "+")
+
+    def peek(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+
+def _parse(expression: str) -> _Node:
+    # As bytes, as it is matched: a letter outside ASCII is several atoms.
+    return _Parser(expression.encode().decode("latin-1")).choice()
+
+
+@cache
+def _atom(text: str) -> _Atom:
+    if text in _ZERO_WIDTH:
+        return _Atom(_ANY, assertion=True, anchor=text in {"^", r"\A"})
+    if text[0] == "\\" and text[1:2].isdigit() and text[1] != "0" and len(text) < 4:  # noqa: PLR2004 - \123 is octal
+        raise _NotAllowedError(f"refers back to a group ({text}), which cannot be judged")
+    compiled = re.compile(text.encode("latin-1"), re.DOTALL | re.IGNORECASE)
+    return _Atom(sum(1 << byte for byte in range(256) if compiled.fullmatch(bytes((byte,)))))
+
+
+def _repeats(node: _Node) -> Iterator[_Repeat]:
+    """Every repeat in a node, the node itself included."""
+    if isinstance(node, _Repeat):
+        yield node
+    for child in _children(node):
+        yield from _repeats(child)
+
+
+def _children(node: _Node) -> tuple[_Node, ...]:
+    match node:
+        case _Atom():
+            return ()
+        case _Repeat():
+            return (node.body,)
+        case _Sequence():
+            return node.items
+        case _Choice():
+            return node.branches
+
+
+def _explodes(repeat: _Repeat) -> bool:
+    """Whether a text can be divided among the rounds of a repeat in more than one way."""
+    if repeat.possessive or (repeat.high is not None and repeat.high <= 1):
+        return False
+    if any(inner.low != inner.high and not inner.possessive for inner in _repeats(repeat.body)):
+        return True
+    return repeat.low != repeat.high and _ambiguous(repeat.body)
+
+
+def _ambiguous(node: _Node) -> bool:
+    """Whether two branches of some choice in a node can begin with the same byte, or one can be empty."""
+    if isinstance(node, _Choice):
+        seen = 0
+        for branch in node.branches:
+            first = _first(branch)
+            if seen & first or _nullable(branch):
+                return True
+            seen |= first
+    return any(_ambiguous(child) for child in _children(node))
+
+
+def _first(node: _Node) -> int:
+    """The bytes that a node can begin with; an assertion can fail at any."""
+    match node:
+        case _Atom():
+            return node.matches
+        case _Repeat():
+            return _first(node.body)
+        case _Choice():
+            return _union(_first(branch) for branch in node.branches)
+        case _Sequence():
+            return _first_of(node.items, 0)
+
+
+def _first_of(items: tuple[_Node, ...], follow: int) -> int:
+    """The bytes that a sequence can begin with, if `follow` comes after it."""
+    for item in reversed(items):
+        follow = _first(item) | (follow if _nullable(item) else 0)
+    return follow
+
+
+def _nullable(node: _Node) -> bool:
+    """Whether a node can match the empty text without a condition."""
+    match node:
+        case _Atom():
+            return False
+        case _Repeat():
+            return node.low == 0 or _nullable(node.body)
+        case _Choice():
+            return any(map(_nullable, node.branches))
+        case _Sequence():
+            return all(map(_nullable, node.items))
+
+
+def _overlaps(node: _Node, follow: int) -> int:
+    """How many repeats can give back text to what follows them, which is where a search can branch."""
+    match node:
+        case _Atom():
+            return 0
+        case _Choice():
+            return max(_overlaps(branch, follow) for branch in node.branches)
+        case _Sequence():
+            return sum(_overlaps(item, _first_of(node.items[at + 1 :], follow)) for at, item in enumerate(node.items))
+        case _Repeat():
+            gives_back = node.long and not node.possessive and bool(_all(node.body) & follow)
+            return _overlaps(node.body, follow) + gives_back
+
+
+def _all(node: _Node) -> int:
+    """The bytes that can stand anywhere in what a node matches."""
+    if isinstance(node, _Atom):
+        return 0 if node.assertion else node.matches
+    return _union(_all(child) for child in _children(node))
+
+
+def _union(sets: Iterator[int]) -> int:
+    union = 0
+    for members in sets:
+        union |= members
+    return union
+
+
+def _anchored(node: _Node) -> bool:
+    """Whether a match can begin at one place only."""
+    match node:
+        case _Sequence():
+            return bool(node.items) and _anchored(node.items[0])
+        case _Choice():
+            return all(map(_anchored, node.branches))
+        case _Repeat():
+            return False
+        case _Atom():
+            return node.anchor

@@ -1,0 +1,231 @@
+"""What a worker tells over its notify socket: sd_notify messages, and job messages that are counted once.
+
+One datagram socket a run; a message holds lines FIELD=VALUE (sd_notify(3)), and unknown fields are ignored.
+
+`fleetd.worker` numbers what must not be lost: X_FLEETD_SENDER is the random name of a sending process, X_FLEETD_SEQ
+counts its messages from 1.  Only the number after the last one is taken; a lower one was taken before, a higher one
+means that some were lost with an earlier daemon.  Every such message is answered, to the address it came from, by
+X_FLEETD_SENDER and X_FLEETD_ACK, the last number taken; the sender keeps what is not acknowledged and sends it again.
+The answer goes out when the caller says that what it got is written down, so a daemon may die at any instant.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+import os
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from fleetd.core.events import (
+    AskedForTime,
+    Event,
+    JobReported,
+    RunId,
+    SaidAlive,
+    SaidReady,
+    SaidStatus,
+    SaidStopping,
+    Source,
+)
+from fleetd.core.spec import LineMeaning
+
+LONGEST_MESSAGE = 8192
+LONGEST_TEXT = 255
+MOST_AT_ONCE = 256  # messages that one `receive` takes, so that a flooding worker cannot hold the daemon
+MOST_SENDERS = 64  # of one run that are remembered; those that spoke last
+
+_MOST_FDS = 253  # SCM_MAX_FD: a message cannot carry more
+_CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
+_ROOM = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_MOST_FDS * 4)
+_JOB_MEANINGS = {meaning.value: meaning for meaning in LineMeaning if meaning is not LineMeaning.READY}
+
+
+def parse(run: RunId, message: bytes) -> list[Event]:
+    """The events that a message of a run means, in the order of sd_notify(3)'s fields; [] if it means nothing here."""
+    fields = read_fields(message)
+    events: list[Event] = []
+    if fields.get("READY") == "1":
+        events.append(SaidReady(run, Source.SOCKET))
+    if "STATUS" in fields:
+        events.append(SaidStatus(run, _safe(fields["STATUS"])))
+    if fields.get("STOPPING") == "1":
+        events.append(SaidStopping(run))
+    if fields.get("WATCHDOG") == "1":
+        events.append(SaidAlive(run))
+    extend = _number(fields.get("EXTEND_TIMEOUT_USEC"))
+    if extend is not None:
+        events.append(AskedForTime(run, extend / 1_000_000))
+    meaning = _JOB_MEANINGS.get(fields.get("X_FLEETD_JOB", ""))
+    if meaning is not None:
+        events.append(
+            JobReported(
+                run,
+                meaning,
+                Source.SOCKET,
+                id=_safe(fields.get("X_FLEETD_JOB_ID", "")) or None,
+                name=_safe(fields.get("X_FLEETD_JOB_NAME", "")) or None,
+                queue=_safe(fields.get("X_FLEETD_QUEUE", "")) or None,
+                enqueued_at=_number(fields.get("X_FLEETD_ENQUEUED_AT")),
+            )
+        )
+    return events
+
+
+def read_fields(message: bytes) -> dict[str, str]:
+    """The fields of a message; of one that is there twice, the last."""
+    lines = message.decode(errors="replace").split("\n")
+    return {name: value for name, separator, value in (line.partition("=") for line in lines) if separator}
+
+
+class NotifySocket:
+    """The socket of one run.  Messages are accepted from root, the daemon's own user, and `allowed_uids`."""
+
+    def __init__(
+        self,
+        fd: socket.socket,
+        run: RunId,
+        allowed_uids: frozenset[int],
+        *,
+        seen: Mapping[str, int] | None = None,
+        on_refused: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`seen` is what an earlier daemon wrote down; `on_refused` hears, once for each user, of refused messages."""
+        fd.settimeout(0)
+        # Whoever bound it must have asked too, before the first message: the kernel notes a sender as it sends.
+        fd.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._socket = fd
+        self._run = run
+        self._allowed = allowed_uids | {0, os.geteuid()}
+        self._seen = dict(seen or {})
+        self._answers: dict[bytes | str, set[str]] = {}
+        self._on_refused = on_refused
+        self._refused: set[int | None] = set()
+
+    @classmethod
+    def bind(
+        cls,
+        path: Path,
+        run: RunId,
+        uid: int,
+        *,
+        seen: Mapping[str, int] | None = None,
+        on_refused: Callable[[str], None] = lambda _: None,
+    ) -> Self:
+        """A socket at `path` (at most 107 bytes) for a worker that runs as `uid`; replaces one of an earlier daemon.
+
+        Raises OSError when the path is too long or cannot be made.
+        """
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            path.unlink(missing_ok=True)
+            receiver.bind(str(path))
+            path.chmod(0o600)
+            if uid != os.geteuid():
+                os.chown(path, uid, -1)
+        except OSError:
+            receiver.close()
+            raise
+        return cls(receiver, run, frozenset({uid}), seen=seen, on_refused=on_refused)
+
+    @property
+    def seen(self) -> Mapping[str, int]:
+        """The last number taken of each sender, up to and with what `receive` returned last; to be written down."""
+        return dict(self._seen)
+
+    def fileno(self) -> int:
+        """The descriptor to wait on until it is readable."""
+        return self._socket.fileno()
+
+    def receive(self) -> list[Event]:
+        """What was said since the last call, at most MOST_AT_ONCE messages of it; never waits."""
+        events: list[Event] = []
+        for _ in range(MOST_AT_ONCE):
+            try:
+                message, ancillary, flags, sender = self._socket.recvmsg(
+                    LONGEST_MESSAGE, _ROOM, socket.MSG_CMSG_CLOEXEC
+                )
+            except (BlockingIOError, InterruptedError):
+                break
+            # Closing what came along is also the whole answer to BARRIER=1.
+            uid = _take_ancillary(ancillary)
+            if uid not in self._allowed:
+                self._refuse(uid)
+            elif flags & socket.MSG_TRUNC:
+                self._on_refused(f"run {self._run}: a message of more than {LONGEST_MESSAGE} bytes was dropped")
+            elif self._is_news(message, sender):
+                events += parse(self._run, message)
+        return events
+
+    def acknowledge(self) -> None:
+        """Tell the senders that what `receive` returned is written down; one that is gone or deaf is left."""
+        for address, senders in self._answers.items():
+            for sender in senders:
+                answer = f"X_FLEETD_SENDER={sender}\nX_FLEETD_ACK={self._seen.get(sender, 0)}"
+                with suppress(BlockingIOError, ConnectionError, FileNotFoundError, PermissionError):
+                    self._socket.sendto(answer.encode(), address)
+        self._answers.clear()
+
+    def close(self) -> None:
+        """Let go of the socket; its path stays, for the caller to remove once the run is over."""
+        self._socket.close()
+
+    def _is_news(self, message: bytes, address: bytes | str | None) -> bool:
+        """Whether a message is to be taken: it has no number, or the one that is due."""
+        if b"X_FLEETD_SEQ=" not in message:
+            return True
+        fields = read_fields(message)
+        sender, text = fields.get("X_FLEETD_SENDER", ""), fields.get("X_FLEETD_SEQ", "")
+        if not (sender.isalnum() and sender.isascii() and len(sender) <= LONGEST_TEXT and text.isdecimal()):
+            return True
+        if address:
+            self._answers.setdefault(address, set()).add(sender)
+        last = self._seen.get(sender, 0)
+        if len(text) > len(str(last + 1)) or int(text) != last + 1:
+            return False
+        self._seen.pop(sender, None)
+        self._seen[sender] = last + 1
+        while len(self._seen) > MOST_SENDERS:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def _refuse(self, uid: int | None) -> None:
+        if uid not in self._refused:
+            self._refused.add(uid)
+            self._on_refused(f"run {self._run}: messages of uid {uid} on its notify socket are refused")
+
+
+def _take_ancillary(ancillary: list[tuple[int, int, bytes]]) -> int | None:
+    """The sender's uid, as the kernel vouches for it; descriptors that came along are closed."""
+    uid: int | None = None
+    for level, kind, data in ancillary:
+        if level != socket.SOL_SOCKET:
+            continue
+        if kind == socket.SCM_RIGHTS:
+            fds = array.array("i")
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+            for fd in fds:
+                os.close(fd)
+        elif kind == socket.SCM_CREDENTIALS and len(data) >= _CREDENTIALS.size:
+            uid = _CREDENTIALS.unpack_from(data)[1]
+    return uid
+
+
+def _safe(text: str) -> str:
+    """Bounded, and without control characters: it is shown to people."""
+    text = text[:LONGEST_TEXT].strip()
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _number(text: str | None) -> float | None:
+    """A number of seconds or microseconds that is not negative; None for anything else."""
+    try:
+        number = float(text) if text is not None and len(text) <= 32 else -1.0  # noqa: PLR2004 - more is no number
+    except ValueError:
+        return None
+    return number if 0 <= number < math.inf else None

@@ -1,0 +1,94 @@
+"""Which regular expressions of a user are refused, and that those that are not are fast."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from fleetd.frameworks.framework import builtin, builtin_names
+from fleetd.frameworks.regex import degree, problems
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r"(a+)+b",
+        r"(?:a*)*",
+        r"(?:a+){2,}",
+        r"(?:a{1,5})+",
+        r"(?:a?b)*c",
+        r"(a|a)*b",
+        r"(?:a|ab)+c",
+        r"(?:\w|\d)+x",
+        r"(?:|a)*b",
+        r"(?P<name>(?:\w+\s?)*)$",
+        r"((a+)?)+",
+        r"(?:(?:a{2})+)+",
+        r"(?:.+,)+x",
+    ],
+)
+def test_what_could_take_exponential_time_is_refused(expression: str) -> None:
+    assert any("nested quantifiers" in problem for problem in problems(expression))
+
+
+@pytest.mark.parametrize("expression", [r".*.*.*x", r"^.*a.*b.*c$", r".+:.+:.+!"])
+def test_what_could_take_cubic_time_is_refused(expression: str) -> None:
+    assert any("too many repeats" in problem for problem in problems(expression))
+
+
+@pytest.mark.parametrize(
+    ("expression", "complaint"),
+    [
+        (r"(", "is no regular expression"),
+        (r"(?P<jobs>a)", "has a group jobs"),
+        (r"(a)\1", "refers back"),
+        (r"(?x)a b", "may use only the groups"),
+        (r"(?P<id>a)(?P=id)", "may use only the groups"),
+        (r"(a)?(?(1)b|c)", "may use only the groups"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(expression: str, complaint: str) -> None:
+    assert any(complaint in problem for problem in problems(expression))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r"job (?P<id>\w+) took (?P<runtime>[\d.]+)s",
+        r"^\[(?P<id>.+)\] done (?P<name>.*)$",
+        r"^(?P<name>[^ ]++(?: [^ .\[][^ ]*+)*+) ok",
+        r"(?:a|b)*c",
+        r"(?:\d{2}:)+",
+        r"[]a-z\]]+x",
+        r"(?i:DONE) {1,3}x{2}",
+        r"ok(?=\s)(?<!x)",
+        r"\x41\101\{",
+        r"ü+",
+        r"a{,3}b{x}",
+    ],
+)
+def test_what_is_fast_may_be_used(expression: str) -> None:
+    assert problems(expression) == []
+
+
+@pytest.mark.parametrize("expression", [r"(?P<name>.+) done", r"^.*a.*b", r"(\w+)\s+x", r"a.*b|c.*d"])
+def test_what_may_be_used_is_bearable_on_the_longest_line(expression: str) -> None:
+    assert problems(expression) == []
+    pattern = re.compile(expression.encode())
+
+    for filler in (b"a", b"ab", b"a b ", b" ", b"c d"):
+        began = time.process_time()
+        pattern.search((filler * 4096)[:4096] + b"!")
+        assert time.process_time() - began < 2.0
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_shipped_expressions_are_linear(name: str) -> None:
+    framework = builtin(name)
+    assert framework is not None
+
+    assert {pattern.regex: degree(pattern.regex) for pattern in framework.patterns} == dict.fromkeys(
+        (pattern.regex for pattern in framework.patterns), 1
+    )

@@ -1,0 +1,373 @@
+"""`fleetd.worker` in a process of its own, against a real notify socket that comes and goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleetd.core.events import Event, JobReported, SaidAlive, SaidReady, SaidStatus, SaidStopping, Source
+from fleetd.core.spec import LineMeaning
+from fleetd.shell.notify import NotifySocket
+from tests.support.waiting import wait_for
+
+DONE, STARTED = LineMeaning.DONE, LineMeaning.STARTED
+
+
+class Daemon:
+    """The receiving side: takes, writes down, acknowledges; may die and come back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.events: list[Event] = []
+        self.written: dict[str, int] = {}
+        self.socket: NotifySocket | None = None
+
+    def start(self) -> None:
+        self.socket = NotifySocket.bind(self.path, "r1", os.geteuid(), seen=self.written)
+
+    def die(self) -> None:
+        """As by SIGKILL: what is in the socket is lost, what was not written down too."""
+        assert self.socket is not None
+        self.socket.close()
+        self.socket = None
+
+    def work(self) -> list[Event]:
+        assert self.socket is not None
+        self.events += self.socket.receive()
+        self.written = dict(self.socket.seen)
+        self.socket.acknowledge()
+        return self.events
+
+    def jobs(self, meaning: LineMeaning) -> list[str | None]:
+        return [e.name for e in self.work() if isinstance(e, JobReported) and e.meaning is meaning]
+
+
+@pytest.fixture
+def daemon(short_path: Path) -> Iterator[Daemon]:
+    daemon = Daemon(short_path / "r1.sock")
+    daemon.start()
+    yield daemon
+    if daemon.socket is not None:
+        daemon.die()
+
+
+@contextmanager
+def program(code: str, path: Path | None) -> Iterator[subprocess.Popen[str]]:
+    """Runs the code with `worker` imported; reads lines from its standard input when the test wants to lead it."""
+    environment = {"PATH": os.environ["PATH"]} | ({"NOTIFY_SOCKET": str(path)} if path else {})
+    text = "import os, sys, threading, time\nfrom fleetd import worker\n" + textwrap.dedent(code)
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", text], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+        for stream in (process.stdin, process.stdout):
+            assert stream is not None
+            stream.close()
+
+
+def tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def ended(process: subprocess.Popen[str], daemon: Daemon) -> Callable[[], bool]:
+    def condition() -> bool:
+        daemon.work()
+        return process.poll() is not None
+
+    return condition
+
+
+def test_a_worker_tells_of_its_jobs(daemon: Daemon) -> None:
+    code = """
+        worker.ready()
+        worker.status("two\\nlines")
+        worker.alive()
+        with worker.job("encode", queue="media", id="7", enqueued_at=1790000000.5):
+            pass
+        try:
+            with worker.job("broken", id="8"):
+                raise KeyError("x")
+        except KeyError:
+            pass
+        with worker.job("later", id="9") as job:
+            job.released()
+        with worker.job("unlucky", id="10") as job:
+            job.failed()
+    """
+    with program(code, daemon.path) as process:
+        wait_for(ended(process, daemon), "the program to end")
+
+        assert process.returncode == 0
+    told = daemon.work()
+    assert told[:3] == [SaidReady("r1", Source.SOCKET), SaidStatus("r1", "two lines"), SaidAlive("r1")]
+    assert told[3] == JobReported("r1", STARTED, Source.SOCKET, "7", "encode", "media", None, 1790000000.5)
+    assert [(e.meaning.value, e.id) for e in told[3:] if isinstance(e, JobReported)] == [
+        ("started", "7"),
+        ("done", "7"),
+        ("started", "8"),
+        ("failed", "8"),
+        ("started", "9"),
+        ("released", "9"),
+        ("started", "10"),
+        ("failed", "10"),
+    ]
+
+
+def test_without_a_notify_socket_nothing_happens() -> None:
+    code = """
+        worker.ready()
+        with worker.job("encode"):
+            pass
+        print(threading.active_count(), worker.flush(), worker.dropped())
+    """
+    with program(code, None) as process:
+        assert process.wait(timeout=30) == 0
+        assert hear(process) == "1 True 0"
+
+
+def test_a_job_of_which_no_id_is_known_has_one_of_its_own(daemon: Daemon) -> None:
+    with program("for _ in range(2):\n    with worker.job('a'): pass", daemon.path) as process:
+        wait_for(ended(process, daemon), "the program to end")
+
+    counted = Counter(e.id for e in daemon.work() if isinstance(e, JobReported))
+    assert sorted(counted.values()) == [2, 2]
+
+
+LED = """
+    for line in sys.stdin:
+        with worker.job(line.strip()):
+            pass
+        print("did", line.strip())
+"""
+
+
+def test_jobs_done_while_the_daemon_is_away_count_once(daemon: Daemon) -> None:
+    with program(LED, daemon.path) as process:
+        tell(process, "before")
+        wait_for(lambda: daemon.jobs(DONE) == ["before"], "the first job")
+
+        daemon.die()
+        for name in ("a", "b", "c"):
+            tell(process, name)
+            assert hear(process) == ("did before" if name == "a" else f"did {chr(ord(name) - 1)}")
+        assert hear(process) == "did c"
+        daemon.start()
+
+        wait_for(lambda: daemon.jobs(DONE) == ["before", "a", "b", "c"], "the jobs done meanwhile")
+
+
+def test_what_was_sent_but_not_written_down_is_sent_again_and_counts_once(daemon: Daemon) -> None:
+    with program(LED, daemon.path) as process:
+        for at in range(5):
+            tell(process, f"job{at}")
+            assert hear(process) == f"did job{at}"
+            assert daemon.socket is not None
+            if at % 2:
+                # Taken, but neither written down nor acknowledged: the kill comes in between.
+                wait_for(daemon.socket.receive, "the message")
+            daemon.die()
+            daemon.start()
+
+        wait_for(lambda: len(daemon.jobs(DONE)) >= 5, "all jobs")
+        tell(process, "last")
+        wait_for(lambda: "last" in daemon.jobs(DONE), "the last job")
+
+    assert daemon.jobs(DONE) == [f"job{at}" for at in range(5)] + ["last"]
+    assert len(daemon.jobs(STARTED)) == 6
+
+
+def test_an_acknowledgement_that_was_lost_does_no_harm(daemon: Daemon) -> None:
+    with program(LED, daemon.path) as process:
+        tell(process, "a")
+        assert daemon.socket is not None
+
+        def both_taken() -> bool:
+            assert daemon.socket is not None
+            daemon.events += daemon.socket.receive()
+            return len(daemon.events) == 2
+
+        wait_for(both_taken, "both messages")
+        daemon.written = dict(daemon.socket.seen)
+        daemon.die()
+        daemon.start()
+        tell(process, "b")
+
+        wait_for(lambda: daemon.jobs(DONE) == ["a", "b"], "the second job")
+
+
+def test_a_daemon_that_forgot_its_senders_still_gets_everything(daemon: Daemon) -> None:
+    with program(LED, daemon.path) as process:
+        tell(process, "a")
+        wait_for(lambda: daemon.jobs(DONE) == ["a"], "the first job")
+        wait_for(lambda: hear(process) == "did a", "the program")
+        daemon.die()
+        daemon.written = {}
+        tell(process, "b")
+        hear(process)
+        daemon.start()
+
+        wait_for(lambda: daemon.jobs(DONE) == ["a", "b"], "the second job")
+
+
+def test_a_daemon_that_was_set_back_still_gets_what_comes(daemon: Daemon) -> None:
+    with program(LED, daemon.path) as process:
+        tell(process, "a")
+        wait_for(lambda: daemon.jobs(DONE) == ["a"], "the first job")
+        earlier = daemon.written
+        tell(process, "b")
+        tell(process, "c")
+        wait_for(lambda: daemon.jobs(DONE) == ["a", "b", "c"], "the next jobs")
+        assert [hear(process) for _ in range(3)] == ["did a", "did b", "did c"]
+        daemon.die()
+        daemon.written = earlier
+        tell(process, "d")
+        hear(process)
+        daemon.start()
+
+        wait_for(lambda: "d" in daemon.jobs(DONE), "the job after it")
+        tell(process, "e")
+        wait_for(lambda: "e" in daemon.jobs(DONE), "one more")
+    assert daemon.jobs(DONE) == ["a", "b", "c", "d", "e"]
+
+
+def test_many_threads_are_counted_exactly(daemon: Daemon) -> None:
+    code = """
+        def work():
+            for _ in range(100):
+                with worker.job("encode"):
+                    pass
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+    """
+    with program(code, daemon.path) as process:
+        wait_for(ended(process, daemon), "the program to end", every=0)
+
+    assert len(daemon.jobs(DONE)) == 800
+    assert len(daemon.jobs(STARTED)) == 800
+
+
+def test_a_forked_child_has_a_line_of_its_own(daemon: Daemon) -> None:
+    code = """
+        with worker.job("parent"):
+            child = os.fork()
+            if not child:
+                with worker.job("child"):
+                    pass
+                os._exit(0 if worker.flush(20) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    """
+    with program(code, daemon.path) as process:
+        wait_for(ended(process, daemon), "the program to end")
+
+        assert process.returncode == 0
+    assert sorted(map(str, daemon.jobs(DONE))) == ["child", "parent"]
+    assert len(daemon.written) == 2
+
+
+def test_what_does_not_fit_is_dropped_starts_first_and_no_job_waits(daemon: Daemon) -> None:
+    daemon.die()
+    code = """
+        began = time.monotonic()
+        for at in range(worker.MOST_KEPT):
+            with worker.job(str(at)):
+                pass
+        print(time.monotonic() - began < 30, worker.dropped() > 5000)
+        sys.stdin.readline()
+    """
+    with program(code, daemon.path) as process:
+        assert hear(process) == "True True"
+        daemon.start()
+
+        last = str(10_000 - 1)
+        wait_for(
+            lambda: any(isinstance(e, JobReported) and e.name == last for e in daemon.work()[-1:]),
+            "every end",
+            within=60,
+            every=0,
+        )
+    assert daemon.jobs(DONE) == [str(at) for at in range(10_000)]
+
+
+def test_the_end_of_a_program_does_not_wait_for_ever(daemon: Daemon) -> None:
+    daemon.die()
+
+    with program("with worker.job('a'): pass", daemon.path) as process:
+        assert process.wait(timeout=20) == 0
+
+
+STOPPED = """
+    print("stopping", worker.stopping)
+    while not worker.stopping:
+        with worker.job("round"):
+            time.sleep(0.01)
+    print("stopped")
+"""
+
+
+def test_a_stop_is_seen_between_jobs_and_said(daemon: Daemon) -> None:
+    with program(STOPPED, daemon.path) as process:
+        assert hear(process) == "stopping False"
+        process.send_signal(signal.SIGTERM)
+        wait_for(ended(process, daemon), "the program to end")
+
+        assert process.returncode == 0
+        assert hear(process) == "stopped"
+    assert SaidStopping("r1") in daemon.work()
+    assert len(daemon.jobs(STARTED)) == len(daemon.jobs(DONE))
+
+
+def test_another_handler_of_the_stop_signal_is_left_alone() -> None:
+    code = """
+        import signal
+        signal.signal(signal.SIGTERM, lambda *_: print("mine"))
+        print(worker.handle_stop(), worker.stopping)
+        os.kill(os.getpid(), signal.SIGTERM)
+        print(worker.stopping)
+    """
+    with program(code, None) as process:
+        assert process.wait(timeout=30) == 0
+        assert [hear(process) for _ in range(3)] == ["False False", "mine", "False"]
+
+
+def test_outside_the_main_thread_no_handler_is_installed() -> None:
+    code = """
+        thread = threading.Thread(target=lambda: print(worker.handle_stop()))
+        thread.start()
+        thread.join()
+        print(worker.handle_stop(), worker.handle_stop())
+    """
+    with program(code, None) as process:
+        assert process.wait(timeout=30) == 0
+        assert [hear(process) for _ in range(2)] == ["False", "True True"]
+
+
+def test_there_is_no_other_attribute() -> None:
+    with program("print(hasattr(worker, 'stoping'), hasattr(worker, 'stopping'))", None) as process:
+        assert hear(process) == "False True"
+
+
+def test_importing_it_imports_nothing_else_of_fleetd() -> None:
+    code = "print(sorted(m for m in sys.modules if m.startswith('fleetd')), 'asyncio' in sys.modules)"
+    with program(code, None) as process:
+        assert hear(process) == "['fleetd', 'fleetd.worker'] False"
