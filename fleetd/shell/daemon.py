@@ -77,6 +77,7 @@ class Daemon:
         self._listening = listening
         self._inbox: deque[Event] = deque()
         self._is_due = False
+        self._decided: dict[int, asyncio.Future[None]] = {}  # by the id of an event in the inbox
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._saving: asyncio.TimerHandle | None = None
@@ -126,6 +127,12 @@ class Daemon:
         self._inbox.append(event)
         self._wake()
 
+    async def decide_about(self, event: Event) -> None:
+        """Put an event into the inbox and wait until the core has decided about it."""
+        decided = self._decided[id(event)] = self._loop.create_future()
+        self.post(event)
+        await asyncio.shield(decided)
+
     def _wake(self) -> None:
         if not self._is_due:
             self._is_due = True
@@ -139,6 +146,8 @@ class Daemon:
                 event = self._inbox.popleft()
                 for effect in decide(self.state, event, self.now()):
                     self._interpreter.perform(effect)
+                if self._decided and (decided := self._decided.pop(id(event), None)) is not None:
+                    decided.set_result(None)
         finally:
             if self._inbox:
                 self._wake()
@@ -203,11 +212,11 @@ class Daemon:
         spec = loaded.spec
         return spec, diff({name: pool.spec for name, pool in self.state.pools.items() if not pool.removed}, spec.pools)
 
-    def apply(self, spec: FleetSpec) -> int:
+    async def apply(self, spec: FleetSpec) -> int:
         """Go on with a new spec; answers the id of the rollouts that follow."""
         self.spec = spec
         roll = self.next_roll()
-        self.post(SpecChanged(spec, roll))
+        await self.decide_about(SpecChanged(spec, roll))
         for name, pool in self.state.pools.items():
             new = spec.pools.get(name)
             for index in pool.slots if new is not None else ():

@@ -142,7 +142,7 @@ class Verbs:
     async def _start(self, args: Args, reply: Reply) -> Any:
         targets = self._targets(args)
         if args.get("targets"):
-            self._daemon.post(StartRequested(targets))
+            await self._daemon.decide_about(StartRequested(targets))
         if args.get("wait", True):
             await self._wait_until_up(targets, reply)
         return {}
@@ -150,11 +150,12 @@ class Verbs:
     async def _stop(self, args: Args, reply: Reply) -> Any:
         now = bool(args.get("now"))
         if args.get("shutdown"):
-            self._daemon.shut_down(now=now)
+            if now or not self._daemon.state.is_stopping:  # a second signal means "now", a second command does not
+                self._daemon.shut_down(now=now)
             targets = self._targets({})
         else:
             targets = self._targets(args)
-            self._daemon.post(StopRequested(targets, now))
+            await self._daemon.decide_about(StopRequested(targets, now))
         if args.get("wait", True):
             await self._wait_until_empty(targets, reply)
             if args.get("shutdown"):
@@ -165,8 +166,7 @@ class Verbs:
         targets = self._targets(args)
         roll = self._daemon.next_roll()
         began = self._daemon.now().mono
-        self._daemon.post(RestartRequested(roll, targets, bool(args.get("now")), args.get("label")))
-        await self._daemon.changed()
+        await self._daemon.decide_about(RestartRequested(roll, targets, bool(args.get("now")), args.get("label")))
         if not args.get("wait", True):
             return {"roll": roll, "state": "running"}
         pools = {target.pool for target in targets}
@@ -188,15 +188,14 @@ class Verbs:
             if wanted[name] < 0:
                 raise UsageError(f"{name}: cannot be scaled to {wanted[name]}: it has {now} worker(s)")
         for name, numprocs in wanted.items():
-            self._daemon.post(ScaleRequested(name, numprocs))
+            await self._daemon.decide_about(ScaleRequested(name, numprocs))
         if args.get("wait", True):
-            await self._daemon.changed()
             await self._wait_until_up(tuple(Target(name) for name in wanted), reply)
         return {"pools": wanted}
 
     async def _pause(self, args: Args, reply: Reply) -> Any:
         targets = self._targets(args)
-        self._daemon.post(PauseRequested(targets))
+        await self._daemon.decide_about(PauseRequested(targets))
         drained = tuple(t for t in targets if not self._daemon.state.pools[t.pool].spec.can_pause)
         if drained and args.get("wait", True):
             await self._wait_until_empty(drained, reply)
@@ -204,7 +203,7 @@ class Verbs:
 
     async def _resume(self, args: Args, reply: Reply) -> Any:
         targets = self._targets(args)
-        self._daemon.post(ResumeRequested(targets))
+        await self._daemon.decide_about(ResumeRequested(targets))
         if args.get("wait", True):
             await self._wait_until_up(targets, reply)
         return {}
@@ -229,8 +228,7 @@ class Verbs:
         result = {"pools": [{"name": c.name, "change": c.change, "keys": list(c.keys)} for c in plan]}
         if args.get("dry_run"):
             return result
-        roll = self._daemon.apply(spec)
-        await self._daemon.changed()
+        roll = await self._daemon.apply(spec)
         if args.get("wait", True):
             added = tuple(Target(c.name) for c in plan if c.change is Change.ADDED)
             await self._wait_until_up(added, reply)
@@ -243,11 +241,12 @@ class Verbs:
         try:
             spec, plan = self._daemon.read_again()
         except FleetdError as error:
-            _log.error("reload: nothing was changed: %s", error)
+            for line in str(error).splitlines():
+                _log.error("reload: nothing was changed: %s", line)
             return
         for change in plan:
             _log.info("reload: %s: %s", change.name, change.change)
-        self._daemon.apply(spec)
+        self._reloading = asyncio.ensure_future(self._daemon.apply(spec))
 
     # -- waiting -----------------------------------------------------------------------------------------------------
 
@@ -312,7 +311,7 @@ class Verbs:
         """The workers that a rollout waits for, each with its pid, and its job and how long that has run."""
         now = self._daemon.now().mono
         told = []
-        for pool in (self._daemon.state.pools[name] for name in sorted(pools)):
+        for pool in (pool for name, pool in sorted(self._daemon.state.pools.items()) if name in pools):
             roll = pool.roll
             for run in (r for slot in pool.slots.values() for r in slot.runs()) if roll is not None else ():
                 if roll is None or not (run.id in roll.leaving or run.slot in roll.pending):

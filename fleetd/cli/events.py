@@ -1,0 +1,44 @@
+"""`fleetd events`"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fleetd.cli.finding import add_daemon, daemon
+from fleetd.cli.later import not_yet
+from fleetd.cli.parser import Parser
+from fleetd.cli.waiting import print_json
+from fleetd.errors import ExitCode
+from fleetd.views.control_characters import made_visible
+
+
+def define(parser: Parser) -> None:
+    """The arguments."""
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what happens from now on")
+    parser.add_argument("-n", metavar="N", type=int, default=100, help="how many of the last ones (100)")
+    parser.add_argument("--fleet", action="store_true", help="of all hosts")
+    parser.add_argument("--json", action="store_true", help="print one JSON document a line")
+    add_daemon(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what happened, oldest first."""
+    if args.fleet:
+        raise not_yet("--fleet")
+    for event in daemon(args).stream("events", {"follow": args.follow, "n": args.n}):
+        if args.json:
+            print_json(event)
+        else:
+            print(_line(event))
+        if args.follow:
+            sys.stdout.flush()
+    return ExitCode.DONE
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    at = datetime.fromtimestamp(event["at"], UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+    return f"{at} {event['kind']} {made_visible(event['text'])}"

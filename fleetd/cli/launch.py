@@ -1,0 +1,102 @@
+"""Becoming the daemon: the one place where configuration, directories, lock and loop are put together."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from fleetd.cli.configuration import Host, accepted
+from fleetd.cli.waiting import carry_out
+from fleetd.client.control import ControlClient, HungUpError
+from fleetd.config.lint import lint
+from fleetd.config.load import Loaded
+from fleetd.errors import ExitCode, FleetdError
+from fleetd.shell import daemon, paths
+from fleetd.views.control_characters import made_visible
+
+_TOLD = 20  # last lines of the log of a daemon that did not live
+
+
+def run_daemon(args: argparse.Namespace) -> int:
+    """Run the daemon of the files in `args` until it is stopped, or detach it and wait until all is healthy.
+
+    Raises UsageError with every problem of the files, FleetdError when the instance runs already.
+    """
+    name = paths.instance_name(args.files, args.instance)
+    load = partial(accepted, args.files, name)
+    loaded = load()
+    assert loaded.spec is not None
+    _warn(loaded)
+    places = paths.instance(name, loaded.spec.daemon)
+    paths.prepare(places, loaded.spec.daemon.socket_group)
+    lock = paths.take_lock(places)
+    if not args.detach:
+        paths.write_pid(lock)
+        return daemon.run(load, loaded, places, None)
+    _detach(lock, places, partial(daemon.run, load, loaded, places))
+    return _until_healthy(args, places)
+
+
+def _warn(loaded: Loaded) -> None:
+    for warning in (*loaded.not_yet, *lint(loaded, Host())):
+        print(f"fleetd start: {warning}", file=sys.stderr)
+
+
+def _detach(lock: int, places: paths.Instance, run: Callable[[int], int]) -> None:
+    """Run the daemon in a process of its own, and return once it takes commands.
+
+    The daemon writes a byte to the descriptor that it is given when its control socket listens.  Raises FleetdError
+    with its last lines when it ends before that.
+    """
+    log = os.open(places.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    told_before = os.fstat(log).st_size
+    listening, says_so = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if os.fork():  # the daemon must not lead the session, or it could get a terminal
+            os._exit(0)
+        os.close(listening)
+        _become(log)
+        paths.write_pid(lock)
+        sys.exit(run(says_so))
+    os.close(says_so)
+    os.close(lock)
+    os.waitpid(child, 0)
+    lives = os.read(listening, 1)
+    os.close(listening)
+    if not lives:
+        raise FleetdError(f"the daemon ended before it took commands: {_told(places.daemon_log, told_before)}")
+
+
+def _become(log: int) -> None:
+    """Standard input from nowhere, output to the log."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, target)
+    os.close(nothing)
+    os.close(log)
+
+
+def _until_healthy(args: argparse.Namespace, places: paths.Instance) -> int:
+    client = ControlClient(places.name, places.control)
+    told_before = places.daemon_log.stat().st_size
+    request = {"targets": [], "wait": not args.no_wait}
+    try:
+        carry_out(client, "start", request, title=f"start {places.name}", timeout=args.timeout)
+    except HungUpError:
+        raise FleetdError(f"the daemon ended: {_told(places.daemon_log, told_before)}") from None
+    return ExitCode.DONE
+
+
+def _told(log: Path, start: int) -> str:
+    """The last lines of the daemon's log after `start`, below a first line that names it."""
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()[-_TOLD:]
+    return "\n".join([f"the end of {log}:", *(made_visible(line) for line in lines)]) if lines else f"see {log}"

@@ -1,0 +1,30 @@
+"""How a rollout ended, in words and as an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from fleetd.errors import ExitCode
+from fleetd.views.control_characters import made_visible
+
+
+def exit_code_of(roll: Mapping[str, Any]) -> ExitCode:
+    """DONE, also for one that is not waited for."""
+    return ExitCode.DONE if roll.get("state", "done") in {"done", "running"} else ExitCode.FAILED
+
+
+def tell_trouble(command: str, roll: Mapping[str, Any]) -> None:
+    """Why a rollout did not end well, on standard error, with the last lines of the worker that failed."""
+    if exit_code_of(roll) is ExitCode.DONE:
+        return
+    if roll["error"] is None:
+        print(f"{command}: {roll['state']}: {roll['done']} of {roll['total']} workers restarted", file=sys.stderr)
+        return
+    error: Mapping[str, Any] = roll["error"]
+    what = f"{error['worker']}: {error['reason']}"
+    done = f"{roll['done']} of {roll['total']} workers restarted, the others go on as they were"
+    print(f"{command}: {roll['state']}: {made_visible(what)}; {done}", file=sys.stderr)
+    for line in error["lines"]:
+        print(f"  {made_visible(line)}", file=sys.stderr)

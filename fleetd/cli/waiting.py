@@ -1,0 +1,99 @@
+"""Waiting for the daemon's work: a progress bar on a terminal, a plain line for each change elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from fleetd.cli.parser import Parser
+from fleetd.client.control import ControlClient, Progress
+from fleetd.views.control_characters import made_visible
+
+
+def add_waiting(parser: Parser) -> None:
+    """--no-wait and --timeout D."""
+    parser.add_argument("--no-wait", action="store_true", help="return as soon as the daemon has accepted it")
+    add_timeout(parser)
+
+
+def add_timeout(parser: Parser) -> None:
+    """--timeout D"""
+    parser.add_argument(
+        "--timeout",
+        metavar="D",
+        type=duration,
+        help="wait at most so long (90s, 15m), then exit 5; the work itself goes on",
+    )
+
+
+def duration(text: str) -> float:
+    """Seconds, for argparse: 90, 90s, 15m, 1h30m."""
+    from fleetd.config.durations import parse_duration  # noqa: PLC0415 - a command without --timeout starts faster so
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is {error} (write 90s, 15m, 1h30m)") from None
+
+
+def carry_out(
+    client: ControlClient,
+    verb: str,
+    verb_args: Mapping[str, Any],
+    *,
+    title: str,
+    quiet: bool = False,
+    timeout: float | None = None,
+) -> Any:
+    """The daemon's answer to `verb`; meanwhile its progress is shown under `title`.  Raises as `ControlClient.call`."""
+    try:
+        with shown(title, quiet=quiet) as progress:
+            return client.call(verb, verb_args, progress, timeout)
+    except KeyboardInterrupt:
+        print(f"{title}: interrupted; the work itself goes on", file=sys.stderr)
+        raise
+
+
+@contextmanager
+def shown(title: str, *, quiet: bool) -> Generator[Progress]:
+    """What shows progress; `quiet` shows none."""
+    if quiet:
+        yield _nothing
+    elif sys.stdout.isatty():
+        with _bar(title) as progress:
+            yield progress
+    else:
+        yield _line
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on one line."""
+    print(json.dumps(document))
+
+
+def _nothing(done: int, total: int, text: str) -> None:
+    """Show nothing."""
+
+
+def _line(done: int, total: int, text: str) -> None:
+    if total:
+        print(f"{done}/{total} {made_visible(text)}", flush=True)
+
+
+@contextmanager
+def _bar(title: str) -> Generator[Progress]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn  # noqa: I001, PLC0415
+
+    # markup=False: what workers are called or said must not be read as styles.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bar(*columns, TextColumn("{task.fields[text]}", markup=False), transient=True) as bar:
+        task = bar.add_task(title, total=None, text="")
+
+        def progress(done: int, total: int, text: str) -> None:
+            bar.update(task, completed=done, total=total, text=made_visible(text))
+
+        yield progress

@@ -1,0 +1,154 @@
+"""The command line's side of the control socket (the protocol: `fleetd.shell.control`).
+
+Blocking, and of nothing but socket and json, because every command starts with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fleetd.errors import ExitCode, FleetdError, NotFoundError, UnreachableError, UsageError, WaitTimeoutError
+
+Progress = Callable[[int, int, str], None]
+
+_RAISED: Mapping[int, type[FleetdError]] = {
+    ExitCode.INVALID: UsageError,
+    ExitCode.NOT_FOUND: NotFoundError,
+    ExitCode.UNREACHABLE: UnreachableError,
+    ExitCode.TIMED_OUT: WaitTimeoutError,
+}
+_CHUNK = 64 * 1024
+
+
+class HungUpError(FleetdError):
+    """The daemon closed the connection without an answer."""
+
+
+class ControlClient:
+    """Asks the daemon of `instance` that listens at `path`; every question is a connection of its own."""
+
+    __slots__ = ("instance", "path")
+
+    def __init__(self, instance: str, path: Path) -> None:
+        self.instance = instance
+        self.path = path
+
+    def call(
+        self,
+        verb: str,
+        args: Mapping[str, Any] | None = None,
+        on_progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """The daemon's answer to `verb`; meanwhile `on_progress(done, total, text)` is called for each step.
+
+        Waits at most `timeout` seconds.  Raises what the daemon answered as the FleetdError of that exit code,
+        NotFoundError when no daemon listens, WaitTimeoutError when the time is over.
+        """
+        with self._connect() as connection:
+            for kind, body in self._frames(connection, verb, args, timeout):
+                if kind == "result":
+                    return body
+                if kind == "progress" and on_progress is not None:
+                    on_progress(int(body["done"]), int(body["total"]), str(body["text"]))
+        raise self._hung_up()
+
+    def stream(self, verb: str, args: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """The items of `verb`, until the daemon says that there are no more.  Raises as `call` does."""
+        with self._connect() as connection:
+            for kind, body in self._frames(connection, verb, args, None):
+                if kind == "result":
+                    return
+                if kind == "item":
+                    yield body
+        raise self._hung_up()
+
+    def until_gone(self) -> Callable[[], None]:
+        """A function that waits for the daemon that runs now to have ended."""
+        with self._connect() as connection:
+            pid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return lambda: None
+
+        def wait() -> None:
+            poll = select.poll()
+            poll.register(process, select.POLLIN)
+            poll.poll()
+            os.close(process)
+
+        return wait
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(str(self.path))
+        except PermissionError:
+            connection.close()
+            raise FleetdError(
+                f"not permitted to command instance {self.instance!r}: be root, its user, or in its socket-group"
+            ) from None
+        except OSError:
+            connection.close()
+            raise NotFoundError(
+                f"no daemon of instance {self.instance!r} answers at {self.path}: start it with `fleetd start -c FILE`"
+            ) from None
+        return connection
+
+    def _frames(
+        self, connection: socket.socket, verb: str, args: Mapping[str, Any] | None, timeout: float | None
+    ) -> Iterator[tuple[str, Any]]:
+        """The answer's frames as (kind, body); an error frame is raised."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        request = json.dumps({"verb": verb, "args": dict(args or {})}, separators=(",", ":")).encode() + b"\n"
+        try:
+            _allow(connection, deadline)
+            with suppress(BrokenPipeError):  # refused before it was read: the answer says why
+                connection.sendall(request)
+            for line in _lines(connection, deadline):
+                ((kind, body),) = json.loads(line).items()
+                if kind == "error":
+                    raise _RAISED.get(body["code"], FleetdError)(body["message"])
+                yield kind, body
+        except TimeoutError:
+            raise WaitTimeoutError(f"not finished after {timeout:g} s; the work itself goes on") from None
+        except ConnectionError:
+            raise self._hung_up() from None
+
+    def _hung_up(self) -> HungUpError:
+        return HungUpError(f"the daemon of instance {self.instance!r} hung up without an answer: see its log")
+
+
+def _allow(connection: socket.socket, deadline: float | None) -> None:
+    if deadline is None:
+        return
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError
+    connection.settimeout(remaining)
+
+
+def _lines(connection: socket.socket, deadline: float | None) -> Iterator[bytes]:
+    held = bytearray()
+    while True:
+        _allow(connection, deadline)
+        chunk = connection.recv(_CHUNK)
+        if not chunk:
+            return
+        first, newline, rest = chunk.partition(b"\n")
+        held += first
+        while newline:
+            yield bytes(held)
+            held.clear()
+            first, newline, rest = rest.partition(b"\n")
+            held += first

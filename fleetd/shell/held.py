@@ -1,0 +1,52 @@
+"""A run as the daemon holds it, and who is told what becomes of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Outcomes(Protocol):
+    """Who is told what became of runs; called from the event loop, in the order in which things happened."""
+
+    def spawned(self, run: str, pid: int, directory: str, output: int, notify: int | None) -> None:
+        """It runs.  Both descriptors are non-blocking and stay the Processes', valid until `forget`."""
+
+    def spawn_failed(self, run: str, error: str) -> None:
+        """It does not run, and nothing of it is left; `error` is one line for a person."""
+
+    def exited(self, run: str, code: int | None, signal: int | None) -> None:
+        """Its main process ended; both None: how is not known.  Its output may not have been read yet."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A run whose process lives, or ended and is not forgotten."""
+
+    run: str
+    pid: int
+    directory: str
+    meta: str
+    pidfd: int
+    output: int
+    notify: int | None
+    notify_path: str | None
+    cgroup: str | None
+    starting: bool = False  # taken over before its exec: `spawned` or `spawn_failed` follows
+    foreign: bool = False  # no child of the present keeper
+    status: int | None = None
+    ended: bool = False
+
+    @property
+    def fds(self) -> list[int]:
+        """All its descriptors, in the keeper's order."""
+        return [self.pidfd, self.output] + ([] if self.notify is None else [self.notify])
+
+
+def code_and_signal(status: int | None) -> tuple[int | None, int | None]:
+    """What waitpid's status says: the exit code, or the signal that ended it."""
+    if status is None:
+        return None, None
+    number = os.waitstatus_to_exitcode(status)
+    return (number, None) if number >= 0 else (None, -number)

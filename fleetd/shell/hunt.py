@@ -1,0 +1,201 @@
+"""Killing all that runs started where they have no cgroup: by looking through /proc, for all such runs at once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from dataclasses import dataclass, field
+
+from fleetd.shell.proc import Process, Table, children_of, read_process, run_of, send
+
+KILL_SECONDS = 5.0
+SHORTEST_WAIT = 0.001
+LONGEST_WAIT = 0.050
+STOP_PASSES = 50  # a loop of forks is stopped within a few
+QUIET_PASSES = 2
+
+
+@dataclass(eq=False, slots=True)
+class Prey:
+    """A run that is to be killed, and who waits for it."""
+
+    run: str
+    deadline: float
+    gone: asyncio.Future[tuple[int, ...]]
+    forbidden: set[int] = field(default_factory=set)
+
+
+class Hunt:
+    """What belongs to which run, and its end.
+
+    To a run belong its main process, its session and process group, what carries its FLEETD_RUN, and all descendants
+    of these.  The keeper is the subreaper, so whatever is left of a run whose leader has gone descends from a child of
+    the keeper that is nobody's leader; for a run that is `foreign`, born under an earlier keeper, it may be anywhere.
+    """
+
+    def __init__(self) -> None:
+        self._keeper: int | None = None
+        self._leaders: dict[str, int] = {}
+        self._others: dict[int, str] = {}  # the same by pid, and the keeper, which is no run's
+        self._foreign: set[str] = set()
+        self._table: Table | None = None
+        self._runs: dict[tuple[int, int], str | None] = {}  # FLEETD_RUN by pid and start, as reading it is slow
+        self._prey: list[Prey] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def serve(self, keeper: int | None) -> None:
+        """Runs are born under this keeper from now on."""
+        if self._keeper is not None:
+            self._others.pop(self._keeper, None)
+        self._keeper = keeper
+        if keeper is not None:
+            self._others[keeper] = ""
+
+    def adopt(self, run: str, leader: int, *, foreign: bool) -> None:
+        """A run's main process is `leader`."""
+        self._leaders[run] = leader
+        self._others[leader] = run
+        if foreign:
+            self._foreign.add(run)
+
+    def forget(self, run: str) -> None:
+        """The run is over."""
+        leader = self._leaders.pop(run, None)
+        if leader is not None and self._others.get(leader) == run:
+            del self._others[leader]
+        self._foreign.discard(run)
+
+    def invalidate(self) -> None:
+        """Processes have ended since /proc was last looked at."""
+        self._table = None
+
+    def is_empty(self, run: str) -> bool:
+        """Whether nothing is left of an ended run: one look at the keeper's children, where it is not foreign."""
+        if self._is_foreign(run):
+            return not self._belonging(run, self._table or self._look())
+        orphans = self._orphans()
+        return orphans is not None and not any(self._is_marked(run, orphan) for orphan in orphans)
+
+    def strays(self) -> tuple[int, ...]:
+        """The orphans that belong to no run that is held."""
+        table = self._look()
+        orphans = () if self._keeper is None else table.children(self._keeper)
+        owned = {process.pid for run in self._leaders for process in self._belonging(run, table)}
+        return tuple(pid for pid in orphans if pid not in owned and table.processes[pid].alive)
+
+    async def kill(self, run: str) -> tuple[int, ...]:
+        """SIGKILL to all that is the run's, until nothing is left; the pids that are left after 5 s."""
+        loop = asyncio.get_running_loop()
+        prey = Prey(run, time.monotonic() + KILL_SECONDS, loop.create_future())
+        self._prey.append(prey)
+        if self._task is None or self._task.done():
+            self._task = loop.create_task(self._pursue())
+        return await prey.gone
+
+    async def _pursue(self) -> None:
+        wait = SHORTEST_WAIT
+        while self._prey:
+            await asyncio.sleep(0)  # all that are to be killed now are killed together
+            self._stop_all()
+            for prey in tuple(self._prey):
+                left = self._belonging(prey.run, self._table or Table())
+                for process in left:
+                    self._send(prey, process, signal.SIGKILL)
+                pids = tuple(sorted(process.pid for process in left))
+                if time.monotonic() >= prey.deadline or prey.forbidden.issuperset(pids):  # also when there are none
+                    self._prey.remove(prey)
+                    if not prey.gone.done():
+                        prey.gone.set_result(pids)
+            if self._prey:
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+
+    def _stop_all(self) -> None:
+        """SIGSTOP whatever is found until nothing new is: who is stopped cannot fork, nor orphan its children."""
+        stopped: set[tuple[int, int]] = set()
+        quiet = 0
+        for _ in range(STOP_PASSES):
+            table = self._look()
+            found = [(prey, process) for prey in self._prey for process in self._belonging(prey.run, table)]
+            orphans = self._orphans()
+            for prey in self._prey:  # looking through /proc takes time, in which a chain of orphans moves on
+                found += [(prey, orphan) for orphan in orphans or () if self._is_marked(prey.run, orphan)]
+            new = [(prey, process) for prey, process in found if (process.pid, process.started) not in stopped]
+            quiet = 0 if new or orphans is None else quiet + 1
+            if quiet == QUIET_PASSES:
+                return
+            for prey, process in new:
+                stopped.add((process.pid, process.started))
+                self._send(prey, process, signal.SIGSTOP)
+
+    @staticmethod
+    def _send(prey: Prey, process: Process, number: signal.Signals) -> None:
+        try:
+            send(process, number)
+        except PermissionError:
+            prey.forbidden.add(process.pid)
+
+    # -- who belongs to whom --
+
+    def _is_foreign(self, run: str) -> bool:
+        return self._keeper is None or run in self._foreign or run not in self._leaders
+
+    def _look(self) -> Table:
+        self._table = Table()
+        alive = {(process.pid, process.started) for process in self._table.processes.values()}
+        self._runs = {key: run for key, run in self._runs.items() if key in alive}
+        return self._table
+
+    def _orphans(self) -> list[Process] | None:
+        """The living children of the keeper that are no main process; None when they change as we look."""
+        pids = None if self._keeper is None else children_of(self._keeper)
+        if pids is None:
+            return []
+        orphans: list[Process] = []
+        for pid in pids:
+            if pid not in self._others:
+                process = read_process(pid)
+                if process is None or not process.alive:
+                    return None
+                orphans.append(process)
+                self._run_of(process)
+        return orphans
+
+    def _is_marked(self, run: str, process: Process) -> bool:
+        """Whether it says itself that it is the run's: by its FLEETD_RUN, its session or its process group."""
+        marked = self._run_of(process)
+        return marked == run or (marked is None and self._leaders.get(run) in {process.session, process.group})
+
+    def _belonging(self, run: str, table: Table) -> list[Process]:
+        leader = self._leaders.get(run)
+        foreign = self._is_foreign(run)
+        candidates = set() if leader is None else {leader, *table.members(leader)}
+        candidates.update(table.processes if foreign else table.children(self._keeper or 0))
+        seeds = [
+            pid
+            for pid in candidates
+            if self._others.get(pid, run) == run
+            and pid in table.processes
+            and (pid == leader or self._is_marked(run, table.processes[pid]))
+            and (foreign or self._is_ours(table.processes[pid], table))
+        ]
+        found = (table.processes[pid] for pid in table.with_descendants(seeds))
+        return [process for process in found if process.alive and self._others.get(process.pid, run) == run]
+
+    def _is_ours(self, process: Process, table: Table) -> bool:
+        """Whether the keeper is its ancestor: a session's number may have gone to a stranger."""
+        seen: set[int] = set()
+        pid = process.pid
+        while pid in table.processes and pid not in seen:
+            if pid == self._keeper:
+                return True
+            seen.add(pid)
+            pid = table.processes[pid].parent
+        return False
+
+    def _run_of(self, process: Process) -> str | None:
+        key = (process.pid, process.started)
+        if key not in self._runs:
+            self._runs[key] = run_of(process.pid) if process.alive else None
+        return self._runs[key]

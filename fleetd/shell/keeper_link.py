@@ -1,0 +1,194 @@
+"""The daemon's end of the socket to its keeper (protocol in `fleetd.keeper`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import sys
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fleetd import keeper
+from fleetd.errors import FleetdError
+
+HELLO_SECONDS = 10.0
+PROGRAM = Path(keeper.__file__).with_name("__main__.py")
+
+Json = dict[str, Any]
+
+
+class LinkLostError(FleetdError):
+    """The keeper hung up."""
+
+
+class KeeperLink:
+    """One connection: packets of JSON with descriptors beside them."""
+
+    def __init__(self, connection: socket.socket, pid: int | None) -> None:
+        self._connection = connection
+        self._unsent: deque[tuple[bytes, list[int]]] = deque()
+        self.pid = pid  # None: an older keeper, that will say so in its hello
+
+    @classmethod
+    def find(cls, path: Path) -> KeeperLink | None:
+        """Connect to the keeper that listens at `path`; None where there is none."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            return None
+        except OSError:
+            connection.close()
+            raise
+        return cls(connection, None)
+
+    @classmethod
+    def start(cls, path: Path, instance: str, soft_nofile: int) -> KeeperLink:
+        """Start a keeper that outlives this process, with `path` as its socket and its own log beside it.
+
+        Raises:
+            OSError: the socket cannot be made, or the process cannot be started.
+
+        """
+        path.unlink(missing_ok=True)
+        log = os.open(
+            path.with_suffix(".log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            try:
+                before = os.umask(0o177)
+                try:
+                    listener.bind(str(path))
+                finally:
+                    os.umask(before)
+                listener.listen(8)
+                listener.set_inheritable(True)
+                arguments = [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    str(PROGRAM),
+                    str(listener.fileno()),
+                    instance,
+                    str(soft_nofile),
+                ]
+                pid = os.posix_spawn(
+                    sys.executable,
+                    arguments,
+                    os.environ,
+                    file_actions=[
+                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                        (os.POSIX_SPAWN_DUP2, log, 2),
+                    ],
+                    setsid=True,
+                    setsigmask=(),
+                )
+            finally:
+                os.close(log)
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            connection.connect(str(path))
+        return cls(connection, pid)
+
+    def hello(self) -> list[tuple[Json, list[int]]]:
+        """Introduce the daemon, once, before anything else; what the keeper holds, with the descriptors.
+
+        Raises:
+            FleetdError: it does not answer, is in other hands, or speaks another protocol.
+
+        """
+        self._connection.settimeout(HELLO_SECONDS)
+        try:
+            with suppress(ConnectionError):  # one that refuses has hung up, and has said so before
+                self._connection.send(b'{"verb": "hello"}')
+            answer, _ = self._receive()
+            if answer["event"] == "refused":
+                raise FleetdError("another daemon is connected to the keeper of this instance: stop it first")
+            if answer.get("protocol") != keeper.PROTOCOL:
+                raise FleetdError(
+                    f"the keeper (pid {answer['pid']}) speaks protocol {answer['protocol']}, not {keeper.PROTOCOL}: "
+                    "stop its workers with the version that started it"
+                )
+            self.pid = answer["pid"]
+            return [self._receive() for _ in range(answer["runs"])]
+        except TimeoutError as error:
+            raise FleetdError("the keeper does not answer: see keeper.log in the runtime directory") from error
+        finally:
+            self._connection.settimeout(0)
+
+    def fileno(self) -> int:
+        """The connection's descriptor."""
+        return self._connection.fileno()
+
+    def reports(self) -> list[tuple[Json, list[int]]]:
+        """All that has arrived.
+
+        Raises:
+            LinkLostError: the keeper hung up, and everything that it had said was returned before.
+
+        """
+        arrived: list[tuple[Json, list[int]]] = []
+        while True:
+            try:
+                arrived.append(self._receive())
+            except BlockingIOError:
+                return arrived
+            except LinkLostError:
+                if arrived:
+                    return arrived
+                raise
+
+    def _receive(self) -> tuple[Json, list[int]]:
+        space = socket.CMSG_SPACE(len(keeper.FD_ORDER) * 4)
+        try:
+            body, ancillary, _, _ = self._connection.recvmsg(keeper.PACKET_BYTES, space, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:  # it hung up with requests unread, which is told once, before what it had said
+            body, ancillary, _, _ = self._connection.recvmsg(keeper.PACKET_BYTES, space, socket.MSG_CMSG_CLOEXEC)
+        if not body:
+            raise LinkLostError("the keeper hung up")
+        fds: list[int] = []
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+        return json.loads(body), fds
+
+    def request(self, body: Json, fds: list[int]) -> bool:
+        """Send, or keep for `flush`; whether everything is sent.  The descriptors are copied at once."""
+        data = json.dumps(body).encode()
+        if len(data) > keeper.PACKET_BYTES:
+            copies = [os.memfd_create("spawn")]
+            with open(copies[0], "wb", closefd=False) as file:
+                file.write(data)
+            data = json.dumps({"verb": body["verb"], "run": body["run"], "in_memfd": True}).encode()
+        else:
+            copies = [os.dup(descriptor) for descriptor in fds]
+        self._unsent.append((data, copies))
+        return len(self._unsent) == 1 and self.flush()
+
+    def flush(self) -> bool:
+        """Send what the keeper takes now; whether everything is sent."""
+        while self._unsent:
+            data, fds = self._unsent[0]
+            try:
+                socket.send_fds(self._connection, [data], fds)
+            except BlockingIOError:
+                return False
+            except ConnectionError:
+                return True  # the reading side will say so
+            self._drop_first()
+        return True
+
+    def _drop_first(self) -> None:
+        for descriptor in self._unsent.popleft()[1]:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Hang up; what was not sent is dropped."""
+        while self._unsent:
+            self._drop_first()
+        self._connection.close()

@@ -1,0 +1,117 @@
+"""What /proc says of all processes at one moment, and signals that reach nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SYSTEM_PIDS = frozenset({0, 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of /proc/PID/stat (proc(5)); `started` in clock ticks since boot."""
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+    session: int
+    started: int
+
+    @property
+    def alive(self) -> bool:
+        """A zombie is not."""
+        return self.state not in "ZXx"
+
+
+def read_process(pid: int) -> Process | None:
+    """The process that has this pid now."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - hundreds in a row
+            text = file.read(1024)
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
+    fields = text[text.rindex(b")") + 2 :].split(None, 20)
+    return Process(pid, fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+
+
+def children_of(pid: int) -> tuple[int, ...] | None:
+    """The children of a process with one thread; None where the kernel does not tell (CONFIG_PROC_CHILDREN)."""
+    try:
+        return tuple(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    except OSError:
+        return None
+
+
+def run_of(pid: int) -> str | None:
+    """The FLEETD_RUN that the process was started with; None without one, or when we may not look."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None
+    for variable in environment.split(b"\0"):
+        if variable.startswith(b"FLEETD_RUN="):
+            return variable[11:].decode(errors="replace")
+    return None
+
+
+class Table:
+    """Every process in sight, and who descends from whom."""
+
+    def __init__(self) -> None:
+        found = (read_process(int(name)) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208 - as above
+        self.processes = {process.pid: process for process in found if process is not None}
+        self._children: dict[int, list[int]] = {}
+        self._members: dict[int, set[int]] = {}
+        for process in self.processes.values():
+            self._children.setdefault(process.parent, []).append(process.pid)
+            self._members.setdefault(process.session, set()).add(process.pid)
+            self._members.setdefault(process.group, set()).add(process.pid)
+
+    def children(self, pid: int) -> Sequence[int]:
+        """The pids of a process's children."""
+        return self._children.get(pid, ())
+
+    def members(self, leader: int) -> Iterable[int]:
+        """Those whose session or process group is the one that `leader` made."""
+        return self._members.get(leader, ())
+
+    def with_descendants(self, seeds: Iterable[int]) -> set[int]:
+        """The seeds and all that descends from them."""
+        found: set[int] = set()
+        unseen = [pid for pid in seeds if pid in self.processes]
+        while unseen:
+            pid = unseen.pop()
+            if pid not in found:
+                found.add(pid)
+                unseen.extend(self.children(pid))
+        return found
+
+
+def send(process: Process, number: signal.Signals) -> bool:
+    """A signal to exactly this process, never to a later one with its pid; False when it is gone.
+
+    Raises:
+        PermissionError: it belongs to somebody else.
+
+    """
+    if process.pid in SYSTEM_PIDS or process.pid == os.getpid():
+        return False
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return False
+    try:
+        now = read_process(process.pid)
+        if now is None or now.started != process.started:
+            return False
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True

@@ -1,0 +1,321 @@
+"""The `Processes` port: start, signal and watch runs through the keeper, on the daemon's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+from fleetd.errors import FleetdError
+from fleetd.shell.adopted import AdoptedExits
+from fleetd.shell.cgroup import usable_folder
+from fleetd.shell.held import Held, Outcomes, code_and_signal
+from fleetd.shell.keeper_link import KeeperLink, LinkLostError
+from fleetd.shell.spawn_request import SpawnRequest, explain
+from fleetd.shell.tree import Trees
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+SPARE_DESCRIPTORS = 64  # what the rest of the daemon needs
+DESCRIPTORS_A_RUN = 6  # pidfd, output and notify socket, the two again where they are read, and a log file
+
+
+class Processes:
+    """Runs as processes.  After `open`, look at `held`, then `begin`."""
+
+    def __init__(self, folder: Path, instance: str, outcomes: Outcomes, trees: Trees) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = folder / "keeper.sock"
+        self._instance = instance
+        self._outcomes = outcomes
+        self._soft_nofile, self._hard_nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._link: KeeperLink | None = None
+        self._runs: dict[str, Held] = {}
+        self._asked: dict[str, SpawnRequest | None] = {}
+        self._adopted = AdoptedExits(self._loop, self._exited)
+        self._answers: dict[str, asyncio.Future[None]] = {}
+        self._vanishing: set[asyncio.Task[None]] = set()
+        self.trees = trees
+
+    @classmethod
+    def open(cls, folder: Path, instance: str, outcomes: Outcomes, trees: Trees | None = None) -> Processes:
+        """Find the instance's keeper or start one, and take over what it holds.
+
+        `folder` is the instance's runtime directory; `trees` has cgroups where there can be some.  The soft limit of
+        descriptors is raised to the hard one; workers get the present one.
+
+        Raises:
+            FleetdError: the keeper does not answer, or serves another daemon.
+            OSError: no keeper could be started.
+
+        """
+        processes = cls(folder, instance, outcomes, trees or Trees(usable_folder(instance)))
+        link = KeeperLink.find(processes._socket) or processes._start_keeper()
+        processes._link = link
+        try:
+            held = link.hello()
+        except FleetdError:
+            link.close()
+            raise
+        for report, fds in held:
+            processes._take_over(report, fds)
+        processes.trees.serve(link.pid)
+        processes.trees.sweep()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (processes._hard_nofile, processes._hard_nofile))
+        return processes
+
+    def begin(self) -> None:
+        """Let outcomes flow: first the exits of runs that ended while no daemon was there."""
+        if self._link is not None:
+            self._loop.add_reader(self._link.fileno(), self._read)
+        for held in tuple(self._runs.values()):
+            if held.ended:
+                self._outcomes.exited(held.run, *code_and_signal(held.status))
+            elif held.foreign:
+                self._adopted.watch(held.run, held.pidfd, held.pid)
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """Every run that is held."""
+        return tuple(self._runs.values())
+
+    @property
+    def keeper_pid(self) -> int | None:
+        """The keeper's pid; None when it could not be started again."""
+        return None if self._link is None else self._link.pid
+
+    def spawn(self, request: SpawnRequest) -> None:
+        """Start a process; `spawned` or `spawn_failed` follows."""
+        if DESCRIPTORS_A_RUN * (len(self._runs) + len(self._asked) + 1) + SPARE_DESCRIPTORS > self._hard_nofile:
+            error: Json = {"stage": "start", "errno": errno.EMFILE}
+            self._loop.call_soon(self._outcomes.spawn_failed, request.run, explain(error, request))
+            return
+        if self._link is None and not self._restart_keeper():
+            self._loop.call_soon(
+                self._outcomes.spawn_failed, request.run, "the keeper could not be started: see the log"
+            )
+            return
+        self._asked[request.run] = request
+        cgroup = self.trees.path_for(request.run)
+        self._request(request.packed() | ({} if cgroup is None else {"cgroup": cgroup}), [])
+
+    def signal(self, run: str, number: int) -> bool:
+        """Send a signal to the run's main process only; whether there was one to take it."""
+        held = self._runs.get(run)
+        if held is None or held.ended:
+            return False
+        try:
+            signal.pidfd_send_signal(held.pidfd, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    async def kill(self, run: str) -> tuple[int, ...]:
+        """SIGKILL to everything that the run started, until nothing is left; the pids that are left after 5 s."""
+        request = self._asked.get(run)
+        if request is not None and not request.forks:  # the keeper may be in its cgroup, giving birth
+            await self._answer(run)
+        return await self.trees.kill(run)
+
+    def is_empty(self, run: str) -> bool:
+        """Whether nothing is left of an ended run."""
+        return self.trees.is_empty(run)
+
+    def forget(self, run: str) -> None:
+        """Let go of a run that is over, and close its descriptors."""
+        held = self._runs.pop(run, None)
+        if held is None:
+            return
+        self._adopted.leave(held.pidfd)
+        for descriptor in held.fds:
+            os.close(descriptor)
+        self.trees.forget(run)
+        self._request({"verb": "forget", "run": run}, [])
+
+    def close(self, *, quit_keeper: bool) -> None:
+        """Leave the runs to the keeper and the next daemon; or end the keeper too, when no run is left."""
+        if self._link is not None:
+            self._loop.remove_reader(self._link.fileno())
+            self._loop.remove_writer(self._link.fileno())
+            if quit_keeper:
+                self._link.request({"verb": "quit"}, [])
+            self._link.close()
+            self._link = None
+        self._adopted.close()
+        for held in self._runs.values():
+            for descriptor in held.fds:
+                os.close(descriptor)
+        self._runs.clear()
+        if quit_keeper:
+            self._socket.unlink(missing_ok=True)
+            self.trees.remove()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft_nofile, self._hard_nofile))
+
+    # -- the keeper --
+
+    def _start_keeper(self) -> KeeperLink:
+        return KeeperLink.start(self._socket, self._instance, self._soft_nofile)
+
+    def _request(self, body: Json, fds: list[int]) -> None:
+        if self._link is not None and not self._link.request(body, fds):
+            self._loop.add_writer(self._link.fileno(), self._write)
+
+    def _write(self) -> None:
+        if self._link is not None and self._link.flush():
+            self._loop.remove_writer(self._link.fileno())
+
+    def _read(self) -> None:
+        if self._link is None:
+            return
+        try:
+            reports = self._link.reports()
+        except LinkLostError:
+            self._lose_keeper()
+            return
+        self.trees.invalidate()
+        for report, fds in reports:
+            match report["event"]:
+                case "spawned":
+                    self._spawned(report, fds)
+                case "spawn-failed":
+                    self._spawn_failed(report)
+                case "exited":
+                    self._exited(report["run"], report["status"])
+                case _:
+                    pass  # of a newer keeper
+
+    def _lose_keeper(self) -> None:
+        """Start another keeper, hand it what the lost one held, and watch the runs, which are not its own, by pidfd."""
+        if self._link is not None:
+            log.error("the keeper (pid %s) ended: starting another one", self._link.pid)
+            self._loop.remove_reader(self._link.fileno())
+            self._loop.remove_writer(self._link.fileno())
+            self._link.close()
+            self._link = None
+        for run in tuple(self._asked):
+            task = self._loop.create_task(self._clear_away(run))
+            self._vanishing.add(task)
+            task.add_done_callback(self._vanishing.discard)
+        for held in self._runs.values():
+            self.trees.adopt(held.run, held.pid, held.cgroup, foreign=True)
+            if not held.ended and not held.foreign:
+                held.foreign = True
+                self._adopted.watch(held.run, held.pidfd, held.pid)
+        self._restart_keeper()
+
+    def _restart_keeper(self) -> bool:
+        try:
+            self._link = self._start_keeper()
+            self._link.hello()
+        except (OSError, FleetdError) as error:
+            log.error("the keeper could not be started: %s", error)  # noqa: TRY400 - one line for a person
+            return False
+        self.trees.serve(self._link.pid)
+        self._loop.add_reader(self._link.fileno(), self._read)
+        for held in self._runs.values():
+            body: Json = {
+                "verb": "hold",
+                "run": held.run,
+                "pid": held.pid,
+                "directory": held.directory,
+                "meta": held.meta,
+            }
+            body |= {"notify": held.notify_path, "cgroup": held.cgroup, "status": held.status}
+            body |= {"fds": ["pidfd", "output"] + ([] if held.notify is None else ["notify"])}
+            self._request(body, held.fds)
+        return True
+
+    async def _clear_away(self, run: str) -> None:
+        """A run asked for when the keeper was lost may have been born: then nobody holds its output, and it must go."""
+        request = self._answered(run)
+        left = await self.trees.kill(run)
+        self.trees.forget(run)
+        text = "the keeper ended while it was starting" + (f" (left: pids {', '.join(map(str, left))})" if left else "")
+        self._outcomes.spawn_failed(request.run if request is not None else run, text)
+
+    # -- runs --
+
+    async def _answer(self, run: str) -> None:
+        """Wait until the keeper has said whether the run started."""
+        await asyncio.shield(self._answers.setdefault(run, self._loop.create_future()))
+
+    def _answered(self, run: str) -> SpawnRequest | None:
+        waited_for = self._answers.pop(run, None)
+        if waited_for is not None and not waited_for.done():
+            waited_for.set_result(None)
+        return self._asked.pop(run, None)
+
+    def _take_over(self, report: Json, fds: list[int]) -> None:
+        given = dict(zip(report["fds"], fds, strict=True))
+        held = Held(
+            run=report["run"],
+            pid=report["pid"],
+            directory=report["directory"] or "",
+            meta=report["meta"],
+            pidfd=given["pidfd"],
+            output=given["output"],
+            notify=given.get("notify"),
+            notify_path=report["notify"],
+            cgroup=report["cgroup"],
+            starting=report["starting"],
+            foreign=report["foreign"],
+            status=report["status"],
+            ended=report["status"] is not None,
+        )
+        self._runs[held.run] = held
+        self.trees.adopt(held.run, held.pid, held.cgroup, foreign=held.foreign)
+        if held.starting:
+            self._asked[held.run] = None
+
+    def _spawned(self, report: Json, fds: list[int]) -> None:
+        run = report["run"]
+        request = self._answered(run)
+        held = self._runs.get(run)
+        if held is not None:  # taken over while it was starting: its descriptors came then
+            for descriptor in fds:
+                os.close(descriptor)
+            held.starting = False
+            held.directory = report["directory"] or held.directory
+        elif request is not None:
+            given = dict(zip(report["fds"], fds, strict=True))
+            held = Held(
+                run=run,
+                pid=report["pid"],
+                directory=report["directory"] or request.directory,
+                meta=request.meta,
+                pidfd=given["pidfd"],
+                output=given["output"],
+                notify=given.get("notify"),
+                notify_path=request.notify,
+                cgroup=report["cgroup"],
+            )
+            self._runs[run] = held
+            self.trees.adopt(run, held.pid, held.cgroup)
+        else:
+            return
+        self._outcomes.spawned(run, held.pid, held.directory, held.output, held.notify)
+
+    def _spawn_failed(self, report: Json) -> None:
+        run = report["run"]
+        request = self._answered(run)
+        held = self._runs.pop(run, None)
+        for descriptor in [] if held is None else held.fds:
+            os.close(descriptor)
+        self.trees.forget(run)
+        request = request or SpawnRequest(run=run, argv=("",), env={}, directory="")
+        self._outcomes.spawn_failed(run, explain(report["error"], request))
+
+    def _exited(self, run: str, status: int | None) -> None:
+        held = self._runs.get(run)
+        if held is None or held.ended:
+            return
+        held.ended, held.status = True, status
+        if held.foreign:
+            self.trees.invalidate()
+        self._outcomes.exited(run, *code_and_signal(status))

@@ -1,0 +1,102 @@
+"""All that a run started: whether anything is left of it, and its end (P1)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from fleetd.shell import cgroup
+from fleetd.shell.hunt import KILL_SECONDS, LONGEST_WAIT, SHORTEST_WAIT, Hunt
+
+
+class Trees:
+    """The trees of an instance's runs: each in a cgroup of its own where there can be one, else found in /proc."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """`folder`: where runs get their cgroups (see `cgroup.usable_folder`), or None."""
+        self._folder = folder
+        self._paths: dict[str, Path | None] = {}
+        self._hunt = Hunt()
+
+    @property
+    def guaranteed(self) -> bool:
+        """Whether new runs get cgroups, so that nothing they start can escape."""
+        return self._folder is not None
+
+    def serve(self, keeper: int | None) -> None:
+        """Runs are born under this keeper from now on."""
+        self._hunt.serve(keeper)
+
+    def path_for(self, run: str) -> str | None:
+        """Make the cgroup that a run is to be born in; None where there is none to be had."""
+        if self._folder is None:
+            return None
+        path = self._folder / run
+        try:
+            path.mkdir(exist_ok=True)
+        except OSError:
+            return None
+        self._paths[run] = path
+        return str(path)
+
+    def adopt(self, run: str, leader: int, path: str | None, *, foreign: bool = False) -> None:
+        """A run's main process is `leader`, and lives in this cgroup, or in none."""
+        self._paths[run] = None if path is None else Path(path)
+        self._hunt.adopt(run, leader, foreign=foreign)
+
+    def forget(self, run: str) -> None:
+        """The run is over; its cgroup goes."""
+        self._hunt.forget(run)
+        path = self._paths.pop(run, None)
+        if path is not None:
+            cgroup.remove(path)
+
+    def sweep(self) -> None:
+        """Remove the empty cgroups that an earlier daemon left of runs that nobody holds."""
+        if self._folder is not None and self._folder.exists():
+            for path in self._folder.iterdir():
+                if path.is_dir() and path.name not in self._paths:
+                    cgroup.remove(path)
+
+    def remove(self) -> None:
+        """Remove the instance's own cgroup, when nothing is left in it."""
+        if self._folder is not None:
+            self.sweep()
+            cgroup.remove(self._folder)
+
+    def had_oom_kill(self, run: str) -> bool:
+        """Whether the kernel killed something of the run for want of memory, as far as its cgroup says."""
+        path = self._paths.get(run)
+        return path is not None and cgroup.had_oom_kill(path)
+
+    def invalidate(self) -> None:
+        """Some main processes have ended: what was seen in /proc before is old."""
+        self._hunt.invalidate()
+
+    def is_empty(self, run: str) -> bool:
+        """Whether nothing is left of a run whose main process has ended.
+
+        One small read with a cgroup; else one look at the keeper's children, or at /proc, for all that ended together.
+        """
+        path = self._paths.get(run)
+        return self._hunt.is_empty(run) if path is None else not cgroup.populated(path)
+
+    def strays(self) -> tuple[int, ...]:
+        """Processes that some run started and that have left it in every way: nobody can tell whose they are."""
+        return self._hunt.strays()
+
+    async def kill(self, run: str) -> tuple[int, ...]:
+        """SIGKILL to everything the run started, again until nothing is left: after 5 s, the pids that still are."""
+        path = self._paths.get(run)
+        if path is None:
+            return await self._hunt.kill(run)
+        deadline = time.monotonic() + KILL_SECONDS
+        wait = SHORTEST_WAIT
+        while cgroup.populated(path):
+            cgroup.kill_all(path)
+            if time.monotonic() >= deadline:
+                return cgroup.members(path)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
+        return ()

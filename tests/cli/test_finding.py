@@ -1,0 +1,84 @@
+"""Which daemon a command is for, as subprocesses of a user with a runtime directory of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.control_server import serving
+from tests.support.fleetd_cli import COMMAND
+
+NOBODY = 65534
+AS_NOBODY = [] if os.geteuid() else ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+
+
+@pytest.fixture
+def runtime(short_path: Path) -> Path:
+    """XDG_RUNTIME_DIR of the user."""
+    if AS_NOBODY:
+        short_path.chmod(0o755)
+        if subprocess.run([*AS_NOBODY, sys.executable, "-c", "import fleetd"], check=False, timeout=30).returncode:
+            pytest.skip("an ordinary user cannot read this interpreter or clone")
+    return short_path
+
+
+@pytest.fixture
+def daemons(runtime: Path) -> Iterator[None]:
+    """Two servers where daemons would listen, which answer the user."""
+    with ExitStack() as stack:
+        for name in ("mail", "media"):
+            directory = runtime / "fleetd" / name
+            directory.mkdir(parents=True)
+            stack.enter_context(serving(directory / "control.sock"))
+            if AS_NOBODY:
+                (directory / "control.sock").chmod(0o666)
+        yield
+
+
+def fleetd(runtime: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*AS_NOBODY, str(COMMAND), *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "XDG_RUNTIME_DIR": str(runtime)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_several_and_none_named_is_exit_code_2_with_their_names(runtime: Path, daemons: None) -> None:
+    done = fleetd(runtime, "status")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "several daemons are running (mail, media" in done.stderr
+    assert done.stderr.endswith("say which with --instance NAME or -c FILE\n")
+
+
+@pytest.mark.parametrize("which", [["--instance", "media"], ["-c", "/nonexistent/media.toml"]])
+def test_one_is_named(runtime: Path, daemons: None, which: list[str]) -> None:
+    done = fleetd(runtime, "status", *which)
+    # A refusal shows that a server was asked: root's has no ear for the user, the user's own has no such verb.
+    code, answer = (1, f"user {NOBODY} (pid ") if AS_NOBODY else (2, "the daemon knows no verb 'status'")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(f"fleetd status: {answer}")
+
+
+def test_a_name_that_does_not_run_is_exit_code_3(runtime: Path, daemons: None) -> None:
+    done = fleetd(runtime, "status", "--instance", "api")
+    assert done.returncode == 3
+    assert f"no daemon of instance 'api' is running in {runtime}/fleetd or /run/fleetd" in done.stderr
+
+
+def test_none_is_exit_code_3(runtime: Path) -> None:
+    if Path("/run/fleetd").is_dir() and any(Path("/run/fleetd").iterdir()):
+        pytest.skip("a daemon of this host may be running in /run/fleetd")
+    done = fleetd(runtime, "status")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(
+        f"fleetd status: no daemon is running in {runtime}/fleetd or /run/fleetd: start it with"
+    )

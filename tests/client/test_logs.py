@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fleetd.client.logs import Changes, Following, last_lines, lines_since
+
+AT = 1_790_000_000
+
+
+def stamped(second: int, text: str) -> str:
+    return f"{datetime.fromtimestamp(AT + second, UTC).isoformat(timespec='milliseconds')} media:0 {text}\n"
+
+
+def texts(path: Path, wanted: int, end: int | None = None) -> list[str]:
+    return [line.text for line in last_lines(path, wanted, end)]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Lines 0 to 8 over a log and two predecessors."""
+    path = tmp_path / "media-0.log"
+    for number, name in enumerate(["media-0.log.2", "media-0.log.1", "media-0.log"]):
+        (tmp_path / name).write_text("".join(f"line {3 * number + each}\n" for each in range(3)))
+    return path
+
+
+@pytest.mark.parametrize(("wanted", "first"), [(1, 8), (3, 6), (4, 5), (9, 0), (100, 0)])
+def test_last_lines_go_back_over_rotation(log: Path, wanted: int, first: int) -> None:
+    assert texts(log, wanted) == [f"line {number}" for number in range(first, 9)]
+
+
+def test_no_lines_were_wanted(log: Path) -> None:
+    assert texts(log, 0) == []
+
+
+def test_last_lines_before_an_offset(log: Path) -> None:
+    assert texts(log, 2, len("line 6\n")) == ["line 5", "line 6"]
+
+
+def test_a_log_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
+    assert texts(tmp_path / "none.log", 5) == []
+
+
+def test_long_lines_and_blocks_meet(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    lines = [str(number) * 30_000 for number in range(10)]
+    path.write_text("\n".join(lines) + "\n")
+    assert texts(path, 7) == lines[3:]
+
+
+def test_an_endless_line_is_read_in_part_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_bytes(b"x" * 10_000_000)
+    (line,) = texts(path, 3)
+    assert len(line) < 1_000_000
+
+
+def test_lines_since_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    old = path.with_name("a.log.1")
+    old.write_text(stamped(1, "old") + stamped(5, "five"))
+    path.write_text(stamped(6, "six") + "no time of its own\n" + stamped(9, "nine"))
+    found = [line.text.split(" ", 2)[-1] for line in lines_since(path, AT + 5)]
+    assert found == ["five", "six", "of its own", "nine"]
+    os.utime(old, (AT + 5, AT + 5))
+    assert [line.text.split()[-1] for line in lines_since(path, AT + 8)] == ["nine"]
+
+
+def test_following_sees_each_line_once_over_rotations(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("before\n")
+    following = Following(path)
+    assert list(following.new_lines()) == []
+    with path.open("a") as file:
+        file.write("one\ntw")
+    assert list(following.new_lines()) == ["one"]
+    with path.open("a") as file:
+        file.write("o\nthree\n")
+    path.rename(path.with_name("a.log.2"))  # twice rotated before the next look
+    path.with_name("a.log.1").write_text("four\n")
+    path.write_text("five\n")
+    assert list(following.new_lines()) == ["two", "three", "four", "five"]
+    assert list(following.new_lines()) == []
+    following.close()
+
+
+def test_following_begins_with_a_log_that_comes_later_and_survives_its_emptying(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    following = Following(path)
+    assert list(following.new_lines()) == []
+    path.write_text("one, of some length\n")
+    assert list(following.new_lines()) == ["one, of some length"]
+    path.write_text("two\n")
+    assert list(following.new_lines()) == ["two"]
+    following.close()
+
+
+def test_a_change_ends_the_wait(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("")
+    with Changes() as changes:
+        changes.watch(tmp_path)
+        changes.watch(tmp_path / "none")
+        writer = threading.Timer(0.2, lambda: path.write_text("x\n"))
+        began = time.monotonic()
+        writer.start()
+        changes.wait(30)
+        assert time.monotonic() - began < 10
+        writer.join()

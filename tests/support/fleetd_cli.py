@@ -1,0 +1,161 @@
+"""The `fleetd` command as a user runs it: a pool file, directories of its own, processes that are real."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import tomli_w
+
+from tests.support.waiting import wait_for
+
+COMMAND = Path(sys.executable).parent / "fleetd"
+MARK = "FLEETD_TEST_DIRECTORY"
+
+Document = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Fleetd:
+    """One instance: its pool file is `directory`/NAME.toml and all that it writes stands below `directory`.
+
+    The directory's path must be short (sockets stand in it): make it in the temporary directory.
+    """
+
+    directory: Path
+    name: str = "test"
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        return self.directory / f"{self.name}.toml"
+
+    @property
+    def log_directory(self) -> Path:
+        """Where LOGDIR/INSTANCE/POOL-SLOT.log stand."""
+        return self.directory / "log" / self.name
+
+    def configure(self, pools: Mapping[str, Mapping[str, Any]], **tables: Mapping[str, Any]) -> None:
+        """Writes the pool file: `pools` and any other top-level tables, with the [daemon] table that keeps it here."""
+        daemon = {f"{kind}-directory": str(self.directory / kind) for kind in ("runtime", "state", "log")}
+        self.file.write_text(tomli_w.dumps({"daemon": daemon, **tables, "pool": pools}))
+
+    # -- commands --------------------------------------------------------------------------------------------------
+
+    def run(self, *arguments: str, code: int | None = 0, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """One command, ended; its exit code must be `code` (None: any)."""
+        done = subprocess.run(
+            self._command(arguments),
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+        said = f"fleetd {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}{self.daemon_log()}"
+        assert code is None or done.returncode == code, said
+        return done
+
+    def popen(self, *arguments: str) -> subprocess.Popen[str]:
+        """One command that goes on beside the test; its errors go to its standard output."""
+        return subprocess.Popen(
+            self._command(arguments),
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def start(self, *, code: int = 0, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """`fleetd start --detach`: returns once every pool is healthy."""
+        return self.run("start", "--detach", code=code, timeout=timeout)
+
+    def status(self, *targets: str) -> Document:
+        """The document of `fleetd status --json`."""
+        document: Document = json.loads(self.run("status", "--json", *targets).stdout)
+        return document
+
+    def pool(self, name: str) -> Document:
+        """What `status --json` says of one pool."""
+        return next(pool for pool in self.status()["pools"] if pool["name"] == name)
+
+    def pids(self, pool: str) -> dict[str, int]:
+        """Worker name to pid of those that run and are not draining."""
+        return {worker["name"]: worker["pid"] for worker in taking_jobs(self.pool(pool))}
+
+    def events(self, kind: str | None = None) -> list[Document]:
+        """The events so far, of one kind or all."""
+        lines = self.run("events", "--json", "-n", "100000").stdout.splitlines()
+        events: list[Document] = [json.loads(line) for line in lines]
+        return [event for event in events if kind is None or event["kind"] == kind]
+
+    def exits(self, at_least: int) -> list[Document]:
+        """The `worker.exited` events, once there are so many."""
+        wait_for(lambda: len(self.events("worker.exited")) >= at_least, f"{at_least} exits", every=0.5)
+        return self.events("worker.exited")
+
+    def daemon_log(self) -> str:
+        """What the detached daemon said, to explain a failure."""
+        log = self.log_directory / "fleetd.log"
+        return f"--- {log}\n{log.read_text(errors='replace')[-4000:]}" if log.exists() else ""
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def end(self) -> list[str]:
+        """Ends the daemon as a user would; returns what was left of its processes (and is now gone too)."""
+        if self.processes():
+            # What either of these does not end is what this returns.
+            with contextlib.suppress(subprocess.TimeoutExpired, AssertionError):
+                self.run("stop", "--now", code=None, timeout=30)
+                wait_for(lambda: not self.processes(), "the instance to end", within=10)
+        left = self.processes()
+        said = [f"{process.pid} {' '.join(process.info['cmdline'] or [])}" for process in left]
+        for process in left:
+            process.kill()
+        return said
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything alive that this instance started: daemon, keeper, workers and what those started."""
+        return marked(str(self.directory))
+
+    def _command(self, arguments: Sequence[str]) -> list[str]:
+        verb, *rest = arguments
+        return [str(COMMAND), verb, "-c", str(self.file), *rest]
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG", "CI") if name in os.environ}
+        return {**inherited, MARK: str(self.directory), **self.environment}
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The live processes that inherited MARK with this value, wherever they are in the process tree."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "environ", "status"])
+        if (process.info["environ"] or {}).get(MARK) == mark and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def taking_jobs(pool: Document) -> list[Document]:
+    """The workers of a pool that take jobs: alive, healthy, and not draining."""
+    return [worker for worker in pool["workers"] if worker["state"] == "running" and worker["healthy"]]
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> bool:
+    """Sends a signal; False if the process was gone already."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True

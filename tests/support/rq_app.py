@@ -1,0 +1,67 @@
+"""A real RQ application: the stock `rq worker` on a server of the tests' own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from rq import Queue
+
+from tests.support.job_log import JobLog
+from tests.support.redis_server import RedisServer
+from tests.support.releases import Releases
+
+SOURCE = Path(__file__).parents[1] / "apps" / "rq"
+SCRIPTS = Path(sys.executable).parent  # not resolved: the scripts stand beside the virtual environment's own link
+
+
+@dataclass(frozen=True, slots=True)
+class RqApp:
+    """The application's releases under `releases`, its queues on `server`, what its jobs did in `jobs`."""
+
+    releases: Releases
+    server: RedisServer
+    jobs: JobLog
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What `rq worker` and the jobs need to be told."""
+        return {
+            "PATH": f"{SCRIPTS}:/usr/local/bin:/usr/bin:/bin",
+            "RQ_REDIS_URL": self.server.url,
+            "JOB_LOG": str(self.jobs.path),
+        }
+
+    def enqueue(
+        self, count: int, *, queue: str = "default", seconds: float = 0.0, first: int = 1, fail_every: int = 0
+    ) -> set[str]:
+        """Pushes `count` jobs that work for `seconds`, every Nth of which fails; returns their ids."""
+        ids = [f"{queue}-{number}" for number in range(first, first + count)]
+        with redis.Redis.from_url(self.server.url) as client:
+            target = Queue(queue, connection=client)
+            target.enqueue_many(
+                Queue.prepare_data(
+                    "tasks.transcode",
+                    args=(job, seconds, fail_every > 0 and number % fail_every == 0),
+                    job_id=job,
+                    timeout=7200,
+                )
+                for number, job in enumerate(ids, start=first)
+            )
+        return set(ids)
+
+    def waiting(self, queue: str = "default") -> int:
+        """How many jobs stand in the queue and are in no worker's hands."""
+        with redis.Redis.from_url(self.server.url) as client:
+            return Queue(queue, connection=client).count
+
+
+def rq_app(root: Path, server: RedisServer) -> RqApp:
+    """An application below `root` with one release, `1`, to which `current` points."""
+    app = RqApp(Releases(root, SOURCE), server, JobLog(root / "jobs.log"))
+    app.releases.deploy("1")
+    app.releases.switch("1")
+    return app
