@@ -28,10 +28,7 @@ def spawn(turn: Turn, pool: Pool, slot: Slot, release: Release, directory: str |
     )
     if spec.max_jobs is not None:
         run.max_jobs = spec.max_jobs + int(chance.uniform() * (spec.max_jobs_jitter + 1))
-    if spec.max_memory is not None:
-        run.max_memory = spec.max_memory + int(chance.uniform() * spec.max_memory_jitter)
-    if spec.max_lifetime is not None:
-        run.lifetime_ends = now.mono + spec.max_lifetime + chance.uniform() * spec.max_lifetime_jitter
+    draw_limits(turn, run)
     turn.state.runs[run.id] = run
     pool.alive += 1
     slot.starts += 1
@@ -41,6 +38,16 @@ def spawn(turn: Turn, pool: Pool, slot: Slot, release: Release, directory: str |
     turn.emit(Record(run.record()))
     turn.emit(Spawn(run.id, pool.name, slot.index, spec.launch, directory, release.epoch, run.max_jobs))
     return run
+
+
+def draw_limits(turn: Turn, run: Run) -> None:
+    """Give a run its own max-memory and max-lifetime: jitter is drawn once, and again when they are changed."""
+    chance, spec = turn.state.chance, run.release.spec
+    run.max_memory = run.lifetime_ends = None
+    if spec.max_memory is not None:
+        run.max_memory = spec.max_memory + int(chance.uniform() * spec.max_memory_jitter)
+    if spec.max_lifetime is not None:
+        run.lifetime_ends = run.spawned + spec.max_lifetime + chance.uniform() * spec.max_lifetime_jitter
 
 
 def drain(turn: Turn, pool: Pool, run: Run, reason: Reason, timeout: Seconds | None = None) -> None:
@@ -73,6 +80,7 @@ def kill(turn: Turn, run: Run, reason: Reason) -> None:
     """SIGKILL to everything the run started; `reason` counts if it was not asked to end before."""
     run.ending = run.ending or reason
     run.phase = Phase.KILLED
+    turn.emit(Record(run.record()))
     turn.emit(KillTree(run.id))
     turn.tell(Kind.WORKER_KILLED, run.pool, run.slot, {"reason": run.ending, "pid": run.pid})
 
@@ -82,6 +90,7 @@ def pause(turn: Turn, run: Run) -> None:
     signal = run.release.spec.pause_signal
     if run.takes_jobs and not run.paused and signal is not None and run.release.spec.can_pause:
         run.paused = True
+        turn.emit(Record(run.record()))
         turn.emit(Signal(run.id, signal))
 
 
@@ -90,6 +99,7 @@ def resume(turn: Turn, run: Run) -> None:
     signal = run.release.spec.resume_signal
     if run.paused and signal is not None:
         run.paused = False
+        turn.emit(Record(run.record()))
         turn.emit(Signal(run.id, signal))
 
 

@@ -20,18 +20,19 @@ def remember(pool: Pool, memory: PoolMemory) -> None:
     if memory.scaled_to is not None and memory.scaled_from == pool.spec.numprocs:
         pool.numprocs, pool.scaled_from = memory.scaled_to, memory.scaled_from
     pool.release = Release(memory.generation, pool.spec, pool.release.epoch)
+    pool.slots = {index: Slot(index, pool.release) for index in memory.slots}
 
 
 def restore_slots(pool: Pool, memory: PoolMemory) -> None:
     """Give the slots back which of them the operator had stopped."""
     for index, slot in pool.slots.items():
         slot.stopped = index in memory.stopped_slots or (pool.stopped and index not in memory.started_slots)
-        slot.release = pool.release
+        slot.paused = pool.paused or index in memory.paused_slots
 
 
 def take_over(turn: Turn, record: RunRecord) -> None:
     """Put a run that still lives (or whose exit is about to be told) into its slot."""
-    pool = turn.state.pools.get(record.pool) or _unknown_pool(turn, record.pool)
+    pool = turn.state.pools.get(record.pool) or _unknown_pool(turn, record)
     slot = pool.slots.get(record.slot)
     if slot is None:
         slot = pool.slots[record.slot] = Slot(record.slot, pool.release, retiring=True)
@@ -40,15 +41,15 @@ def take_over(turn: Turn, record: RunRecord) -> None:
     pool.alive += 1
     slot.starts += 1
     slot.last_start = run.spawned
-    slot.directory = record.directory
     _place(turn, pool, slot, run)
     turn.touch(pool.name, slot.index)
     turn.tell(Kind.WORKER_ADOPTED, pool.name, slot.index, {"pid": run.pid, "run": run.id, "phase": run.phase})
 
 
-def _unknown_pool(turn: Turn, name: str) -> Pool:
+def _unknown_pool(turn: Turn, record: RunRecord) -> Pool:
     """A pool that is no longer in the files: its workers are drained."""
-    spec = PoolSpec(name, Launch(()), numprocs=0)
+    name, stop_signal, stop_timeout = record.pool, record.stop_signal, record.stop_timeout
+    spec = PoolSpec(name, Launch(()), numprocs=0, stop_signal=stop_signal, stop_timeout=stop_timeout)
     pool = Pool(spec, Release(0, spec), 0, removed=True)
     turn.state.pools[name] = pool
     return pool
@@ -57,7 +58,8 @@ def _unknown_pool(turn: Turn, name: str) -> Pool:
 def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     now = turn.now
     age = max(0.0, now.unix - record.started_at)
-    release = pool.release if record.generation >= pool.release.generation else Release(record.generation, pool.spec)
+    is_newest = record.generation >= pool.release.generation
+    release = pool.release if is_newest else Release(record.generation, pool.spec, record.epoch)
     run = Run(
         id=record.run,
         pool=record.pool,
@@ -75,17 +77,15 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
         jobs_done=record.jobs_done,
         jobs_failed=record.jobs_failed,
         jobs_released=record.jobs_released,
+        paused=record.paused,
     )
-    if pool.spec.max_lifetime is not None:
-        run.lifetime_ends = run.spawned + pool.spec.max_lifetime
-    if pool.spec.max_memory is not None:
-        run.max_memory = pool.spec.max_memory
+    actions.draw_limits(turn, run)
     run.phase = _phase(record)
     if run.phase is Phase.DRAINING:
         run.kill_at, run.drained_since = now.mono + pool.spec.stop_timeout, now.mono
     elif run.phase is Phase.HEALTHY:
         run.alive_since = now.mono
-    elif pool.spec.ready is Ready.AGE:
+    elif record.ready or pool.spec.ready is Ready.AGE:
         run.ready_since = run.spawned
     return run
 
@@ -107,15 +107,22 @@ def _place(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
         older, newer = sorted((slot.run, run), key=lambda r: (r.was_healthy, -r.release.generation), reverse=True)
         slot.run, slot.successor = older, newer
         actions.leave(turn, pool, slot, newer, Reason.RESTART)
+    slot.directory = (slot.run or run).directory
 
 
 def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:
     """Go on with an unfinished rollout; a halted one stays halted, and its slots keep what they had."""
-    pending = {i for i in record.pending if i in pool.slots}
     old = Release(record.generation - 1, pool.spec)
-    for index in pending:
-        slot = pool.slots[index]
-        slot.release = slot.run.release if slot.run is not None else old
+    directories = dict(zip(record.pending, record.directories, strict=False))
+    pending: set[int] = set()
+    for slot in (pool.slots[i] for i in record.pending if i in pool.slots):
+        run = slot.run
+        is_new = run is not None and run.release is pool.release
+        if run is not None and is_new and run.was_healthy:
+            continue  # its turn was over when the daemon died, only not yet written down
+        pending.add(slot.index)
+        slot.release = run.release if run is not None and not is_new else old
+        slot.directory = directories.get(slot.index, slot.directory)
     if not record.halted:
         rolling.begin(turn, pool, pool.release, pending, 0, label="resumed")
         return

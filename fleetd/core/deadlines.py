@@ -15,11 +15,12 @@ from fleetd.core.state import Phase, Pool, Run, Slot, State
 FRAMEWORK_GRACE: Seconds = 10.0  # how much later than the framework's own job timeout fleetd's comes
 
 
-def job_limit(spec: PoolSpec) -> Seconds | None:
-    """How long a job may run before fleetd itself ends it."""
-    if spec.job_timeout is None:
+def job_must_end(spec: PoolSpec, run: Run) -> Seconds | None:
+    """When fleetd itself ends the oldest job in hand."""
+    job = run.oldest_job
+    if spec.job_timeout is None or job is None:
         return None
-    return spec.job_timeout + (FRAMEWORK_GRACE if spec.times_own_jobs else 0.0)
+    return job.started + spec.job_timeout + (FRAMEWORK_GRACE if spec.times_own_jobs else 0.0)
 
 
 def next_deadline(state: State) -> Seconds | None:
@@ -49,8 +50,17 @@ def take_due(state: State, now: Seconds) -> list[tuple[Pool, Slot]]:
         slot = _slot(state, name, index)
         if slot is not None and slot.armed == when:
             slot.armed = None
+            _let_go(slot, now)
             due.append((state.pools[name], slot))
     return due
+
+
+def _let_go(slot: Slot, now: Seconds) -> None:
+    """A wait that is over is no deadline any more, whether or not the rules make use of it."""
+    if slot.retry_at is not None and slot.retry_at <= now:
+        slot.retry_at = None
+    if slot.recycle_at is not None and slot.recycle_at <= now:
+        slot.recycle_at = None
 
 
 def arm(state: State, pool: Pool, slot: Slot) -> None:
@@ -68,14 +78,16 @@ def _slot(state: State, name: str, index: int) -> Slot | None:
 
 def _earliest(pool: Pool, slot: Slot) -> Seconds | None:
     instants = [at for run in slot.runs() for at in _of_run(pool, slot, run)]
-    if slot.run is None and slot.retry_at is not None:
-        instants.append(slot.retry_at)
-    if slot.recycle is not None and slot.recycle_at is not None:
-        instants.append(slot.recycle_at)
+    instants += [at for at in (slot.retry_at, slot.recycle_at) if at is not None]
     return min(instants, default=None)
 
 
 def _of_run(pool: Pool, slot: Slot, run: Run) -> Iterator[Seconds]:
+    if run.phase in (Phase.SPAWNING, Phase.KILLED):
+        return
+    overtime = job_must_end(pool.spec, run)
+    if overtime is not None:
+        yield overtime
     if run.phase is Phase.DRAINING:
         if run.kill_at is not None:
             yield run.kill_at
@@ -84,9 +96,6 @@ def _of_run(pool: Pool, slot: Slot, run: Run) -> Iterator[Seconds]:
         if run.ready_since is not None:
             yield run.ready_since + pool.spec.healthy_after
     elif run.phase is Phase.HEALTHY:
-        limit, job = job_limit(pool.spec), run.oldest_job
-        if limit is not None and job is not None:
-            yield job.started + limit
         if pool.spec.watchdog is not None and run.alive_since is not None:
             yield run.alive_since + pool.spec.watchdog
         if run.lifetime_ends is not None and slot.recycle is None:

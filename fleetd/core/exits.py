@@ -24,6 +24,11 @@ def is_planned(spec: PoolSpec, run: Run, exit_: Exited) -> bool:
     return exit_.signal is None and exit_.code in spec.exit_codes
 
 
+def shows_it_works(spec: PoolSpec, run: Run) -> bool:
+    """Whether a planned exit counts as healthy: a job was counted in the run, or the framework reports none."""
+    return run.jobs_counted > 0 or not spec.reports_jobs
+
+
 def reason_of(spec: PoolSpec, run: Run, exit_: Exited) -> Reason:
     """Why a run ended: what fleetd asked for, else what the worker's limits and exit code say."""
     if run.ending is not None:

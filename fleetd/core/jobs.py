@@ -17,26 +17,27 @@ def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
     another on a one-job worker means that the first was released.
     """
     if report.source is Source.SOCKET:
+        if not run.by_socket:
+            run.jobs.clear()  # begun in the output, which will not tell of their end any more
         run.by_socket = True
     elif run.by_socket:
         return False
     key = report.id or report.name or UNNAMED
     if report.meaning is LineMeaning.STARTED:
-        _start(turn, pool, run, key, report)
-        return False
+        return _start(turn, pool, run, key, report)
     return _end(turn, pool, run, key, report)
 
 
-def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> None:
+def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> bool:
     run.tells_starts = True
     if key in run.finished:
         run.finished.remove(key)  # it is tried again
-    if pool.spec.jobs_at_once == 1 or key in run.jobs:
-        stale = list(run.jobs) if pool.spec.jobs_at_once == 1 else [key]
-        for other in stale:
-            del run.jobs[other]
-            run.jobs_released += 1
+    stale = [other for other in run.jobs if other == key or pool.spec.jobs_at_once == 1]
+    for other in stale:
+        del run.jobs[other]
+        run.jobs_released += 1
     run.jobs[key] = Job(report.id, report.name, report.queue, turn.now.mono, turn.now.unix)
+    return bool(stale)
 
 
 def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> bool:

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Any
 
 from fleetd.core import actions, exits, jobs
-from fleetd.core.deadlines import job_limit
+from fleetd.core.deadlines import job_must_end
 from fleetd.core.effects import Forget, Record
 from fleetd.core.events import (
     AskedForTime,
@@ -123,6 +123,7 @@ def _said_ready(turn: Turn, pool: Pool, slot: Slot, run: Run, event: SaidReady) 
 def _mark_ready(turn: Turn, pool: Pool, run: Run) -> None:
     if run.ready_since is None:
         run.ready_since = turn.now.mono
+        turn.emit(Record(run.record()))
 
 
 def _said_status(turn: Turn, pool: Pool, slot: Slot, run: Run, event: SaidStatus) -> Outcome | None:
@@ -174,6 +175,12 @@ def step(turn: Turn, pool: Pool, slot: Slot, run: Run, event: Event) -> Outcome 
 def on_time(turn: Turn, pool: Pool, slot: Slot, run: Run) -> Outcome | None:
     """Apply the deadlines of a run that have passed."""
     now = turn.now.mono
+    if run.phase in (Phase.SPAWNING, Phase.KILLED):
+        return None
+    overtime = job_must_end(pool.spec, run)
+    if overtime is not None and now >= overtime:
+        actions.kill(turn, run, Reason.JOB_TIMEOUT)
+        return None
     if run.phase is Phase.DRAINING:
         if run.kill_at is not None and now >= run.kill_at:
             actions.kill(turn, run, Reason.STOP)
@@ -196,19 +203,15 @@ def _has_proved_itself(turn: Turn, pool: Pool, run: Run) -> bool:
 def _become_healthy(turn: Turn, run: Run, pool: Pool) -> Outcome:
     run.phase = Phase.HEALTHY
     run.was_healthy = True
-    run.alive_since = run.alive_since or turn.now.mono
+    run.alive_since = turn.now.mono
     turn.emit(Record(run.record()))
     turn.tell(Kind.WORKER_HEALTHY, run.pool, run.slot, {"pid": run.pid})
     return Outcome.HEALTHY
 
 
 def _enforce(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
-    """End what runs too long; the worker's own limits on a job come first."""
+    """End what is silent for too long, have replaced what lives for too long."""
     now, spec = turn.now.mono, pool.spec
-    limit, job = job_limit(spec), run.oldest_job
-    if limit is not None and job is not None and now >= job.started + limit:
-        actions.kill(turn, run, Reason.JOB_TIMEOUT)
-        return
     if spec.watchdog is not None and run.alive_since is not None and now >= run.alive_since + spec.watchdog:
         actions.kill(turn, run, Reason.WATCHDOG)
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from fleetd.core import actions, deadlines, lifecycle, recycle, restarts, rolling, scaling
+from fleetd.core import actions, deadlines, exits, lifecycle, recycle, restarts, rolling, scaling
 from fleetd.core.events import Event
 from fleetd.core.facts import Kind
 from fleetd.core.lifecycle import Outcome
@@ -63,6 +63,7 @@ def conclude(turn: Turn, pool: Pool, slot: Slot, run: Run, outcome: Outcome) -> 
 
 
 def _on_healthy(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
+    slot.came_up = True
     if not rolling.on_healthy(turn, pool, slot, run) and slot.successor is run:
         recycle.on_healthy(turn, pool, slot)
     if pool.paused or slot.paused:
@@ -72,8 +73,9 @@ def _on_healthy(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
 def _on_max_jobs(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
     if pool.spec.counts_own_jobs or run.is_leaving:
         return
+    slot.came_up = True
+    rolling.on_max_jobs(turn, pool, slot, run)
     if slot.successor is run:
-        rolling.on_max_jobs(pool, slot, run)
         actions.leave(turn, pool, slot, run, Reason.MAX_JOBS)
     elif slot.run is run:
         recycle.want(pool, slot, Reason.MAX_JOBS)
@@ -85,16 +87,22 @@ def _on_gone(turn: Turn, pool: Pool, slot: Slot, run: Run, *, failed: bool) -> N
     if place is Place.DRAINING:
         rolling.on_left(turn, pool, run)
         return
+    works = not failed and exits.shows_it_works(pool.spec, run)
+    slot.came_up = slot.came_up or works
     if rolling.on_ended(turn, pool, slot, run, failed=failed):
         if failed:
             restarts.count_failure(turn, pool, slot, run)
         return
     if place is Place.SUCCESSOR:
-        recycle.on_successor_ended(turn, pool, slot)
+        recycle.on_successor_ended(turn, pool, slot, works=works)
         return
     if slot.successor is not None and slot.recycle is not None:
         slot.run, slot.successor = slot.successor, None  # what was to replace it is already on its way
         pool.surging.discard(slot.index)
+        recycle.drop(pool, slot)
+        if failed:
+            restarts.count_failure(turn, pool, slot, run)
+        return
     recycle.drop(pool, slot)
     if failed:
         restarts.after_failure(turn, pool, slot, run)
@@ -154,12 +162,18 @@ def _settle(turn: Turn, pool: Pool, indexes: list[int]) -> None:
 
 
 def _index(turn: Turn, pool: Pool, slots: list[Slot]) -> None:
-    """Keep the set of slots that should take jobs and do not."""
+    """Keep the sets of slots that should take jobs and do not, or never did."""
     for slot in slots:
-        if is_wanted(turn.state, pool, slot) and not slot.takes_jobs and slot.index in pool.slots:
-            pool.without.add(slot.index)
-        else:
-            pool.without.discard(slot.index)
+        wanted = is_wanted(turn.state, pool, slot)
+        _keep(pool.without, slot.index, isin=wanted and not slot.takes_jobs)
+        _keep(pool.unproven, slot.index, isin=(wanted or slot.given_up) and not slot.came_up)
+
+
+def _keep(indexes: set[int], index: int, *, isin: bool) -> None:
+    if isin:
+        indexes.add(index)
+    else:
+        indexes.discard(index)
 
 
 # -- rules of a slot -------------------------------------------------------------------------------------------------
@@ -192,10 +206,9 @@ def _leave_if_unwanted(turn: Turn, pool: Pool, slot: Slot) -> None:
         if run not in slot.draining:
             actions.leave(turn, pool, slot, run, reason, timeout)
     recycle.drop(pool, slot)
-    roll = pool.roll
-    if roll is not None and slot.index in roll.pending:
-        rolling.forget_slot(pool, slot.index)
-        slot.release = roll.release
+    slot.came_up = False
+    is_held = reason is Reason.STOP and not (pool.removed or turn.state.is_stopping)
+    rolling.on_unwanted(pool, slot, is_held=is_held)
 
 
 def fill(turn: Turn, pool: Pool, slot: Slot) -> None:
@@ -204,13 +217,14 @@ def fill(turn: Turn, pool: Pool, slot: Slot) -> None:
         return
     roll = pool.roll
     in_place = roll is not None and roll.is_running and slot.index in roll.in_place
-    waits_for_exit = pool.fills_after_exit or (in_place and roll is not None and roll.now)
+    by_now = roll is not None and roll.now and any(run.id in roll.leaving for run in slot.draining)
+    waits_for_exit = pool.fills_after_exit or (in_place and by_now)
     if slot.draining and (waits_for_exit or slot.successor is not None or len(slot.draining) > 1):
         return
     if slot.retry_at is not None and turn.now.mono < slot.retry_at:
         return
     if in_place and roll is not None:
-        slot.run = actions.spawn(turn, pool, slot, roll.release, None)
+        slot.run = rolling.spawn_new(turn, pool, slot, roll)
     else:
         directory = slot.directory if pool.is_pinned(slot.index) else None
         slot.run = actions.spawn(turn, pool, slot, slot.release, directory)
@@ -232,8 +246,8 @@ def may_stop(state: State, pool: Pool) -> bool:
 
 
 def _note_health(turn: Turn, pool: Pool) -> None:
-    """A pool is up once every slot that should take jobs does; those that come after it may start then."""
-    if pool.came_up or pool.without or pool.stopped or turn.state.is_stopping:
+    """A pool is up once every slot that should take jobs has come up; those that come after it may start then."""
+    if pool.came_up or pool.unproven or pool.stopped or turn.state.is_stopping:
         return
     pool.came_up = True
     for other in turn.state.pools.values():

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from fleetd.core.spec import Seconds
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
@@ -19,6 +21,7 @@ class RunRecord:
     pid: int | None = None  # None: the intent was written, the process was not confirmed
     directory: str | None = None
     epoch: int | None = None
+    ready: bool = False  # it has said so
     healthy: bool = False
     ending: str | None = None  # the reason for which it was asked to end
     max_jobs: int | None = None  # with its jitter, as drawn at the start
@@ -26,6 +29,9 @@ class RunRecord:
     jobs_failed: int = 0
     jobs_released: int = 0
     jobs_by_socket: bool = False
+    paused: bool = False
+    stop_signal: int = 15  # how it is to be ended, should its pool be gone from the files
+    stop_timeout: Seconds = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,7 @@ class RollRecord:
     pending: tuple[int, ...]
     halted: bool = False
     error: str | None = None
+    directories: tuple[str | None, ...] = ()  # of the pending slots, in their order
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,11 @@ class PoolMemory:
     """What is remembered of one pool: the operator's wishes and the counters."""
 
     stopped: bool | None = None  # None: as `autostart` says
+    slots: tuple[int, ...] = ()  # the numbers in use: scaling in may leave holes
     stopped_slots: tuple[int, ...] = ()
     started_slots: tuple[int, ...] = ()  # started one by one in a stopped pool
     paused: bool = False
+    paused_slots: tuple[int, ...] = ()  # paused one by one
     scaled_to: int | None = None
     scaled_from: int | None = None  # the file's numprocs when it was scaled: another value there ends the scaling
     jobs_done: int = 0

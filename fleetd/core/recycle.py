@@ -10,11 +10,10 @@ from collections.abc import Mapping
 
 from fleetd.core import actions, backoff
 from fleetd.core.facts import Kind
+from fleetd.core.restarts import BY_LIMIT
 from fleetd.core.spec import Bytes
 from fleetd.core.state import Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
-
-REASONS = frozenset({Reason.MAX_JOBS, Reason.MAX_MEMORY, Reason.MAX_LIFETIME})
 
 
 def want(pool: Pool, slot: Slot, reason: Reason) -> None:
@@ -52,7 +51,8 @@ def step(turn: Turn, pool: Pool) -> None:
 
 
 def _replace(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
-    if slot.successor is not None or slot.draining or (slot.recycle_at or 0.0) > turn.now.mono:
+    waits = slot.recycle_at is not None and slot.recycle_at > turn.now.mono
+    if waits or turn.state.is_stopping or slot.successor is not None or slot.draining:
         return
     surge = pool.spec.max_surge.of(pool.numprocs)
     if surge == 0:
@@ -65,7 +65,7 @@ def _replace(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
 
 
 def _under_way(pool: Pool) -> int:
-    return sum(1 for slot in pool.slots.values() for run in slot.draining if run.ending in REASONS)
+    return sum(1 for slot in pool.slots.values() for run in slot.draining if run.ending in BY_LIMIT)
 
 
 def _send_off(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
@@ -73,6 +73,7 @@ def _send_off(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
     drop(pool, slot)
     turn.tell(Kind.WORKER_RECYCLED, pool.name, slot.index, {"reason": reason, "pid": run.pid})
     actions.leave(turn, pool, slot, run, reason)
+    turn.touch(pool.name, slot.index)
 
 
 def on_healthy(turn: Turn, pool: Pool, slot: Slot) -> None:
@@ -88,8 +89,15 @@ def on_healthy(turn: Turn, pool: Pool, slot: Slot) -> None:
         actions.leave(turn, pool, slot, old, reason)
 
 
-def on_successor_ended(turn: Turn, pool: Pool, slot: Slot) -> None:
-    """The replacement did not come up: the old run goes on, and it is tried again later."""
+def on_successor_ended(turn: Turn, pool: Pool, slot: Slot, *, works: bool) -> None:
+    """The replacement is gone before it took over.
+
+    One that ended as planned after a job did come up: the old run leaves, and the next one needs no trial.  Else the old
+    run goes on, and it is tried again later.
+    """
+    if works and slot.run is not None:
+        _send_off(turn, pool, slot, slot.run)
+        return
     slot.failures += 1
     slot.recycle_at = turn.now.mono + backoff.delay(pool.spec.backoff, slot.failures, turn.state.chance.uniform())
 

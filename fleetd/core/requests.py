@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleetd.core import actions, adopt, rolling, scaling
+from fleetd.core import actions, adopt, restarts, rolling, scaling
 from fleetd.core.events import (
     PauseRequested,
     RestartRequested,
@@ -19,12 +19,11 @@ from fleetd.core.events import (
 )
 from fleetd.core.facts import Kind
 from fleetd.core.plan import Change, PoolChange, diff
-from fleetd.core.records import PoolMemory
 from fleetd.core.spec import PoolSpec
 from fleetd.core.state import Pool, Reason, Release, Slot
 from fleetd.core.turn import Turn
 
-NO_ROLL = 0  # the id of rollouts that nobody waits for
+LIMITS = frozenset({"max-memory", "max-memory-jitter", "max-lifetime", "max-lifetime-jitter"})
 
 
 # -- the pool files --------------------------------------------------------------------------------------------------
@@ -70,11 +69,13 @@ def _add(turn: Turn, spec: PoolSpec) -> None:
         pool.release = Release(leaving.release.generation + 1, spec)
         for slot in pool.slots.values():
             slot.retiring, slot.release = True, pool.release
-    memory = state.remembered.get(spec.name, PoolMemory())
-    adopt.remember(pool, memory)
+    memory = state.remembered.get(spec.name)
+    if memory is not None:
+        adopt.remember(pool, memory)
     state.pools[spec.name] = pool
     scaling.fit(turn, pool)
-    adopt.restore_slots(pool, memory)
+    if memory is not None:
+        adopt.restore_slots(pool, memory)
     turn.tell(Kind.POOL_ADDED, spec.name, fields={"numprocs": pool.numprocs})
 
 
@@ -86,13 +87,26 @@ def _remove(turn: Turn, pool: Pool) -> None:
 def _change(turn: Turn, pool: Pool, spec: PoolSpec, change: PoolChange, roll: int) -> None:
     if spec.numprocs != pool.spec.numprocs:
         pool.numprocs, pool.scaled_from = spec.numprocs, None
-    pool.spec = spec
+    _apply_live(turn, pool, spec, change)
     turn.tell(Kind.POOL_CHANGED, pool.name, fields={"change": change.change, "keys": change.keys})
     if change.change is Change.ROLLED:
         release = Release(pool.release.generation + 1, spec, pool.release.epoch)
         rolling.begin(turn, pool, release, set(pool.slots), roll, label="reload")
     scaling.fit(turn, pool)
     turn.touch_all(pool)
+
+
+def _apply_live(turn: Turn, pool: Pool, spec: PoolSpec, change: PoolChange) -> None:
+    """Give the releases that have the pool's present launch the new settings; a new launch enters by a rollout only."""
+    present, pool.spec = pool.spec, spec
+    runs = [run for slot in pool.slots.values() for run in slot.runs()]
+    releases = {pool.release, *(slot.release for slot in pool.slots.values()), *(run.release for run in runs)}
+    for release in releases if change.change is Change.LIVE else ():
+        if release.spec.launch == present.launch:
+            release.spec = spec
+    if LIMITS & set(change.keys):
+        for run in runs:
+            actions.draw_limits(turn, run)
 
 
 def restore(turn: Turn, event: Restored) -> None:
@@ -127,10 +141,10 @@ def start(turn: Turn, event: StartRequested) -> None:
     for pool in _pools(turn, event.targets):
         if pool.stopped:
             turn.tell(Kind.POOL_STARTED, pool.name)
-        pool.stopped, pool.wish = False, True if not pool.spec.autostart else None
+        pool.stopped, pool.wish = False, None if pool.spec.autostart else False
     for _pool, slot in _slots(turn, event.targets):
-        slot.stopped = slot.given_up = slot.finished = slot.in_backoff = False
-        slot.retry_at = None
+        slot.stopped = False
+        restarts.forgive(slot)
     turn.must_remember = True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fleetd.core import backoff
 from fleetd.core.facts import Kind
 from fleetd.core.spec import Restart, Seconds
-from fleetd.core.state import Pool, Run, Slot
+from fleetd.core.state import Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
 
 SPINNING_AFTER = 20  # planned exits in a row without a job, each in under healthy-after
@@ -13,11 +13,15 @@ SPINNING_PAUSE: Seconds = 1 / 20  # between two starts of one such slot
 SPINNING_PAUSE_OF_ALL: Seconds = 1 / 100  # between two starts among all such slots of the daemon
 CRASH_LOOP = 5  # unplanned exits in a row
 
+# What the pool file asked for, even where the framework's own flag carried it out.
+BY_LIMIT = frozenset({Reason.MAX_JOBS, Reason.MAX_MEMORY, Reason.MAX_LIFETIME})
+
 
 def after_end(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
     """A run ended as planned, or as it was asked to."""
     slot.failures = 0
-    if run.ending is None and pool.spec.restart is not Restart.ALWAYS:
+    by_limit = slot.last_exit is not None and slot.last_exit.reason in BY_LIMIT
+    if run.ending is None and not by_limit and pool.spec.restart is not Restart.ALWAYS:
         slot.finished = True
     elif slot.idle_exits >= SPINNING_AFTER:
         _pace(turn, pool, slot)
@@ -27,8 +31,8 @@ def _pace(turn: Turn, pool: Pool, slot: Slot) -> None:
     state, now = turn.state, turn.now.mono
     if slot.idle_exits == SPINNING_AFTER:
         turn.tell(Kind.WORKER_SPINNING, pool.name, slot.index, {"exits": slot.idle_exits})
-    state.next_paced_start = max(state.next_paced_start + SPINNING_PAUSE_OF_ALL, now)
-    slot.retry_at = max((slot.last_start or 0.0) + SPINNING_PAUSE, state.next_paced_start)
+    slot.retry_at = max((slot.last_start or 0.0) + SPINNING_PAUSE, state.next_paced_start, now)
+    state.next_paced_start = slot.retry_at + SPINNING_PAUSE_OF_ALL
 
 
 def after_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
@@ -55,3 +59,11 @@ def count_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
     slot.failed_at.append(turn.now.mono)
     if slot.failures == CRASH_LOOP:
         turn.tell(Kind.WORKER_CRASH_LOOP, pool.name, slot.index, {"failures": slot.failures, "lines": slot.last_lines})
+
+
+def forgive(slot: Slot) -> None:
+    """Begin a new row: the operator starts it again, or a new release works."""
+    slot.given_up = slot.finished = slot.in_backoff = False
+    slot.retry_at = None
+    slot.failures = 0
+    slot.failed_at.clear()

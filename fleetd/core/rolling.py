@@ -8,7 +8,7 @@ the next is drained.
 
 from __future__ import annotations
 
-from fleetd.core import actions
+from fleetd.core import actions, exits, restarts
 from fleetd.core.facts import Kind, Value
 from fleetd.core.state import Pool, Reason, Release, Roll, RollError, RollState, Run, Slot, State
 from fleetd.core.turn import Turn
@@ -34,7 +34,6 @@ def begin(
     roll = Roll(roll_id, release, frozenset(moving), set(), turn.now.mono, label=label, now=now)
     for index in moving:
         slot = pool.slots[index]
-        slot.given_up = slot.finished = False
         if slot.run is None and (slot.stopped or slot.last_start is None):
             slot.release = release
         else:
@@ -80,7 +79,6 @@ def step(turn: Turn, pool: Pool) -> None:
         _try_successor(turn, pool, pool.slots[index], roll)
     while (slot := _next_turn(pool, roll)) is not None:
         roll.active.add(slot.index)
-        roll.tried_since[slot.index] = turn.now.mono
         if slot.run is not None and _may_surge(pool):
             _try_successor(turn, pool, slot, roll)
         else:
@@ -97,7 +95,8 @@ def _next_turn(pool: Pool, roll: Roll) -> Slot | None:
     if _may_surge(pool):
         return slot
     unavailable = pool.spec.max_unavailable.of(pool.numprocs)
-    if unavailable == 0 or (roll.active and not roll.has_proof):
+    waits_for_proof = slot.run is not None and roll.active and not roll.has_proof
+    if unavailable == 0 or waits_for_proof:
         return None
     others_without = len(pool.without - {slot.index})
     return slot if others_without < unavailable else None
@@ -108,18 +107,26 @@ def _may_surge(pool: Pool) -> bool:
 
 
 def _try_successor(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
-    if slot.successor is not None or slot.draining or (slot.retry_at or 0.0) > turn.now.mono:
+    waits = slot.retry_at is not None and slot.retry_at > turn.now.mono
+    if waits or turn.state.is_stopping or slot.successor is not None or slot.draining:
         return
-    slot.successor = actions.spawn(turn, pool, slot, roll.release, None)
+    slot.successor = spawn_new(turn, pool, slot, roll)
     pool.surging.add(slot.index)
+
+
+def spawn_new(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> Run:
+    """Start a run of the new release in a slot whose turn it is; the first one starts the clock of its trial."""
+    roll.tried_since.setdefault(slot.index, turn.now.mono)
+    return actions.spawn(turn, pool, slot, roll.release, None)
 
 
 def _take_place(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
     """Drain the old run; the slot is filled from the new release once it is gone."""
     roll.active.add(slot.index)
     roll.in_place.add(slot.index)
-    roll.tried_since[slot.index] = turn.now.mono
-    slot.retry_at, slot.in_backoff = None, False
+    pool.without.add(slot.index)
+    slot.given_up = slot.finished = slot.in_backoff = False
+    slot.retry_at = None
     for run in (slot.run, slot.successor):
         if run is not None:
             actions.leave_for(turn, pool, slot, run, roll)
@@ -169,7 +176,8 @@ def _promote(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
 def _settle(turn: Turn, pool: Pool, slot: Slot, roll: Roll, directory: str | None) -> None:
     roll.previous[slot.index] = (slot.release, slot.directory)
     slot.release, slot.directory = roll.release, directory
-    slot.failures, slot.recycle = 0, None
+    restarts.forgive(slot)
+    slot.recycle = slot.recycle_at = None
     pool.recycling.discard(slot.index)
     roll.pending.discard(slot.index)
     roll.active.discard(slot.index)
@@ -193,9 +201,10 @@ def on_ended(turn: Turn, pool: Pool, slot: Slot, run: Run, *, failed: bool) -> b
         return failed
     if failed:
         _halt(turn, pool, slot, roll)
-    elif run.jobs_counted or not pool.spec.reports_jobs:
+    elif exits.shows_it_works(pool.spec, run):
         _prove(turn, pool, slot, roll, run)
-    elif turn.now.mono >= roll.tried_since[slot.index] + pool.spec.start_timeout:
+        return slot.index in roll.pending
+    elif turn.now.mono >= roll.tried_since.setdefault(slot.index, turn.now.mono) + pool.spec.start_timeout:
         _halt(turn, pool, slot, roll, "no run of it did a job or became healthy within start-timeout")
     else:
         slot.retry_at = turn.now.mono + RETRY_PAUSE
@@ -210,11 +219,11 @@ def _prove(turn: Turn, pool: Pool, slot: Slot, roll: Roll, run: Run) -> None:
         roll.proven.add(slot.index)
 
 
-def on_max_jobs(pool: Pool, slot: Slot, run: Run) -> None:
-    """A successor has done all its jobs before it took over: the release works."""
+def on_max_jobs(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
+    """A new run has done all its jobs before it was healthy: the release works."""
     roll = pool.roll
-    if roll is not None and run.release is roll.release and slot.index in roll.active - roll.in_place:
-        roll.proven.add(slot.index)
+    if roll is not None and run.release is roll.release and slot.index in roll.active:
+        _prove(turn, pool, slot, roll, run)
 
 
 def on_left(turn: Turn, pool: Pool, run: Run) -> None:
@@ -224,6 +233,16 @@ def on_left(turn: Turn, pool: Pool, run: Run) -> None:
         roll.leaving.discard(run.id)
         if run.drained_since is not None:
             roll.longest_drain = max(roll.longest_drain, round(turn.now.mono - run.drained_since, 3))
+
+
+def on_unwanted(pool: Pool, slot: Slot, *, is_held: bool) -> None:
+    """A slot is to be empty: a running rollout does not wait for it, a halted one keeps it if it is only held."""
+    roll = pool.roll
+    if roll is None or slot.index not in roll.pending or (is_held and not roll.is_running):
+        return
+    roll.previous[slot.index] = (slot.release, slot.directory)
+    forget_slot(pool, slot.index)
+    slot.release = roll.release
 
 
 def forget_slot(pool: Pool, index: int) -> None:

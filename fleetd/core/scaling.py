@@ -30,7 +30,7 @@ def _join(turn: Turn, pool: Pool, missing: int) -> None:
         if slot is None:
             pool.slots[index] = slot = Slot(index, pool.release, stopped=pool.stopped)
         elif slot.retiring:
-            slot.retiring = False
+            slot.retiring, slot.release = False, pool.release
         else:
             continue
         rolling.adopt_slot(pool, slot)
@@ -49,5 +49,6 @@ def retire_if_empty(turn: Turn, pool: Pool, slot: Slot) -> None:
     if slot.retiring and slot.is_empty and pool.slots.get(slot.index) is slot:
         del pool.slots[slot.index]
         pool.without.discard(slot.index)
+        pool.unproven.discard(slot.index)
         pool.recycling.discard(slot.index)
         turn.must_remember = True

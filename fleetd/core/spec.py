@@ -13,6 +13,8 @@ from types import MappingProxyType
 Seconds = float
 Bytes = int
 
+ROUNDING = 1e-9  # 29 % of 100 is 28.999999999999996 in binary
+
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
@@ -43,7 +45,7 @@ class Amount:
         """The count for a pool of `numprocs`; a share is rounded down, but is at least 1 unless it is 0."""
         if self.share is None:
             return self.count
-        return max(1, int(self.share * numprocs)) if self.share > 0 else 0
+        return max(1, int(self.share * numprocs + ROUNDING)) if self.share > 0 else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,12 @@ class Reason(StrEnum):
     WATCHDOG = "watchdog"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Release:
-    """What a slot is filled from.  A higher generation is a newer one."""
+    """What a slot is filled from.  A higher generation is a newer one.
+
+    A release is itself and no other; what a reload applies live changes the `spec` of those that have its launch.
+    """
 
     generation: int
     spec: PoolSpec
@@ -154,6 +157,7 @@ class Run:
             pid=self.pid,
             directory=self.directory,
             epoch=self.release.epoch,
+            ready=self.ready_since is not None,
             healthy=self.was_healthy,
             ending=self.ending,
             max_jobs=self.max_jobs,
@@ -161,6 +165,9 @@ class Run:
             jobs_failed=self.jobs_failed,
             jobs_released=self.jobs_released,
             jobs_by_socket=self.by_socket,
+            paused=self.paused,
+            stop_signal=self.release.spec.stop_signal,
+            stop_timeout=self.release.spec.stop_timeout,
         )
 
 
@@ -197,6 +204,7 @@ class Slot:
     idle_exits: int = 0  # planned exits in a row without a counted job, in under healthy-after
     recycle: Reason | None = None  # the run is to be replaced for this
     recycle_at: Seconds | None = None  # not before
+    came_up: bool = False  # a run of it was healthy, or ended as planned after a job, since it was last stopped
     starts: int = 0
     last_start: Seconds | None = None
     last_exit: LastExit | None = None
@@ -295,8 +303,8 @@ class Pool:
     paused: bool = False
     removed: bool = False
     scaled_from: int | None = None  # None: numprocs is the file's
-    wish: bool | None = None  # stop or start by the operator; None: as autostart says
-    came_up: bool = False  # every slot has been healthy at one time: pools that come after may start
+    wish: bool | None = None  # True: stopped by the operator, False: started; None: as autostart says
+    came_up: bool = False  # every slot has come up: pools that come after may start
     roll: Roll | None = None
     alive: int = 0  # runs, whatever their place
     jobs_done: int = 0
@@ -304,6 +312,7 @@ class Pool:
     runtimes: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_RUNTIMES))
     finished: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))  # (second, jobs)
     without: set[int] = field(default_factory=set)  # slots that should take jobs, and do not
+    unproven: set[int] = field(default_factory=set)  # slots that should take jobs, and have never come up
     surging: set[int] = field(default_factory=set)  # slots with a successor
     recycling: set[int] = field(default_factory=set)  # slots whose run is to be replaced
 
@@ -332,12 +341,16 @@ class Pool:
         if self.roll is not None and self.roll.pending:
             halted = self.roll.state is RollState.HALTED
             error = self.roll.error.reason if self.roll.error else None
-            roll = RollRecord(self.roll.release.generation, tuple(sorted(self.roll.pending)), halted, error)
+            pending = tuple(sorted(self.roll.pending))
+            directories = tuple(self.slots[i].directory for i in pending)
+            roll = RollRecord(self.roll.release.generation, pending, halted, error, directories)
         return PoolMemory(
             stopped=self.wish,
+            slots=tuple(i for i, s in self.slots.items() if not s.retiring),
             stopped_slots=tuple(i for i, s in self.slots.items() if s.stopped and not self.stopped),
             started_slots=tuple(i for i, s in self.slots.items() if not s.stopped and self.stopped),
             paused=self.paused,
+            paused_slots=tuple(i for i, s in self.slots.items() if s.paused and not self.paused),
             scaled_to=self.numprocs if self.scaled_from is not None else None,
             scaled_from=self.scaled_from,
             jobs_done=self.jobs_done,
