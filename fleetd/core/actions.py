@@ -5,7 +5,7 @@ Each changes the run and emits the effects; whether to do it is decided elsewher
 
 from __future__ import annotations
 
-from fleetd.core.effects import KillTree, Record, Signal, Spawn
+from fleetd.core.effects import KillTree, Signal, Spawn
 from fleetd.core.facts import Kind
 from fleetd.core.spec import Seconds
 from fleetd.core.state import Phase, Pool, Reason, Release, Roll, Run, Slot
@@ -35,7 +35,7 @@ def spawn(turn: Turn, pool: Pool, slot: Slot, release: Release, directory: str |
     slot.last_start = now.mono
     slot.retry_at = None
     slot.in_backoff = False
-    turn.emit(Record(run.record()))
+    turn.record(run)
     turn.emit(Spawn(run.id, pool.name, slot.index, spec.launch, directory, release.epoch, run.max_jobs))
     return run
 
@@ -63,7 +63,7 @@ def drain(turn: Turn, pool: Pool, run: Run, reason: Reason, timeout: Seconds | N
         return
     run.ending = run.ending or reason
     run.kill_at = kill_at if run.kill_at is None else min(run.kill_at, kill_at)
-    turn.emit(Record(run.record()))
+    turn.record(run)
     if run.phase is not Phase.SPAWNING:
         send_drain(turn, run)
 
@@ -80,7 +80,7 @@ def kill(turn: Turn, run: Run, reason: Reason) -> None:
     """SIGKILL to everything the run started; `reason` counts if it was not asked to end before."""
     run.ending = run.ending or reason
     run.phase = Phase.KILLED
-    turn.emit(Record(run.record()))
+    turn.record(run)
     turn.emit(KillTree(run.id))
     turn.tell(Kind.WORKER_KILLED, run.pool, run.slot, {"reason": run.ending, "pid": run.pid})
 
@@ -90,7 +90,7 @@ def pause(turn: Turn, run: Run) -> None:
     signal = run.release.spec.pause_signal
     if run.takes_jobs and not run.paused and signal is not None and run.release.spec.can_pause:
         run.paused = True
-        turn.emit(Record(run.record()))
+        turn.record(run)
         turn.emit(Signal(run.id, signal))
 
 
@@ -99,7 +99,7 @@ def resume(turn: Turn, run: Run) -> None:
     signal = run.release.spec.resume_signal
     if run.paused and signal is not None:
         run.paused = False
-        turn.emit(Record(run.record()))
+        turn.record(run)
         turn.emit(Signal(run.id, signal))
 
 

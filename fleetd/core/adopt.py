@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fleetd.core import actions, rolling
 from fleetd.core.facts import Kind
+from fleetd.core.jobs import UNNAMED
 from fleetd.core.records import PoolMemory, RollRecord, RunRecord
 from fleetd.core.spec import Launch, PoolSpec, Ready
-from fleetd.core.state import Phase, Pool, Reason, Release, Roll, RollError, RollState, Run, Slot
+from fleetd.core.state import Job, Phase, Pool, Reason, Release, Roll, RollError, RollState, Run, Slot
 from fleetd.core.turn import Turn
 
 
@@ -16,7 +17,7 @@ def remember(pool: Pool, memory: PoolMemory) -> None:
     if memory.stopped is not None:
         pool.stopped = memory.stopped
     pool.paused = memory.paused
-    pool.jobs_done, pool.jobs_failed = memory.jobs_done, memory.jobs_failed
+    pool.jobs_done, pool.jobs_failed = max(pool.jobs_done, memory.jobs_done), max(pool.jobs_failed, memory.jobs_failed)
     if memory.scaled_to is not None and memory.scaled_from == pool.spec.numprocs:
         pool.numprocs, pool.scaled_from = memory.scaled_to, memory.scaled_from
     pool.release = Release(memory.generation, pool.spec, pool.release.epoch)
@@ -80,6 +81,9 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
         paused=record.paused,
     )
     actions.draw_limits(turn, run)
+    for job in record.jobs_in_hand:
+        started = now.mono - max(0.0, now.unix - job.started_at)
+        run.jobs[job.id or job.name or UNNAMED] = Job(job.id, job.name, job.queue, started, job.started_at)
     run.phase = _phase(record)
     if run.phase is Phase.DRAINING:
         run.kill_at, run.drained_since = now.mono + pool.spec.stop_timeout, now.mono

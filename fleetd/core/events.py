@@ -6,7 +6,7 @@ An event about a run that the core does not know is ignored by construction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleetd.core.records import Remembered, RunRecord
@@ -100,6 +100,7 @@ class Restored:
 
     remembered: Remembered
     runs: tuple[RunRecord, ...] = ()
+    counted: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # jobs done and failed by pool, in the journal
 
 
 @dataclass(frozen=True, slots=True)

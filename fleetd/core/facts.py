@@ -26,6 +26,7 @@ class Kind(StrEnum):
     WORKER_SPINNING = "worker.spinning"
     WORKER_ADOPTED = "worker.adopted"
     WORKER_LEFTOVER = "worker.leftover"
+    PROCESS_STRAYED = "process.strayed"
     OUTPUT_DROPPED = "output.dropped"
     OUTPUT_KEPT = "output.kept"
     POOL_ADDED = "pool.added"

@@ -12,7 +12,7 @@ from typing import Any
 
 from fleetd.core import actions, exits, jobs
 from fleetd.core.deadlines import job_must_end
-from fleetd.core.effects import Forget, Record
+from fleetd.core.effects import Forget
 from fleetd.core.events import (
     AskedForTime,
     Event,
@@ -52,7 +52,7 @@ def _spawned(turn: Turn, pool: Pool, slot: Slot, run: Run, event: Spawned) -> Ou
     run.spawned = turn.now.mono
     if pool.spec.ready is Ready.AGE:
         run.ready_since = turn.now.mono
-    turn.emit(Record(run.record()))
+    turn.record(run)
     turn.tell(Kind.WORKER_STARTED, run.pool, run.slot, {"pid": event.pid, "directory": event.directory, "run": run.id})
     if run.is_leaving:
         actions.send_drain(turn, run)
@@ -105,9 +105,9 @@ def _did_nothing(pool: Pool, run: Run, lived: float) -> bool:
 
 def _reported(turn: Turn, pool: Pool, slot: Slot, run: Run, event: JobReported) -> Outcome | None:
     ended = jobs.account(turn, pool, run, event)
+    turn.record(run)
     if not ended:
         return None
-    turn.emit(Record(run.record()))
     turn.must_remember = True
     if run.phase is Phase.STARTING and pool.spec.ready is not Ready.NOTIFY:
         _mark_ready(turn, pool, run)
@@ -123,7 +123,7 @@ def _said_ready(turn: Turn, pool: Pool, slot: Slot, run: Run, event: SaidReady) 
 def _mark_ready(turn: Turn, pool: Pool, run: Run) -> None:
     if run.ready_since is None:
         run.ready_since = turn.now.mono
-        turn.emit(Record(run.record()))
+        turn.record(run)
 
 
 def _said_status(turn: Turn, pool: Pool, slot: Slot, run: Run, event: SaidStatus) -> Outcome | None:
@@ -204,7 +204,7 @@ def _become_healthy(turn: Turn, run: Run, pool: Pool) -> Outcome:
     run.phase = Phase.HEALTHY
     run.was_healthy = True
     run.alive_since = turn.now.mono
-    turn.emit(Record(run.record()))
+    turn.record(run)
     turn.tell(Kind.WORKER_HEALTHY, run.pool, run.slot, {"pid": run.pid})
     return Outcome.HEALTHY
 

@@ -10,6 +10,16 @@ from fleetd.core.spec import Seconds
 
 
 @dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job in hand."""
+
+    id: str | None
+    name: str | None
+    queue: str | None
+    started_at: float  # Unix seconds
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """One run, as the journal knows it.  `generation` tells which roll of the pool it belongs to."""
 
@@ -29,6 +39,9 @@ class RunRecord:
     jobs_failed: int = 0
     jobs_released: int = 0
     jobs_by_socket: bool = False
+    jobs_in_hand: tuple[JobRecord, ...] = ()
+    pool_done: int = 0  # the pool's counters when this was written
+    pool_failed: int = 0
     paused: bool = False
     stop_signal: int = 15  # how it is to be ended, should its pool be gone from the files
     stop_timeout: Seconds = 10.0

@@ -92,8 +92,8 @@ def on_healthy(turn: Turn, pool: Pool, slot: Slot) -> None:
 def on_successor_ended(turn: Turn, pool: Pool, slot: Slot, *, works: bool) -> None:
     """The replacement is gone before it took over.
 
-    One that ended as planned after a job did come up: the old run leaves, and the next one needs no trial.  Else the old
-    run goes on, and it is tried again later.
+    One that ended as planned after a job did come up: the old run leaves, and the next one needs no trial.  Otherwise
+    the old run goes on, and it is tried again later.
     """
     if works and slot.run is not None:
         _send_off(turn, pool, slot, slot.run)

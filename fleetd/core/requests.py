@@ -42,7 +42,7 @@ def change_spec(turn: Turn, event: SpecChanged) -> None:
     for name, memory in state.remembered.items():
         if memory.roll is not None and name in state.pools:
             adopt.resume_roll(turn, state.pools[name], memory.roll)
-    state.remembered = {}
+    state.remembered, state.counted = {}, {}
     for pool in state.pools.values():  # gates between pools may have changed
         turn.touch_all(pool)
     turn.must_remember = True
@@ -69,6 +69,8 @@ def _add(turn: Turn, spec: PoolSpec) -> None:
         pool.release = Release(leaving.release.generation + 1, spec)
         for slot in pool.slots.values():
             slot.retiring, slot.release = True, pool.release
+    # Counters only grow, and after a crash the journal's are ahead of the remembered ones.
+    pool.jobs_done, pool.jobs_failed = state.counted.get(spec.name, (0, 0))
     memory = state.remembered.get(spec.name)
     if memory is not None:
         adopt.remember(pool, memory)
@@ -113,6 +115,7 @@ def restore(turn: Turn, event: Restored) -> None:
     """Keep what an earlier daemon left until the spec is known."""
     turn.state.remembered = dict(event.remembered.pools)
     turn.state.adopted = event.runs
+    turn.state.counted = event.counted
 
 
 # -- targets ---------------------------------------------------------------------------------------------------------

@@ -6,12 +6,12 @@ Holds no rule: only values, and questions that one value can answer about itself
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fleetd.core.chance import Chance
-from fleetd.core.records import PoolMemory, Remembered, RollRecord, RunRecord
+from fleetd.core.records import JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.spec import Bytes, FleetSpec, PoolSpec, Seconds
 
 RECENT_RUNTIMES = 500
@@ -146,8 +146,8 @@ class Run:
         """Whether it has done as many jobs as a run of its pool may."""
         return self.max_jobs is not None and self.jobs_counted >= self.max_jobs
 
-    def record(self) -> RunRecord:
-        """What the journal keeps of it."""
+    def record(self, pool: Pool) -> RunRecord:
+        """What the journal keeps of it, and of its pool's counters."""
         return RunRecord(
             run=self.id,
             pool=self.pool,
@@ -165,6 +165,9 @@ class Run:
             jobs_failed=self.jobs_failed,
             jobs_released=self.jobs_released,
             jobs_by_socket=self.by_socket,
+            jobs_in_hand=tuple(JobRecord(j.id, j.name, j.queue, j.started_at) for j in self.jobs.values()),
+            pool_done=pool.jobs_done,
+            pool_failed=pool.jobs_failed,
             paused=self.paused,
             stop_signal=self.release.spec.stop_signal,
             stop_timeout=self.release.spec.stop_timeout,
@@ -371,6 +374,7 @@ class State:
     rolls: dict[int, list[Roll]] = field(default_factory=dict)  # the last ones, by the requester's id
     remembered: dict[str, PoolMemory] = field(default_factory=dict)
     adopted: tuple[RunRecord, ...] = ()
+    counted: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # done, failed, as the journal has them
     deadlines: list[tuple[Seconds, str, int]] = field(default_factory=list)  # a heap: when, pool, slot
     next_paced_start: Seconds = 0.0
     is_stopping: bool = False

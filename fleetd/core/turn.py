@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fleetd.core.effects import Announce, Effect
+from fleetd.core.effects import Announce, Effect, Record
 from fleetd.core.facts import Fact, Kind, Value
-from fleetd.core.state import NO_SLOT, Moment, Pool, State
+from fleetd.core.state import NO_SLOT, Moment, Pool, Run, State
 
 
 class Turn:
@@ -24,6 +24,10 @@ class Turn:
     def emit(self, effect: Effect) -> None:
         """Add an effect."""
         self.effects.append(effect)
+
+    def record(self, run: Run) -> None:
+        """Have written down where a run stands."""
+        self.emit(Record(run.record(self.state.pools[run.pool])))
 
     def tell(self, kind: Kind, pool: str, slot: int | None = None, fields: Mapping[str, Value] | None = None) -> None:
         """Announce a fact about a pool or one of its workers."""

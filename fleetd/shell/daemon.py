@@ -107,7 +107,8 @@ class Daemon:
         self._catch_signals(verbs)
         told: dict[str, Value] = {"instance": self.identity.instance, "pid": self.identity.pid, "version": __version__}
         self.facts.tell(Fact(Kind.DAEMON_STARTED, fields=told))
-        self.post(Restored(remembered, self.runs.restored()))
+        self.post(Restored(remembered, self.runs.restored(), self.runs.counted))
+        await self.runs.clear_away()
         self.post(SpecChanged(self.spec))
         self._turn()
         self.runs.begin()

@@ -79,6 +79,8 @@ class Hunt:
 
     def strays(self) -> tuple[int, ...]:
         """The orphans that belong to no run that is held."""
+        if self._orphans() == []:
+            return ()
         table = self._look()
         orphans = () if self._keeper is None else table.children(self._keeper)
         owned = {process.pid for run in self._leaders for process in self._belonging(run, table)}

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from fleetd.core.records import RunRecord
+from fleetd.core.records import JobRecord, RunRecord
 
 SPARE_LINES = 1000  # lines that are over before the file is written anew
 
@@ -36,6 +36,7 @@ class Journal:
         self._path = path
         self._boot_id = boot_id
         self._entries: dict[str, Entry] = {}
+        self._counted: dict[str, tuple[int, int]] = {}
         self._spent = 0
         self._fd: int | None = None
 
@@ -44,13 +45,19 @@ class Journal:
 
         A line that was cut off by a crash ends the reading of it and loses no other.  Raises OSError.
         """
-        self._entries = _read(self._path, self._boot_id)
+        for fact in _facts(self._path, self._boot_id):
+            self._take(fact)
         self._rewrite()
         return dict(self._entries)
 
+    @property
+    def counted(self) -> Mapping[str, tuple[int, int]]:
+        """Jobs done and failed, by pool, as far as runs of this boot told."""
+        return dict(self._counted)
+
     def write(self, entry: Entry) -> None:
         """Note where a run stands.  Raises OSError."""
-        self._entries[entry.record.run] = entry
+        self._note(entry)
         self._append(_encode(entry))
 
     def forget(self, run: str) -> None:
@@ -64,6 +71,20 @@ class Journal:
             os.close(self._fd)
             self._fd = None
 
+    def _note(self, entry: Entry) -> None:
+        record = entry.record
+        self._entries[record.run] = entry
+        done, failed = self._counted.get(record.pool, (0, 0))
+        self._counted[record.pool] = max(done, record.pool_done), max(failed, record.pool_failed)
+
+    def _take(self, fact: Mapping[str, Any]) -> None:
+        if "gone" in fact:
+            self._entries.pop(fact["gone"], None)
+        elif "counted" in fact:
+            self._counted = {pool: (done, failed) for pool, (done, failed) in fact["counted"].items()}
+        elif "run" in fact:
+            self._note(Entry(record_of(fact), fact.get("offset", 0), fact.get("seen", {})))
+
     def _append(self, line: Mapping[str, Any]) -> None:
         if self._fd is None:
             return
@@ -74,7 +95,7 @@ class Journal:
 
     def _rewrite(self) -> None:
         new = self._path.with_suffix(".new")
-        lines = [{"boot": self._boot_id}, *map(_encode, self._entries.values())]
+        lines = [{"boot": self._boot_id}, {"counted": self._counted}, *map(_encode, self._entries.values())]
         new.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
         new.chmod(0o600)
         self.close()
@@ -92,22 +113,24 @@ def _encode(entry: Entry) -> dict[str, Any]:
     return asdict(entry.record) | {"offset": entry.offset, "seen": dict(entry.seen)}
 
 
-def _read(path: Path, boot: str) -> dict[str, Entry]:
-    entries: dict[str, Entry] = {}
+def record_of(values: Mapping[str, Any]) -> RunRecord:
+    """A record from JSON; fields that this version does not know are left out."""
+    known = {key: value for key, value in values.items() if key in _FIELDS}
+    known["jobs_in_hand"] = tuple(JobRecord(**job) for job in known.get("jobs_in_hand", ()))
+    return RunRecord(**known)
+
+
+def _facts(path: Path, boot: str) -> Iterator[Mapping[str, Any]]:
+    """The lines of a journal of this boot; one that a crash cut off is left out."""
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
-        return entries
+        return
     for number, line in enumerate(lines):
         try:
             fact = json.loads(line) if line else {}
         except ValueError:
-            continue  # cut off by a crash in the middle of the write
+            continue
         if number == 0 and fact.get("boot") != boot:
-            return entries
-        if "gone" in fact:
-            entries.pop(fact["gone"], None)
-        elif "run" in fact:
-            record = RunRecord(**{key: value for key, value in fact.items() if key in _FIELDS})
-            entries[record.run] = Entry(record, fact.get("offset", 0), fact.get("seen", {}))
-    return entries
+            return
+        yield fact

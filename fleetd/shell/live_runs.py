@@ -10,8 +10,8 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from fleetd.core.spec import LineMeaning, LinePattern, LogSpec
 from fleetd.errors import FleetdError
 from fleetd.frameworks.lines import LineReport, Patterns, Scanner
 from fleetd.shell.held import Held
-from fleetd.shell.journal import Entry, Journal, boot_id
+from fleetd.shell.journal import Entry, Journal, boot_id, record_of
 from fleetd.shell.launch import Place, request_for
 from fleetd.shell.notify import NotifySocket
 from fleetd.shell.output import Output
@@ -35,7 +35,6 @@ LINES_WITH_EXIT = 20
 _T = TypeVar("_T")
 
 _log = logging.getLogger("fleetd")
-_RECORD_FIELDS = {f.name for f in fields(RunRecord)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +86,7 @@ class LiveRuns:
         self._journal = Journal(places.journal, boot_id())
         self.output: Output[LineReport] = Output(places.logs, on_reports=self._reported, on_dropped=self._dropped)
         self._journal_fails = False
+        self._strays: set[int] = set()  # told already
         self._entries = self._journal.open()
         self.processes = Processes.open(places.runtime, places.name, self)
 
@@ -101,16 +101,26 @@ class LiveRuns:
             self._runs[held.run] = _Live(record.pool, record.slot, held.pid, uid, gid)
             self._records[held.run] = record
             records.append(record)
-        for run in self._entries.keys() - self._runs.keys():
-            self._note(self._journal.forget, run)
         return tuple(records)
+
+    async def clear_away(self) -> None:
+        """End what still runs of runs that no keeper holds: nobody reads its output, and it must not be doubled."""
+        for run in self._entries.keys() - self._runs.keys():
+            entry = self._entries[run]
+            _log.warning("%s:%s: nobody holds run %s any more: ended", entry.record.pool, entry.record.slot, run)
+            await self.processes.kill(run)
+            self._note(self._journal.forget, run)
+
+    @property
+    def counted(self) -> Mapping[str, tuple[int, int]]:
+        """Jobs done and failed by pool, as the journal has them."""
+        return self._journal.counted
 
     def _record_of(self, held: Held) -> RunRecord:
         entry = self._entries.get(held.run)
         if entry is not None:
             return entry.record
-        values = json.loads(held.meta)["record"]
-        return RunRecord(**{key: value for key, value in values.items() if key in _RECORD_FIELDS})
+        return record_of(json.loads(held.meta)["record"])
 
     def begin(self) -> None:
         """Read what the runs of an earlier daemon wrote meanwhile, and learn which of them ended."""
@@ -209,7 +219,14 @@ class LiveRuns:
         code, signal = live.exit or (None, None)
         lines = self.output.last_lines(run, LINES_WITH_EXIT)
         oom = self.processes.trees.had_oom_kill(run)
+        self._tell_strays()
         self._post(Exited(run, code, signal, oom=oom, last_lines=lines, leftover=left))
+
+    def _tell_strays(self) -> None:
+        strays = set(self.processes.strays())
+        if new := sorted(strays - self._strays):
+            self._tell(Fact(Kind.PROCESS_STRAYED, fields={"pids": tuple(map(str, new))}))
+        self._strays = strays
 
     # -- what runs tell ----------------------------------------------------------------------------------------------
 

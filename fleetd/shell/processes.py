@@ -127,6 +127,10 @@ class Processes:
         """Whether nothing is left of an ended run."""
         return self.trees.is_empty(run)
 
+    def strays(self) -> tuple[int, ...]:
+        """What runs started and what has left them in every way; only where there are no cgroups (P1)."""
+        return () if self.trees.guaranteed else self.trees.strays()
+
     def forget(self, run: str) -> None:
         """Let go of a run that is over, and close its descriptors."""
         held = self._runs.pop(run, None)

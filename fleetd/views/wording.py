@@ -19,6 +19,7 @@ WARNINGS = frozenset(
         Kind.WORKER_SPINNING,
         Kind.WORKER_KILLED,
         Kind.WORKER_LEFTOVER,
+        Kind.PROCESS_STRAYED,
         Kind.OUTPUT_DROPPED,
         Kind.ROLLOUT_HALTED,
     }
@@ -69,6 +70,10 @@ def _done(fields: Fields) -> str:
     return f"rollout done: {slots} slot(s) in {seconds:g} s, longest drain {drain:g} s"
 
 
+def _strayed(fields: Fields) -> str:
+    return f"some worker's processes have left it in every way, and nobody ends them: pids {', '.join(fields['pids'])}"
+
+
 _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.DAEMON_STARTED: lambda f: f"fleetd {f['version']} started: instance {f['instance']}, pid {f['pid']}",
     Kind.DAEMON_STOPPING: lambda _: "stopping: every worker is drained",
@@ -85,6 +90,7 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.WORKER_SPINNING: lambda f: f"{f['exits']} planned exits in a row without a job: starts are paced",
     Kind.WORKER_ADOPTED: lambda f: f"taken over (pid {f['pid']}), {f['phase']}",
     Kind.WORKER_LEFTOVER: lambda f: f"could not be ended entirely: pids {', '.join(f['pids'])} are left",
+    Kind.PROCESS_STRAYED: _strayed,
     Kind.OUTPUT_DROPPED: lambda f: f"output is dropped: {f['error']} ({f['bytes']} bytes so far)",
     Kind.OUTPUT_KEPT: lambda f: f"output is written again ({f['bytes']} bytes were dropped)",
     Kind.POOL_ADDED: lambda f: f"added, {f['numprocs']} worker(s)",

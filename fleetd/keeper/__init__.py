@@ -1,0 +1,17 @@
+"""The keeper: the workers' parent, one small process per instance, that outlives the daemon and decides nothing.
+
+It starts what the daemon tells it to start, holds each run's pidfd, output pipe and notify socket, reaps every child
+(it is the subreaper, so orphans too) and keeps exit statuses until the daemon says that a run may be forgotten.
+It needs the standard library only, imports nothing else of this package, and is run as a program of its own:
+`python -I -S .../fleetd/keeper/__main__.py SOCKET_FD INSTANCE SOFT_NOFILE`.
+
+Protocol 1, on a SOCK_SEQPACKET unix socket: one JSON object a packet, descriptors beside it (SCM_RIGHTS).
+Requests name a "verb": hello, spawn, hold, forget, quit.  A body too large for a packet follows in a memfd.
+Reports name an "event": hello (followed by one `held` for each run), spawned, spawn-failed, exited, refused.
+A run's descriptors come in the order of the report's "fds": pidfd, output, notify.
+"""
+
+PROTOCOL = 1
+PACKET_BYTES = 65536  # larger bodies come in a memfd
+NEEDS_FORK = ("uid", "gid", "groups", "limits", "nice", "affinity", "env_file")  # what vfork cannot change
+FD_ORDER = ("pidfd", "output", "notify")
