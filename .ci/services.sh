@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs the Debian packages of the real-framework tests where that needs no question: as root, or with sudo that asks
+# for no password. Elsewhere it says what is missing, and the tests that need it are skipped.
+set -euo pipefail
+
+wanted=()
+php -r "exit(extension_loaded('redis') && stream_resolve_include_path('Illuminate/autoload.php') ? 0 : 1);" >/dev/null 2>&1 ||
+  wanted+=(php-cli php-laravel-framework php-redis)
+if [ "${CI:-}" = true ]; then
+  command -v redis-server >/dev/null || wanted+=(redis-server)
+fi
+[ ${#wanted[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "not installed, its tests are skipped: ${wanted[*]} (no apt-get here)" >&2
+  exit 0
+fi
+if [ "$(id -u)" = 0 ]; then
+  as_root=(env DEBIAN_FRONTEND=noninteractive)
+elif sudo -n true 2>/dev/null; then
+  as_root=(sudo env DEBIAN_FRONTEND=noninteractive)
+else
+  echo "not installed, its tests are skipped: ${wanted[*]} (apt-get install them to run these tests)" >&2
+  exit 0
+fi
+
+echo "installing ${wanted[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+{ "${as_root[@]}" apt-get update && "${as_root[@]}" apt-get install -y --no-install-recommends "${wanted[@]}"; } </dev/null >"$log" 2>&1 || {
+  tail -n 20 "$log" >&2
+  echo "apt-get could not install ${wanted[*]}; their tests are skipped (in CI they fail)" >&2
+}

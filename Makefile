@@ -1,0 +1,47 @@
+# make run    a pool file at work on real jobs, in the foreground; Ctrl-C ends it
+# make test   all tests (what the machine lacks is skipped with a reason; in CI it fails)
+# make lint   format, style, layers, types
+# make docs   the generated reference pages
+# make clean  everything that these made
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test lint format docs clean
+
+run: .venv/.quickstart
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/quickstart/run.sh
+
+test: .venv/.test
+	@bash .ci/services.sh
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.test .venv/.lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: .venv/.lint
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: .venv/.test
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp for each group of dependencies: it is older than pyproject.toml when that must be installed anew.
+.venv/.%: pyproject.toml | .venv/bin/python
+	@echo "installing fleetd and its '$*' dependencies into .venv"
+	@$(PIP) install --editable . --group $*
+	@touch $@
+
+.PRECIOUS: .venv/.%
+
+.venv/bin/python:
+	@PYTHON="$(PYTHON)" bash .ci/venv.sh

@@ -1,0 +1,40 @@
+<?php
+
+namespace App\Console\Commands;
+
+use App\Jobs\TranscodeJob;
+use Illuminate\Console\Command;
+
+class Dispatch extends Command
+{
+    protected $signature = 'dispatch
+        {--queue=default : Queue to push to}
+        {--prefix=clip : Job ids are PREFIX-FIRST, PREFIX-(FIRST+1) and so on}
+        {--first=1 : Number of the first job}
+        {--count=1 : How many jobs}
+        {--ms=0 : How long each job works, in milliseconds}
+        {--fail-every=0 : Every Nth job throws}
+        {--exit= : The job ends its worker with this exit code}
+        {--exec= : The job runs this command, as ffmpeg would be run}
+        {--leak=0 : The job keeps this many megabytes}';
+
+    protected $description = 'Push transcode jobs';
+
+    public function handle(): int
+    {
+        $every = (int) $this->option('fail-every');
+        $first = (int) $this->option('first');
+        for ($n = $first; $n < $first + (int) $this->option('count'); $n++) {
+            TranscodeJob::dispatch(
+                $this->option('prefix').'-'.$n,
+                (int) $this->option('ms'),
+                $every > 0 && $n % $every === 0,
+                $this->option('exit') === null ? null : (int) $this->option('exit'),
+                $this->option('exec'),
+                (int) $this->option('leak'),
+            )->onQueue($this->option('queue'));
+        }
+
+        return 0;
+    }
+}

@@ -1,0 +1,145 @@
+"""RQ's own `rq worker`: exact counts, and no job harmed by anything that fleetd does on purpose."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import pytest
+
+from tests.support.fleetd_cli import Document, Fleetd, kill, taking_jobs
+from tests.support.rq_app import RqApp
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.timeout(300)]
+
+# Stands for a job of an hour: what matters is that a roll does not wait for one after the other.
+LONG_JOB = float(os.environ.get("FLEETD_TEST_LONG_JOB", "20"))  # seconds
+
+
+def pool_of(rq: RqApp, **keys: Any) -> Document:
+    directory = str(rq.releases.current)
+    return {"framework": "rq", "directory": directory, "queues": ["default"], "env": dict(rq.environment), **keys}
+
+
+def test_five_hundred_jobs_with_one_in_twenty_failing(fleetd: Fleetd, rq: RqApp) -> None:
+    fleetd.configure({"media": pool_of(rq, numprocs=2, **{"max-jobs": 10, "job-timeout": "1h"})})
+    fleetd.start()
+    jobs = rq.enqueue(500, fail_every=20)
+    wait_for(lambda: rq.jobs.ended().total() >= len(jobs), "500 jobs to end", within=240, every=0.5)
+
+    def counted() -> bool:
+        found = fleetd.pool("media")["jobs"]
+        return bool((found["done"], found["failed"]) == (475, 25))
+
+    wait_for(counted, "475 done and 25 failed", every=0.2)
+    assert rq.jobs.count("started") == dict.fromkeys(jobs, 1)
+    assert rq.jobs.ended() == dict.fromkeys(jobs, 1)
+    assert rq.jobs.count("failed").total() == 25
+    exits = fleetd.exits(50)
+    assert {event["fields"]["reason"] for event in exits} == {"max-jobs"}
+
+
+def test_three_hundred_jobs_through_restart_scale_reload_and_kills(fleetd: Fleetd, rq: RqApp) -> None:
+    media = pool_of(rq, numprocs=3, **{"job-timeout": "1m"})
+    quiet = pool_of(rq, numprocs=2, queues=["quiet"])
+    fleetd.configure({"media": media, "quiet": quiet})
+    fleetd.start()
+    undisturbed = fleetd.pids("quiet")
+    before = fleetd.pids("media")
+    jobs = rq.enqueue(300, seconds=0.25)
+    wait_for(lambda: len(rq.jobs.in_hand()) >= 3, "three jobs in hand")
+
+    with sampled(fleetd, "media") as samples:
+        fleetd.run("restart", "--graceful", "media")
+    assert samples, "the roll was not seen"
+    assert min(len(taking_jobs(pool)) for pool in samples) >= 3
+    assert not set(fleetd.pids("media").values()) & set(before.values())
+
+    fleetd.run("scale", "media=5")
+    assert len(fleetd.pids("media")) == 5
+    fleetd.run("scale", "media=2")
+    assert len(fleetd.pids("media")) == 2
+
+    before = fleetd.pids("media")
+    fleetd.configure({"media": {**media, "env": {**media["env"], "RELEASE_NOTE": "2"}}, "quiet": quiet})
+    fleetd.run("reload")
+    assert not set(fleetd.pids("media").values()) & set(before.values())
+    assert fleetd.pids("quiet") == undisturbed
+    assert not rq.jobs.interrupted().keys() - set(rq.jobs.in_hand().values()), "a job was interrupted, none was killed"
+
+    killed = set(kill_at_random(fleetd, rq, times=6))
+    wait_for(lambda: rq.waiting() == 0 and fleetd_is_idle(fleetd), "the queue to be empty", within=120, every=0.2)
+
+    interrupted = rq.jobs.interrupted()
+    assert interrupted.keys() <= killed
+    assert set(interrupted.values()) <= {1}
+    assert rq.jobs.count("started") == dict.fromkeys(jobs, 1)
+    assert rq.jobs.ended().keys() | set(rq.jobs.in_hand()) == jobs
+    assert max(rq.jobs.ended().values()) == 1
+    assert fleetd.pids("quiet") == undisturbed
+
+
+def test_eight_long_jobs_do_not_make_a_roll_eight_jobs_long(fleetd: Fleetd, rq: RqApp) -> None:
+    fleetd.configure({"media": pool_of(rq, numprocs=8, **{"job-timeout": "1h"})})
+    fleetd.start()
+    jobs = rq.enqueue(8, seconds=LONG_JOB)
+    wait_for(lambda: len(rq.jobs.in_hand()) == 8, "all eight jobs in hand")
+
+    with sampled(fleetd, "media") as samples:
+        fleetd.run("restart", "--graceful", "media", timeout=8 * LONG_JOB)
+    last_end = max(line.at for line in rq.jobs.lines() if line.what == "done")
+    first_start = min(line.at for line in rq.jobs.lines() if line.what == "started")
+    assert last_end - first_start < 2 * LONG_JOB
+    assert rq.jobs.count("done") == dict.fromkeys(jobs, 1)
+    assert min(len(taking_jobs(pool)) for pool in samples) >= 8
+    assert max(sum(worker["pid"] is not None for worker in pool["workers"]) for pool in samples) <= 16
+
+
+class sampled:  # noqa: N801 - reads as what it is: with sampled(...)
+    """The `status --json` of one pool, taken over and over while the block runs."""
+
+    def __init__(self, fleetd: Fleetd, pool: str) -> None:
+        self.fleetd = fleetd
+        self.pool = pool
+        self.over = Event()
+        self.taken: list[Document] = []
+        self.threads = ThreadPoolExecutor(max_workers=1)
+        self.work: Future[None] | None = None
+
+    def __enter__(self) -> list[Document]:
+        self.work = self.threads.submit(self._sample)
+        return self.taken
+
+    def __exit__(self, *error: object) -> None:
+        self.over.set()
+        self.threads.shutdown()
+        assert self.work is not None
+        self.work.result()
+
+    def _sample(self) -> None:
+        while not self.over.is_set():
+            self.taken.append(self.fleetd.pool(self.pool))
+
+
+def kill_at_random(fleetd: Fleetd, rq: RqApp, *, times: int) -> Iterator[int]:
+    """SIGKILL to main processes of workers, each time after more jobs were done; the pids that it hit."""
+    for _ in range(times):
+        pid = random.choice(sorted(fleetd.pids("media").values()))
+        if kill(pid):
+            yield pid
+        wait_for_more_jobs(rq, 3)
+        wait_for(lambda: fleetd.pids("media"), "a worker that takes jobs", within=60)
+
+
+def wait_for_more_jobs(rq: RqApp, more: int) -> None:
+    ended = rq.jobs.ended().total()
+    wait_for(lambda: rq.jobs.ended().total() >= ended + more, f"{more} more jobs", within=60)
+
+
+def fleetd_is_idle(fleetd: Fleetd) -> bool:
+    return not any(worker["busy"] for worker in fleetd.pool("media")["workers"])
