@@ -24,7 +24,6 @@ def spawn(turn: Turn, pool: Pool, slot: Slot, release: Release, directory: str |
         release=release,
         spawned=now.mono,
         started_at=now.unix,
-        start_by=now.mono + pool.spec.start_timeout,
     )
     if spec.max_jobs is not None:
         run.max_jobs = spec.max_jobs + int(chance.uniform() * (spec.max_jobs_jitter + 1))

@@ -30,7 +30,7 @@ def next_deadline(state: State) -> Seconds | None:
         when, name, index = heap[0]
         slot = _slot(state, name, index)
         if slot is not None and slot.armed == when:
-            due = _earliest(state.pools[name], slot)
+            due = next_of(state.pools[name], slot)
             if due is not None and due <= when:
                 return when
             heapq.heappop(heap)
@@ -65,7 +65,7 @@ def _let_go(slot: Slot, now: Seconds) -> None:
 
 def arm(state: State, pool: Pool, slot: Slot) -> None:
     """Put the slot's next deadline into the heap, unless an earlier one of it is there."""
-    due = _earliest(pool, slot)
+    due = next_of(pool, slot)
     if due is not None and (slot.armed is None or due < slot.armed):
         slot.armed = due
         heapq.heappush(state.deadlines, (due, pool.name, slot.index))
@@ -76,7 +76,8 @@ def _slot(state: State, name: str, index: int) -> Slot | None:
     return None if pool is None else pool.slots.get(index)
 
 
-def _earliest(pool: Pool, slot: Slot) -> Seconds | None:
+def next_of(pool: Pool, slot: Slot) -> Seconds | None:
+    """When the slot's next deadline is; None: nothing will happen to it by itself."""
     instants = [at for run in slot.runs() for at in _of_run(pool, slot, run)]
     instants += [at for at in (slot.retry_at, slot.recycle_at) if at is not None]
     return min(instants, default=None)

@@ -50,6 +50,7 @@ def _spawned(turn: Turn, pool: Pool, slot: Slot, run: Run, event: Spawned) -> Ou
     run.pid = event.pid
     run.directory = event.directory
     run.spawned = turn.now.mono
+    run.start_by = turn.now.mono + pool.spec.start_timeout
     if pool.spec.ready is Ready.AGE:
         run.ready_since = turn.now.mono
     turn.record(run)

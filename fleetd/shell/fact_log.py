@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +65,7 @@ class FactLog:
         return list(self._kept)[-n:] if n > 0 else []
 
     @contextmanager
-    def following(self) -> Iterator[AsyncIterator[Told]]:
+    def following(self) -> Generator[AsyncIterator[Told]]:
         """Facts as they are told, from now on."""
         queue: asyncio.Queue[Told] = asyncio.Queue(BEHIND)
 

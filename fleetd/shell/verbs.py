@@ -261,10 +261,10 @@ class Verbs:
             wanted = [
                 (p, s)
                 for p, s in self._slots(targets)
-                if is_wanted(self._daemon.state, p, s) or s.given_up or s.retiring
+                if is_wanted(self._daemon.state, p, s) or s.given_up or s.retiring or _failed_for_good(p, s)
             ]
             up = sum(1 for _, slot in wanted if slot.takes_jobs and not slot.retiring)
-            failed = [f"{p.name}:{s.index}: {_trouble(s)}" for p, s in wanted if _has_failed(s)]
+            failed = [f"{p.name}:{s.index}: {_trouble(s)}" for p, s in wanted if _has_failed(s) or _failed_for_good(p, s)]
             if up != told:
                 told = up
                 await reply.progress(up, len(wanted), f"{up} of {len(wanted)} workers healthy")
@@ -341,6 +341,12 @@ def _has_failed(slot: Slot) -> bool:
     last = slot.last_exit
     never_started = last is not None and last.reason is Reason.START_FAILED and slot.in_backoff
     return slot.given_up or never_started or (slot.in_backoff and slot.failures > FAILURES_BEARABLE)
+
+
+def _failed_for_good(pool: Pool, slot: Slot) -> bool:
+    """Whether its last run ended badly and the restart policy wants no other."""
+    last = slot.last_exit
+    return slot.finished and last is not None and (last.error is not None or last.code not in pool.spec.exit_codes)
 
 
 def _trouble(slot: Slot) -> str:
