@@ -85,7 +85,7 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
         started = now.mono - max(0.0, now.unix - job.started_at)
         run.jobs[job.id or job.name or UNNAMED] = Job(job.id, job.name, job.queue, started, job.started_at)
     run.phase = _phase(record)
-    if run.phase is Phase.DRAINING:
+    if run.is_leaving:
         run.kill_at, run.drained_since = now.mono + pool.spec.stop_timeout, now.mono
     elif run.phase is Phase.HEALTHY:
         run.alive_since = now.mono

@@ -250,6 +250,10 @@ def _note_health(turn: Turn, pool: Pool) -> None:
     if pool.came_up or pool.unproven or pool.stopped or turn.state.is_stopping:
         return
     pool.came_up = True
+    _open_gates(turn, pool)
+
+
+def _open_gates(turn: Turn, pool: Pool) -> None:
     for other in turn.state.pools.values():
         if pool.name in other.spec.after:
             turn.touch_all(other)
@@ -259,6 +263,7 @@ def _note_gone(turn: Turn, pool: Pool) -> None:
     """The last process of a pool that is to end is gone: those before it may stop now."""
     if pool.removed:
         del turn.state.pools[pool.name]
+        _open_gates(turn, pool)
         turn.must_remember = True
         turn.tell(Kind.POOL_REMOVED, pool.name)
         return

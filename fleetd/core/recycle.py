@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 from fleetd.core import actions, backoff
 from fleetd.core.facts import Kind
-from fleetd.core.restarts import BY_LIMIT
 from fleetd.core.spec import Bytes
 from fleetd.core.state import Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
+
+TOO_MUCH = frozenset({Reason.MAX_MEMORY, Reason.MAX_LIFETIME})
 
 
 def want(pool: Pool, slot: Slot, reason: Reason) -> None:
@@ -65,7 +66,13 @@ def _replace(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
 
 
 def _under_way(pool: Pool) -> int:
-    return sum(1 for slot in pool.slots.values() for run in slot.draining if run.ending in BY_LIMIT)
+    """Slots that were emptied for this, and have no healthy worker again."""
+    return sum(1 for index in pool.without if _was_sent_off(pool.slots[index]))
+
+
+def _was_sent_off(slot: Slot) -> bool:
+    leaving = any(run.ending in TOO_MUCH for run in slot.draining)
+    return leaving or (slot.last_exit is not None and slot.last_exit.reason in TOO_MUCH)
 
 
 def _send_off(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
@@ -73,6 +80,7 @@ def _send_off(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
     drop(pool, slot)
     turn.tell(Kind.WORKER_RECYCLED, pool.name, slot.index, {"reason": reason, "pid": run.pid})
     actions.leave(turn, pool, slot, run, reason)
+    pool.without.add(slot.index)
     turn.touch(pool.name, slot.index)
 
 

@@ -20,7 +20,7 @@ from fleetd.core.events import (
 from fleetd.core.facts import Kind
 from fleetd.core.plan import Change, PoolChange, diff
 from fleetd.core.spec import PoolSpec
-from fleetd.core.state import Pool, Reason, Release, Slot
+from fleetd.core.state import NO_SLOT, Pool, Reason, Release, Slot
 from fleetd.core.turn import Turn
 
 LIMITS = frozenset({"max-memory", "max-memory-jitter", "max-lifetime", "max-lifetime-jitter"})
@@ -136,6 +136,7 @@ def _pools(turn: Turn, targets: tuple[Target, ...]) -> Iterator[Pool]:
     for target in targets:
         pool = turn.state.pools.get(target.pool)
         if pool is not None and target.slot is None:
+            turn.touch(pool.name, NO_SLOT)
             yield pool
 
 

@@ -78,8 +78,8 @@ def step(turn: Turn, pool: Pool) -> None:
     for index in sorted(roll.active - roll.in_place):
         _try_successor(turn, pool, pool.slots[index], roll)
     while (slot := _next_turn(pool, roll)) is not None:
-        roll.active.add(slot.index)
-        if slot.run is not None and _may_surge(pool):
+        if slot.run is not None and _has_surge_left(pool, roll):
+            roll.active.add(slot.index)
             _try_successor(turn, pool, slot, roll)
         else:
             _take_place(turn, pool, slot, roll)
@@ -92,7 +92,7 @@ def _next_turn(pool: Pool, roll: Roll) -> Slot | None:
     if not waiting:
         return None
     slot = min(waiting, key=lambda s: (s.run is not None, s.is_busy))
-    if _may_surge(pool):
+    if _has_surge_left(pool, roll):
         return slot
     unavailable = pool.spec.max_unavailable.of(pool.numprocs)
     waits_for_proof = slot.run is not None and roll.active and not roll.has_proof
@@ -102,13 +102,15 @@ def _next_turn(pool: Pool, roll: Roll) -> Slot | None:
     return slot if others_without < unavailable else None
 
 
-def _may_surge(pool: Pool) -> bool:
-    return len(pool.surging) < pool.spec.max_surge.of(pool.numprocs)
+def _has_surge_left(pool: Pool, roll: Roll) -> bool:
+    """Whether one more turn may begin beside an old run; a turn between two tries keeps its place."""
+    return len(pool.surging | (roll.active - roll.in_place)) < pool.spec.max_surge.of(pool.numprocs)
 
 
 def _try_successor(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
     waits = slot.retry_at is not None and slot.retry_at > turn.now.mono
-    if waits or turn.state.is_stopping or slot.successor is not None or slot.draining:
+    is_taken = slot.successor is not None or slot.draining
+    if waits or is_taken or turn.state.is_stopping or len(pool.surging) >= pool.spec.max_surge.of(pool.numprocs):
         return
     slot.successor = spawn_new(turn, pool, slot, roll)
     pool.surging.add(slot.index)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from fleetd.core.records import PoolMemory
+from tests.support.history import Host, pool_spec
+
+
+@pytest.mark.parametrize(
+    ("line", "remembered"),
+    [
+        ("1 stop m", {"stopped": True, "stopped_slots": ()}),
+        ("1 stop m:1", {"stopped": None, "stopped_slots": (1,)}),
+        ("1 pause m", {"paused": True, "paused_slots": ()}),
+        ("1 pause m:1", {"paused": False, "paused_slots": (1,)}),
+        ("1 scale m 3", {"scaled_to": 3, "scaled_from": 2, "slots": (0, 1, 2)}),
+        ("1 start m", {"stopped": None, "started_slots": ()}),
+        ("1 restart m", {"generation": 1}),
+    ],
+)
+def test_what_the_operator_said_comes_back_as_it_was(line: str, remembered: dict[str, object]) -> None:
+    host = Host({"m": pool_spec("m", {"numprocs": 2})})
+    host.play("0 files")
+    host.play(line)
+    for _ in range(2):
+        memory = host.state.remembered_now().pools["m"]
+        assert isinstance(memory, PoolMemory)
+        assert {key: getattr(memory, key) for key in remembered} == remembered
+        host.play("1 daemon-killed")

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from fleetd.core.chance import Chance
+from fleetd.core.events import JobReported, Source
+from fleetd.core.jobs import account, release_all
+from fleetd.core.spec import Launch, LineMeaning, PoolSpec
+from fleetd.core.state import Moment, Pool, Release, Run, State
+from fleetd.core.turn import Turn
+
+WORDS = {
+    "+": LineMeaning.STARTED,
+    "d": LineMeaning.DONE,
+    "f": LineMeaning.FAILED,
+    "r": LineMeaning.RELEASED,
+}
+
+
+def told(text: str, *, jobs_at_once: int | None = None) -> tuple[Run, Pool]:
+    """`+a da`: job a started, and was done.  A report in capitals came by the socket; `+` and `*` are starts."""
+    spec = PoolSpec("m", Launch(("w",)), jobs_at_once=jobs_at_once)
+    pool, life = Pool(spec, Release(0, spec), 1), Run("r", "m", 0, Release(0, spec), 0.0, 0.0)
+    for second, word in enumerate(text.split()):
+        turn = Turn(State(Chance(1)), Moment(float(second), float(second)))
+        by_socket = word[0] in "*DFR"
+        meaning = WORDS[word[0].replace("*", "+").lower()]
+        source = Source.SOCKET if by_socket else Source.OUTPUT
+        account(turn, pool, life, JobReported("r", meaning, source, id=word[1:] or None))
+    return life, pool
+
+
+@pytest.mark.parametrize(
+    ("reports", "at_once", "done", "failed", "released", "in_hand"),
+    [
+        ("+a da", 1, 1, 0, 0, ""),
+        ("+a fa +b db +c rc", 1, 1, 1, 1, ""),
+        ("+a +b db", 1, 1, 0, 1, ""),  # a start after a start: the first was released
+        ("+a +b db", None, 1, 0, 0, "a"),  # unless it does several at once
+        ("+a +a da", None, 1, 0, 1, ""),  # the same job is told anew
+        ("da db", 1, 2, 0, 0, ""),  # done without a start counts
+        ("+a fa fa fa", 1, 0, 1, 0, ""),  # several lines about one failure
+        ("+a fa +a da", 1, 1, 1, 0, ""),  # tried again by the same worker
+        ("+a f", 1, 0, 1, 0, ""),  # the line does not say which, and there is but one
+        ("+a da *b Db dc", None, 2, 0, 0, ""),  # the socket is the only source from its first message on
+        ("+a *b Db", None, 1, 0, 0, ""),  # what only the output had begun would never end
+        ("*a +b db Da", None, 1, 0, 0, ""),
+    ],
+)
+def test_counting(reports: str, at_once: int | None, done: int, failed: int, released: int, in_hand: str) -> None:
+    life, pool = told(reports, jobs_at_once=at_once)
+    assert (life.jobs_done, life.jobs_failed, life.jobs_released, "".join(life.jobs)) == (
+        done,
+        failed,
+        released,
+        in_hand,
+    )
+    assert (pool.jobs_done, pool.jobs_failed) == (done, failed)
+    assert life.jobs_counted == done + failed + released
+
+
+def test_a_planned_exit_with_a_job_in_hand_releases_it_and_counts_it() -> None:
+    life, _ = told("+a +b")
+    release_all(life)
+    assert (life.jobs_released, life.jobs_counted, life.is_busy) == (2, 2, False)
+
+
+def test_a_runtime_is_measured_from_start_to_end_and_a_reported_one_is_believed() -> None:
+    _, pool = told("+a +b da fb")
+    assert list(pool.runtimes) == [2.0, 2.0]
