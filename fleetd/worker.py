@@ -165,6 +165,7 @@ class _Line:
         self._acknowledged = 0
         self._sent: deque[bytes] = deque()
         self._waiting: deque[bytes] = deque()
+        self._flying = 0  # how many of `_sent`, from the first, went out since all was to be sent again
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._heard_at = 0.0  # when an answer last brought us on, or all was sent again
@@ -234,21 +235,27 @@ class _Line:
                 for _ in range(taken):
                     self._sent.popleft()
                 self._acknowledged += taken
+                self._flying = max(0, self._flying - taken)
                 self._heard_at, self._patience = time.monotonic(), _FIRST_WAIT
 
     def _advance(self) -> None:
-        """Send what was not sent yet, in its order, as far as the window and the daemon's queue have room."""
-        while self._waiting and len(self._sent) < _WINDOW:
-            if not self._send(self._numbered(self._waiting[0], len(self._sent) + 1)):
+        """Send what is due, in its order, as far as the window and the daemon's queue have room.
+
+        What is to be sent again goes first: the daemon takes a number only after the one before it.
+        """
+        while self._flying < len(self._sent) or (self._waiting and len(self._sent) < _WINDOW):
+            is_new = self._flying == len(self._sent)
+            message = self._waiting[0] if is_new else self._sent[self._flying]
+            if not self._send(self._numbered(message, self._flying + 1)):
                 return
-            self._sent.append(self._waiting.popleft())
+            self._flying += 1
+            if is_new:
+                self._sent.append(self._waiting.popleft())
 
     def _send_again(self) -> None:
-        """Send what is not acknowledged once more, in its order."""
+        """Have `_advance` send all that is not acknowledged once more."""
         self._heard_at = time.monotonic()
-        for at, message in enumerate(self._sent, start=1):
-            if not self._send(self._numbered(message, at)):
-                return
+        self._flying = 0
 
     def _numbered(self, message: bytes, at: int) -> bytes:
         return b"%b\nX_FLEETD_SENDER=%b\nX_FLEETD_SEQ=%d" % (message, self._name.encode(), self._acknowledged + at)

@@ -16,6 +16,7 @@ from fleetd.errors import ExitCode, FleetdError, UsageError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _open_standard_streams()
     if not os.environ.get("FLEETD_DEBUG"):
         sys.excepthook = _report_defect
     try:
@@ -26,6 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; what is still buffered would fail again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
+
+
+def _open_standard_streams() -> None:
+    """Open what the caller had closed: otherwise a socket would get the number, and with it what is printed."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+            os.set_inheritable(descriptor, True)  # noqa: FBT003
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _run(words: list[str]) -> int:

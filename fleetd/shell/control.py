@@ -84,12 +84,20 @@ class ControlServer:
     """
 
     def __init__(
-        self, path: Path, verbs: Mapping[str, Verb], *, group: str | None = None, patience: float = 10.0
+        self,
+        path: Path,
+        verbs: Mapping[str, Verb],
+        *,
+        group: str | None = None,
+        patience: float = 10.0,
+        on_removed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_removed` is called when something was removed from the socket's directory, or the directory itself."""
         self._path = path
         self._verbs = verbs
         self._group = group
         self._patience = patience
+        self._on_removed = on_removed
         self._gid: int | None = None
         self._server: asyncio.Server | None = None
         self._identity: tuple[int, int] | None = None
@@ -109,7 +117,10 @@ class ControlServer:
 
     async def restore(self) -> bool:
         """Make the socket again where a cleaner of temporary files removed it; True if it had to."""
-        if self._server is None or _identity(self._path) == self._identity:
+        if self._server is None:
+            return False
+        self._on_removed()
+        if _identity(self._path) == self._identity:
             return False
         self._server.close()
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -26,8 +26,8 @@ from fleetd.core.facts import Fact, Kind, Value
 from fleetd.core.plan import Plan, diff
 from fleetd.core.spec import FleetSpec
 from fleetd.core.state import Moment, State
-from fleetd.errors import UsageError
-from fleetd.shell import log, memory
+from fleetd.errors import FleetdError, UsageError
+from fleetd.shell import log, memory, paths
 from fleetd.shell.control import ControlServer
 from fleetd.shell.fact_log import FactLog
 from fleetd.shell.interpreter import Interpreter
@@ -96,8 +96,11 @@ class Daemon:
         self._interpreter = Interpreter(
             self.runs, tell=self.facts.tell, remember=self._remember, finish=self.finished.set
         )
+        restored = Restored(remembered, self.runs.restored(), self.runs.counted)
+        await self.runs.clear_away()
         verbs = Verbs(self)
-        control = ControlServer(self.places.control, verbs.table(), group=self.spec.daemon.socket_group)
+        group = self.spec.daemon.socket_group
+        control = ControlServer(self.places.control, verbs.table(), group=group, on_removed=self._furnish_again)
         await control.open()
         control.watch()
         if self._listening is not None:
@@ -107,8 +110,7 @@ class Daemon:
         self._catch_signals(verbs)
         told: dict[str, Value] = {"instance": self.identity.instance, "pid": self.identity.pid, "version": __version__}
         self.facts.tell(Fact(Kind.DAEMON_STARTED, fields=told))
-        self.post(Restored(remembered, self.runs.restored(), self.runs.counted))
-        await self.runs.clear_away()
+        self.post(restored)
         self.post(SpecChanged(self.spec))
         self._turn()
         self.runs.begin()
@@ -144,11 +146,7 @@ class Daemon:
         self._is_due = False
         try:
             for _ in range(min(EVENTS_A_TURN, len(self._inbox))):
-                event = self._inbox.popleft()
-                for effect in decide(self.state, event, self.now()):
-                    self._interpreter.perform(effect)
-                if self._decided and (decided := self._decided.pop(id(event), None)) is not None:
-                    decided.set_result(None)
+                self._handle(self._inbox.popleft())
         finally:
             if self._inbox:
                 self._wake()
@@ -156,6 +154,14 @@ class Daemon:
                 self.runs.flush()
             self._set_alarm()
             self._notify_waiting()
+
+    def _handle(self, event: Event) -> None:
+        try:
+            for effect in decide(self.state, event, self.now()):
+                self._interpreter.perform(effect)
+        finally:  # who waits must not wait for ever because of a defect
+            if (decided := self._decided.pop(id(event), None)) is not None:
+                decided.set_result(None)
 
     def now(self) -> Moment:
         """The clocks."""
@@ -234,6 +240,17 @@ class Daemon:
     def _reading(self, pool: str) -> Reading:
         spec = self.spec.pools.get(pool)
         return Reading() if spec is None else Reading(spec.log, spec.patterns)
+
+    def _furnish_again(self) -> None:
+        """Somebody removed files from the runtime directory: make again what workers and other daemons look for."""
+        try:
+            paths.prepare(self.places, self.spec.daemon.socket_group)
+            if not self.places.lock.exists():
+                _log.warning("%s was removed: made again", self.places.lock)
+                paths.write_pid(paths.take_lock(self.places))
+        except FleetdError as error:
+            _log.error("%s", error)
+        self.runs.write_again()
 
     # -- what is remembered ------------------------------------------------------------------------------------------
 

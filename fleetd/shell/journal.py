@@ -65,6 +65,11 @@ class Journal:
         if self._entries.pop(run, None) is not None:
             self._append({"gone": run})
 
+    def renew(self) -> None:
+        """Write a file that was removed anew.  Raises OSError."""
+        if not self._path.exists():
+            self._rewrite()
+
     def close(self) -> None:
         """Close the file; it stays for the next daemon."""
         if self._fd is not None:

@@ -286,6 +286,10 @@ class LiveRuns:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    def write_again(self) -> None:
+        """The journal was removed: write down again all that it held."""
+        self._note(Journal.renew, self._journal)
+
     def close(self) -> None:
         """Let go of everything; the keeper ends as well when no run is left."""
         self.output.close_all()

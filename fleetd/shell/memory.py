@@ -14,6 +14,7 @@ from fleetd.errors import FleetdError
 SCHEMA = 1
 
 _POOL_FIELDS = {field.name for field in fields(PoolMemory)}
+_ROLL_FIELDS = {field.name for field in fields(RollRecord)}
 
 
 def load(path: Path) -> Remembered:
@@ -32,7 +33,7 @@ def load(path: Path) -> Remembered:
         return Remembered()
     except OSError as error:
         raise FleetdError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FleetdError(
             f"{path}: is damaged; move it away to start without what it remembers (stops, scaling, counters)"
         ) from error
@@ -51,10 +52,13 @@ def save(path: Path, remembered: Remembered) -> None:
 
 
 def _pool(values: dict[str, Any]) -> PoolMemory:
-    known = {key: value for key, value in values.items() if key in _POOL_FIELDS}
-    for key in ("stopped_slots", "started_slots"):
-        known[key] = tuple(known.get(key, ()))
-    roll = known.get("roll")
-    if roll is not None:
-        known["roll"] = RollRecord(roll["generation"], tuple(roll["pending"]), roll["halted"], roll["error"])
+    known = _known(values, _POOL_FIELDS)
+    if known.get("roll") is not None:
+        known["roll"] = RollRecord(**_known(known["roll"], _ROLL_FIELDS))
     return PoolMemory(**known)
+
+
+def _known(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """The fields that this version knows, with JSON's lists as the tuples that they were."""
+    known = {name: values[name] for name in names & values.keys()}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}

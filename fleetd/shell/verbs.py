@@ -263,8 +263,10 @@ class Verbs:
                 for p, s in self._slots(targets)
                 if is_wanted(self._daemon.state, p, s) or s.given_up or s.retiring or _failed_for_good(p, s)
             ]
-            up = sum(1 for _, slot in wanted if slot.takes_jobs and not slot.retiring)
-            failed = [f"{p.name}:{s.index}: {_trouble(s)}" for p, s in wanted if _has_failed(s) or _failed_for_good(p, s)]
+            up = sum(1 for _, slot in wanted if _is_up(slot))
+            failed = [
+                f"{p.name}:{s.index}: {_trouble(s)}" for p, s in wanted if _has_failed(s) or _failed_for_good(p, s)
+            ]
             if up != told:
                 told = up
                 await reply.progress(up, len(wanted), f"{up} of {len(wanted)} workers healthy")
@@ -334,6 +336,11 @@ class Verbs:
             if pool is not None:
                 found |= {(target.pool, i): (pool, s) for i, s in pool.slots.items() if target.slot in (None, i)}
         return list(found.values())
+
+
+def _is_up(slot: Slot) -> bool:
+    """Whether a worker takes jobs, or its place has none just now since the last one has done its jobs and left."""
+    return not slot.retiring and (slot.takes_jobs or (slot.came_up and not slot.failures))
 
 
 def _has_failed(slot: Slot) -> bool:

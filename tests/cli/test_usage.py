@@ -143,7 +143,8 @@ def test_init_writes_a_valid_pool_file(tmp_path: Path, framework: str) -> None:
 
 
 def test_a_defect_is_one_line_with_the_traceback_on_demand(tmp_path: Path) -> None:
-    program = "import sys; from fleetd.cli.main import main; sys.stdout = None; sys.exit(main(['--version']))"
+    deaf = "type('Deaf', (), {'flush': lambda _: None})()"  # cannot be written to
+    program = f"import sys; from fleetd.cli.main import main; sys.stdout = {deaf}; sys.exit(main(['--version']))"
 
     def run(**environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

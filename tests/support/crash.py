@@ -38,6 +38,7 @@ def keeper_of(fleetd: Fleetd) -> int:
     (keeper,) = [
         process.pid
         for process in fleetd.processes()
-        if "fleetd.keeper" in " ".join(process.info["cmdline"]) or "keeper/__main__" in " ".join(process.info["cmdline"])
+        if "fleetd.keeper" in " ".join(process.info["cmdline"])
+        or "keeper/__main__" in " ".join(process.info["cmdline"])
     ]
     return keeper

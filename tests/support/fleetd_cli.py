@@ -139,11 +139,15 @@ class Fleetd:
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """The live processes that inherited MARK with this value, wherever they are in the process tree."""
+    """The live processes that inherited MARK with this value, wherever they are in the process tree.
+
+    A server that writes its title over its environment is known by the directory in that title.
+    """
     return [
         process
         for process in psutil.process_iter(["cmdline", "environ", "status"])
-        if (process.info["environ"] or {}).get(MARK) == mark and process.info["status"] != psutil.STATUS_ZOMBIE
+        if process.info["status"] != psutil.STATUS_ZOMBIE
+        and ((process.info["environ"] or {}).get(MARK) == mark or mark in " ".join(process.info["cmdline"] or []))
     ]
 
 

@@ -196,6 +196,23 @@ def test_what_was_sent_but_not_written_down_is_sent_again_and_counts_once(daemon
     assert len(daemon.jobs(STARTED)) == 6
 
 
+def test_what_was_lost_with_a_daemon_does_not_hold_up_what_follows(daemon: Daemon) -> None:
+    """The gap is closed first: else the daemon refuses all that comes after it, again and again."""
+    code = """
+        for number in range(600):
+            with worker.job(f"job-{number}"):
+                time.sleep(0.002)
+        worker.flush(60)
+        """
+    with program(code, daemon.path) as process:
+        assert daemon.socket is not None
+        wait_for(daemon.socket.receive, "messages that are taken and never written down")
+        daemon.die()
+        daemon.start()
+        wait_for(ended(process, daemon), "all to arrive about as fast as it is told", within=8, every=0.001)
+        assert Counter(daemon.jobs(DONE)) == Counter(f"job-{number}" for number in range(600))
+
+
 def test_an_acknowledgement_that_was_lost_does_no_harm(daemon: Daemon) -> None:
     with program(LED, daemon.path) as process:
         tell(process, "a")

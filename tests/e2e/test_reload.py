@@ -1,0 +1,103 @@
+"""P10: reload says what becomes of each pool, does that and no more, and a bad file changes nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.support.fleetd_cli import Fleetd, kill
+from tests.support.waiting import stays, wait_for
+from tests.support.worker_pools import SLEEPING
+
+pytestmark = pytest.mark.process
+
+BEFORE = dict.fromkeys(("same", "live", "rolled", "removed"), SLEEPING)
+AFTER = {
+    "same": SLEEPING,
+    "live": {**SLEEPING, "numprocs": 2, "stop-timeout": "5s"},
+    "rolled": {**SLEEPING, "env": {"RELEASE": "2"}},
+    "added": SLEEPING,
+}
+TOLD = {
+    "same: unchanged",
+    "live: applied live (numprocs, stop-timeout)",
+    "rolled: rolled (env)",
+    "added: added",
+    "removed: removed",
+}
+
+
+def pids(fleetd: Fleetd) -> dict[str, int]:
+    return {w["name"]: w["pid"] for pool in fleetd.status()["pools"] for w in pool["workers"] if w["pid"]}
+
+
+@pytest.fixture
+def running(fleetd: Fleetd) -> Fleetd:
+    fleetd.configure(BEFORE)
+    fleetd.start()
+    return fleetd
+
+
+def test_dry_run_tells_and_does_nothing(running: Fleetd) -> None:
+    before = pids(running)
+    running.configure(AFTER)
+    assert set(running.run("reload", "--dry-run").stdout.splitlines()) == TOLD
+    plan = json.loads(running.run("reload", "--dry-run", "--json").stdout)["pools"]
+    assert {pool["name"]: pool["change"] for pool in plan} == {
+        "same": "unchanged", "live": "applied live", "rolled": "rolled", "added": "added", "removed": "removed",
+    }  # fmt: skip
+    assert pids(running) == before
+
+
+def test_reload_does_what_it_tells(running: Fleetd) -> None:
+    before = pids(running)
+    running.configure(AFTER)
+    assert set(running.run("reload").stdout.splitlines()) >= TOLD
+    after = pids(running)
+    assert after.keys() == {"same:0", "live:0", "live:1", "rolled:0", "added:0"}
+    assert {name for name in before if after.get(name) == before[name]} == {"same:0", "live:0"}
+    assert running.run("reload").stdout.count("unchanged") == 4
+    assert pids(running) == after
+
+
+@pytest.mark.parametrize("by", ["command", "signal"])
+def test_an_invalid_file_changes_nothing_and_every_problem_is_told(running: Fleetd, by: str) -> None:
+    before = pids(running)
+    running.configure({**AFTER, "bad": {**SLEEPING, "numprox": 1, "max-jobs": "many"}})
+    if by == "command":
+        for arguments in (["reload"], ["reload", "--dry-run"]):
+            said = running.run(*arguments, code=2).stderr
+            assert "pool.bad.numprox: unknown key; did you mean numprocs?" in said
+            assert "pool.bad.max-jobs" in said
+    else:
+        kill(running.status()["pid"], signal.SIGHUP)
+        wait_for(lambda: "pool.bad.max-jobs" in running.daemon_log(), "the problems in the log")
+        assert "pool.bad.numprox: unknown key; did you mean numprocs?" in running.daemon_log()
+    stays(lambda: pids(running) == before, "every worker", seconds=0.3)
+
+
+def test_sighup_reloads(running: Fleetd) -> None:
+    before = pids(running)
+    running.configure(AFTER)
+    kill(running.status()["pid"], signal.SIGHUP)
+    wait_for(lambda: pids(running).keys() == {"same:0", "live:0", "live:1", "rolled:0", "added:0"}, "the new pools")
+    wait_for(lambda: running.events("rollout.done"), "the rolled pool")
+    assert pids(running)["same:0"] == before["same:0"]
+
+
+def test_a_pool_that_is_removed_and_added_again(running: Fleetd) -> None:
+    running.configure({"same": SLEEPING})
+    running.run("reload")
+    assert pids(running).keys() == {"same:0"}
+    running.configure(BEFORE)
+    running.run("reload")
+    assert pids(running).keys() == {"same:0", "live:0", "rolled:0", "removed:0"}
+
+
+def test_a_reload_that_rolls_onto_what_does_not_work_is_halted(running: Fleetd) -> None:
+    before = pids(running)
+    running.configure({**BEFORE, "rolled": {**SLEEPING, "command": ["sh", "-c", "echo nope; exit 1"]}})
+    assert "nope" in running.run("reload", code=1).stderr
+    assert pids(running) == before

@@ -1,0 +1,203 @@
+"""What may be missing or go wrong around the daemon: terminal, Redis, disk space, its own runtime directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.crash import identities, keeper_of, kill_daemon
+from tests.support.fleetd_cli import COMMAND, Fleetd, kill
+from tests.support.ordinary_user import UID
+from tests.support.waiting import wait_for
+from tests.support.worker_pools import SLEEPING, shell
+
+pytestmark = pytest.mark.process
+
+PRIVATE_MOUNTS = ["unshare", "--mount"]
+
+
+def test_nothing_is_needed_but_a_pool_file(fleetd: Fleetd) -> None:
+    """No terminal, no Redis that answers, no HOME, nothing to read from or write to."""
+    fleetd.configure({"media": SLEEPING}, fleet={"name": "acme", "redis": "redis://127.0.0.1:1/0"})
+    environment = {"PATH": os.environ["PATH"], "TEST_DIRECTORY": str(fleetd.directory)}
+    command = ["setsid", str(COMMAND), "start", "-c", str(fleetd.file), "--detach"]
+    nowhere = subprocess.DEVNULL
+    done = subprocess.run(
+        command, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False, timeout=30
+    )
+    assert done.returncode == 0
+    assert fleetd.pids("media")
+    assert fleetd.status()["fleet"] == {"name": "acme", "connected": False, "epoch": None, "since": None}
+
+
+def test_closed_standard_streams_are_no_obstacle(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": SLEEPING})
+    command = f"exec {COMMAND} start -c {fleetd.file} --detach 0<&- 1>&- 2>&-"
+    done = subprocess.run(["sh", "-c", command], env=fleetd._environment(), check=False, timeout=30)
+    assert done.returncode == 0
+    assert fleetd.pids("media")
+
+
+def test_names_with_spaces(fleetd: Fleetd) -> None:
+    spacious = replace(fleetd, directory=fleetd.directory / "my café files")
+    spacious.directory.mkdir()
+    work = spacious.directory / "work here"
+    work.mkdir()
+    (work / "a worker.sh").write_text("pwd; exec sleep 1000")
+    spacious.configure({"media": {"command": "sh 'a worker.sh'", "directory": str(work), "healthy-after": "100ms"}})
+    spacious.start()
+    try:
+        wait_for(lambda: f"media:0 {work}" in spacious.run("logs").stdout, "the worker's words")
+        kill_daemon(spacious)
+        spacious.start()
+        assert spacious.pids("media")
+    finally:
+        assert not spacious.end()
+
+
+def delete(directory: Path) -> None:
+    """As `rm -r`, whose last step fails if the daemon was quicker and has made the socket again."""
+    directory.rename(directory.with_name("deleted"))
+    shutil.rmtree(directory.with_name("deleted"))
+
+
+def test_a_runtime_directory_that_was_deleted_comes_back(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": {**SLEEPING, "backoff": {"first": "50ms"}}})
+    fleetd.start()
+    pids, daemon = fleetd.pids("media"), fleetd.status()["pid"]
+    runtime = fleetd.directory / "runtime" / "test"
+    (runtime / "control.sock").unlink()
+    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the control socket", within=5)
+    delete(runtime)
+    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the directory and its socket", within=5)
+    assert (fleetd.status()["pid"], fleetd.pids("media")) == (daemon, pids)
+    assert f"is running already (pid {daemon})" in fleetd.run("start", code=1, timeout=10).stderr
+    kill(pids["media:0"])
+    wait_for(
+        lambda: fleetd.pids("media").get("media:0") not in {None, pids["media:0"]}, "a new worker, with its socket"
+    )
+
+
+def test_workers_are_not_doubled_after_the_runtime_directory_was_deleted(fleetd: Fleetd) -> None:
+    """The next daemon cannot find the keeper any more, but what it finds tells which runs there were."""
+    fleetd.configure({"media": {**SLEEPING, "numprocs": 2}})
+    fleetd.start()
+    old = list(fleetd.pids("media").values())
+    delete(fleetd.directory / "runtime" / "test")
+    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the directory and its socket", within=5)
+    keeper = keeper_of(fleetd)
+    kill_daemon(fleetd)
+    fleetd.start()
+    assert len(fleetd.pids("media")) == 2
+    assert not identities(old)
+    kill(keeper)  # nobody can find it any more, and it cannot know that
+
+
+def full_disk_works() -> bool:
+    mount = 'mount -t tmpfs -o size=1m none "$0"'
+    return os.geteuid() == 0 and subprocess.run(
+        [*PRIVATE_MOUNTS, "sh", "-c", mount, "/mnt"], capture_output=True, check=False
+    ).returncode == 0  # fmt: skip
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("form", ["raw", "prefix"])
+def test_a_full_disk_drops_output_and_holds_up_no_worker(fleetd: Fleetd, form: str) -> None:
+    if not full_disk_works():
+        pytest.skip("a small file system cannot be mounted here")
+    log = fleetd.directory / "log"
+    log.mkdir()
+    (fleetd.directory / "count").touch()
+    counting = "i=0; while :; do i=$((i+1)); echo line $i; printf . >>count; sleep 0.01; done"
+    pool = shell(counting, directory=str(fleetd.directory), numprocs=2, log={"format": form})
+    fleetd.configure({"media": pool})
+    fill = 'mount -t tmpfs -o size=1m none "$0" && dd if=/dev/zero of="$0/ballast" bs=1k 2>/dev/null'
+    script = f"{fill}; exec {COMMAND} start -c {fleetd.file}"
+    daemon = subprocess.Popen(
+        [*PRIVATE_MOUNTS, "sh", "-c", script, str(log)], env=fleetd._environment(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: fleetd.run("health", "--ready", code=None).returncode == 0, "the workers to be healthy")
+        wait_for(lambda: fleetd.events("output.dropped"), "the event", every=0.2)
+        wait_for(lambda: all(w["output_dropped"] > 0 for w in fleetd.pool("media")["workers"]), "both to be counted")
+        before, pids = (fleetd.directory / "count").stat().st_size, fleetd.pids("media")
+        wait_for(lambda: (fleetd.directory / "count").stat().st_size > before + 100, "the workers to go on")
+        assert fleetd.pids("media") == pids
+        subprocess.run(["nsenter", "--target", str(daemon.pid), "--mount", "rm", str(log / "ballast")], check=True)
+        wait_for(lambda: fleetd.events("output.kept"), "output to be written again")
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(20)
+    assert daemon.returncode == 0
+
+
+# -- P8 ----------------------------------------------------------------------------------------------------------------
+
+
+def voluntary_switches(pid: int) -> int:
+    """How often a process has gone to sleep (proc(5)), all its threads together."""
+    return sum(
+        int(line.split()[1])
+        for status in Path(f"/proc/{pid}/task").glob("*/status")
+        for line in status.read_text().splitlines()
+        if line.startswith("voluntary_ctxt_switches")
+    )
+
+
+@pytest.mark.parametrize("numprocs", [1, 30])
+def test_an_idle_daemon_does_not_wake_up(fleetd: Fleetd, numprocs: int) -> None:
+    fleetd.configure({"media": {**SLEEPING, "numprocs": numprocs}})
+    fleetd.start()
+    fleetd.run("scale", "media=+1")
+    watched = [fleetd.status()["pid"], keeper_of(fleetd)]
+    settle(watched)
+    before = [voluntary_switches(pid) for pid in watched]
+    wait_in_another_process(5)
+    assert [voluntary_switches(pid) for pid in watched] == before
+
+
+def settle(pids: list[int]) -> None:
+    """Waits until nothing has happened for a second."""
+    seen: list[int] = []
+
+    def is_quiet() -> bool:
+        nonlocal seen
+        last, seen = seen, [voluntary_switches(pid) for pid in pids]
+        return last == seen
+
+    wait_for(is_quiet, "the daemon and its keeper to come to rest", within=10, every=1)
+
+
+def wait_in_another_process(seconds: float) -> None:
+    """The time that is measured."""
+    subprocess.run(["sleep", str(seconds)], check=True)
+
+
+def test_one_timer_for_all_when_memory_is_limited(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": {**SLEEPING, "numprocs": 30, "max-memory": "500MiB"}})
+    fleetd.start()
+    daemon, keeper = fleetd.status()["pid"], keeper_of(fleetd)
+    settle([keeper])
+    before, kept = voluntary_switches(daemon), voluntary_switches(keeper)
+    wait_in_another_process(5)
+    assert voluntary_switches(daemon) - before <= 4
+    assert voluntary_switches(keeper) == kept
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+def test_a_runtime_directory_of_another_user_is_refused(fleetd: Fleetd) -> None:
+    """Whoever owns the directory could put a socket of his own there."""
+    fleetd.configure({"media": SLEEPING})
+    (fleetd.directory / "runtime").mkdir()
+    os.chown(fleetd.directory / "runtime", UID, UID)
+    said = fleetd.start(code=None)
+    assert said.returncode in {1, 2}
+    assert str(fleetd.directory / "runtime") in said.stderr

@@ -1,0 +1,216 @@
+"""P3: the daemon is expendable.  SIGKILL at any instant, a new one: the same workers, no line lost, counts exact."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.crash import identities, kill_daemon
+from tests.support.fleetd_cli import Fleetd, kill
+from tests.support.waiting import samples, wait_for
+from tests.support.worker_pools import SLEEPING, python, shell, stubborn
+
+pytestmark = pytest.mark.process
+
+COUNTING = "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.002; done"
+ROUNDS = 5
+
+# Counts its jobs in a file, one byte each, written while the job is in hand.
+JOBS = """
+import os, sys, time
+from fleetd import worker
+count = open(sys.argv[1] + "/jobs-" + os.environ["FLEETD_SLOT"], "ab", buffering=0)
+while not worker.stopping:
+    with worker.job("numbered", queue="q"):
+        count.write(b".")
+        time.sleep(0.003)
+worker.flush(30)
+"""
+
+LINES = """
+import os, sys, time
+count = open(sys.argv[1] + "/lines-" + os.environ["FLEETD_SLOT"], "ab", buffering=0)
+number, stopping = 0, []
+import signal
+signal.signal(signal.SIGTERM, lambda *_: stopping.append(1))
+while not stopping:
+    number += 1
+    print("start job-%d\\ndone job-%d" % (number, number), flush=True)
+    count.write(b".")
+    time.sleep(0.003)
+"""
+BY_LINES = {
+    "lines": {
+        "patterns": [
+            {"meaning": "started", "literal": "start job-", "regex": "^start (?P<id>job-[0-9]+)$"},
+            {"meaning": "done", "literal": "done job-", "regex": "^done (?P<id>job-[0-9]+)$"},
+        ]
+    }
+}
+
+
+def numbers_in(log: Path) -> list[int]:
+    """The numbers of a counting worker's lines, in the order of the file."""
+    return [int(number) for number in re.findall(r"line (\d+)\n", log.read_text())]
+
+
+def test_the_same_workers_and_every_line_once(fleetd: Fleetd) -> None:
+    pools = {form: shell(COUNTING, log={"format": form}, numprocs=2) for form in ("raw", "prefix")}
+    fleetd.configure(pools)
+    fleetd.start()
+    pids = {pool: fleetd.pids(pool) for pool in pools}
+    chance = random.Random(7)
+    for _ in range(ROUNDS):
+        for _ in samples(seconds=chance.uniform(0.05, 0.4), every=0.1):
+            pass
+        kill_daemon(fleetd)
+        for _ in samples(seconds=chance.uniform(0.0, 0.3), every=0.1):
+            pass
+        fleetd.start()
+        assert {pool: fleetd.pids(pool) for pool in pools} == pids
+    fleetd.run("stop", "raw", "prefix")
+    for slot in (0, 1):
+        raw = numbers_in(fleetd.log_directory / f"raw-{slot}.log")
+        assert raw == list(range(1, len(raw) + 1)), "raw: each line once, in order"
+        prefix = numbers_in(fleetd.log_directory / f"prefix-{slot}.log")
+        assert set(prefix) == set(range(1, max(prefix) + 1)), "prefix: none is missing"
+        assert len(raw) > 200
+    assert not fleetd.events("worker.started")
+
+
+@pytest.mark.parametrize("source", ["socket", "lines"])
+def test_jobs_are_counted_exactly(fleetd: Fleetd, source: str) -> None:
+    if source == "socket":
+        fleetd.configure({"media": python(JOBS, str(fleetd.directory), numprocs=2)})
+    else:
+        pool = python(LINES, str(fleetd.directory), numprocs=2, framework="lines", log={"format": "raw"})
+        fleetd.configure({"media": pool}, framework=BY_LINES)
+    fleetd.start()
+    pids = fleetd.pids("media")
+    chance = random.Random(11)
+    for _ in range(ROUNDS):
+        for _ in samples(seconds=chance.uniform(0.05, 0.5), every=0.1):
+            pass
+        kill_daemon(fleetd)
+        for _ in samples(seconds=chance.uniform(0.0, 0.3), every=0.1):
+            pass
+        fleetd.start()
+    assert fleetd.pids("media") == pids
+    fleetd.run("stop", "media", timeout=60)
+    names = ("jobs" if source == "socket" else "lines") + "-{}"
+    counted = sum((fleetd.directory / names.format(slot)).stat().st_size for slot in (0, 1))
+    jobs = fleetd.pool("media")["jobs"]
+    assert counted > 200
+    assert (jobs["done"], jobs["failed"]) == (counted, 0)
+
+
+def test_what_ended_meanwhile_is_explained(fleetd: Fleetd) -> None:
+    leave = "until [ -e leave-$FLEETD_SLOT ]; do sleep 0.02; done; echo last words of $FLEETD_SLOT; "
+    ending = shell(leave + "case $FLEETD_SLOT in 0) exit 7;; 1) exit 0;; 2) kill -9 $$;; esac", numprocs=3,
+                   directory=str(fleetd.directory), backoff={"first": "50ms"})  # fmt: skip
+    fleetd.configure({"media": ending, "calm": SLEEPING})
+    fleetd.start()
+    pids, calm = fleetd.pids("media"), fleetd.pids("calm")
+    kill_daemon(fleetd)
+    for slot in (0, 1, 2):
+        (fleetd.directory / f"leave-{slot}").touch()
+    wait_for(lambda: not identities(list(pids.values())), "the workers to end while nobody looks")
+    for slot in (0, 1, 2):
+        (fleetd.directory / f"leave-{slot}").unlink()
+    fleetd.run("start", "--detach")
+    assert fleetd.pids("calm") == calm
+    exits = {event["worker"]: event["fields"] for event in fleetd.events("worker.exited")}
+    told = {worker: (e["code"], e["signal"], e["planned"], e["reason"]) for worker, e in exits.items()}
+    assert told == {
+        "media:0": (7, None, False, "exit"),
+        "media:1": (0, None, True, "exit"),
+        "media:2": (None, 9, False, "signal"),
+    }
+    assert exits["media:0"]["lines"][-1] == "last words of 0"
+    wait_for(lambda: len(fleetd.pids("media")) == 3, "their successors")
+    assert not set(fleetd.pids("media").values()) & set(pids.values())
+
+
+def test_a_stop_that_was_pending_stays_and_ends(fleetd: Fleetd, let_go: Path) -> None:
+    fleetd.configure({"media": stubborn(str(let_go), numprocs=2), "calm": SLEEPING})
+    fleetd.start()
+    old = fleetd.pids("media")
+    fleetd.run("stop", "media", "--no-wait")
+    wait_for(lambda: not fleetd.pids("media"), "the drain to begin")
+    kill_daemon(fleetd)
+    fleetd.start()
+    workers = fleetd.pool("media")["workers"]
+    assert {worker["name"]: worker["pid"] for worker in workers} == old, "a job in hand is left alone"
+    assert {worker["state"] for worker in workers} == {"stopping"}
+    for pid in old.values():
+        (let_go / f"leave-{pid}").touch()
+    wait_for(lambda: fleetd.pool("media")["state"] == "stopped", "the stop")
+    assert {event["fields"]["reason"] for event in fleetd.events("worker.exited")} == {"stop"}
+
+
+def test_a_stop_timeout_holds_under_a_new_daemon(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": shell("trap '' TERM; while :; do sleep 1; done", stop_timeout="2s")})
+    fleetd.start()
+    fleetd.run("stop", "media", "--no-wait")
+    wait_for(lambda: not fleetd.pids("media"), "the drain to begin")
+    kill_daemon(fleetd)
+    fleetd.start()
+    wait_for(lambda: fleetd.pool("media")["state"] == "stopped", "the kill after the stop timeout", within=8)
+
+
+def count_by_slot(fleetd: Fleetd) -> Counter[str]:
+    """How many main processes of workers live, by worker."""
+    workers = (process.info["environ"].get("FLEETD_WORKER") for process in fleetd.processes())
+    return Counter(worker for worker in workers if worker)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.1, 0.2, 0.35])
+def test_a_daemon_that_is_killed_during_a_rolling_restart(fleetd: Fleetd, pause: float) -> None:
+    """No slot is doubled or empty, and the new daemon ends what was begun."""
+    fleetd.configure({"media": {**SLEEPING, "numprocs": 6}})
+    fleetd.start()
+    old = fleetd.pids("media")
+    fleetd.run("restart", "--no-wait")
+    for _ in samples(seconds=pause, every=0.05):
+        pass
+    kill_daemon(fleetd)
+    assert max(count_by_slot(fleetd).values()) <= 2
+    fleetd.start()
+    wait_for(lambda: not set(fleetd.pids("media").values()) & set(old.values()), "every slot to be rolled")
+    wait_for(lambda: len(fleetd.pool("media")["workers"]) == 6, "the old ones to be gone")
+    assert set(count_by_slot(fleetd).values()) == {1}
+    assert len(fleetd.pids("media")) == 6
+    fleetd.run("restart", timeout=30)
+    assert len(fleetd.pids("media")) == 6
+
+
+def test_workers_that_were_just_being_started_are_neither_lost_nor_doubled(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": {**SLEEPING, "numprocs": 40}})
+    for _ in range(3):
+        fleetd.run("start", "--detach", "--no-wait")
+        kill_daemon(fleetd)
+    fleetd.start()
+    assert len(fleetd.pids("media")) == 40
+    counted = count_by_slot(fleetd)
+    assert (len(counted), set(counted.values())) == (40, {1})
+
+
+def test_without_the_keeper_too_no_slot_is_doubled(fleetd: Fleetd) -> None:
+    """Both killed: nobody holds the workers' pipes any more, so they are ended before others take their place."""
+    fleetd.configure({"media": {**SLEEPING, "numprocs": 2}})
+    fleetd.start()
+    old = list(fleetd.pids("media").values())
+    keeper = next(p for p in fleetd.processes() if "keeper" in " ".join(p.info["cmdline"]))
+    kill_daemon(fleetd)
+    kill(keeper.pid)
+    psutil.wait_procs([keeper], timeout=5)
+    fleetd.start()
+    assert len(fleetd.pids("media")) == 2
+    assert set(count_by_slot(fleetd).values()) == {1}
+    assert not identities(old)
+    assert fleetd.daemon_log().count("nobody holds run") == 2

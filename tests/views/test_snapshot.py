@@ -1,0 +1,186 @@
+"""The picture of a host is the document of the contract, made from real decisions of the core."""
+
+from __future__ import annotations
+
+import json
+
+from fleetd.core.chance import Chance
+from fleetd.core.decide import decide
+from fleetd.core.effects import Spawn
+from fleetd.core.events import (
+    Event,
+    Exited,
+    JobReported,
+    PauseRequested,
+    Restored,
+    SaidStatus,
+    ShutdownRequested,
+    Source,
+    Spawned,
+    SpawnFailed,
+    SpecChanged,
+    StopRequested,
+    Target,
+    Tick,
+)
+from fleetd.core.records import Remembered
+from fleetd.core.spec import FleetSpec, Launch, LineMeaning, PoolSpec
+from fleetd.core.state import Moment, State
+from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
+
+WHO = Identity("media", "media-1", 4242, "0.1.0", 1_790_000_000.0)
+
+# The fields of contract section 5.  A document may gain fields; it never loses one.
+HOST = {"schema", "instance", "host", "pid", "version", "state", "started_at", "fleet", "pools"}
+POOL = {"name", "framework", "state", "paused", "numprocs", "jobs", "queues", "workers"}
+JOBS = {"done", "failed", "per_minute", "runtime_avg", "runtime_p95"}
+QUEUE = {"name", "ready", "delayed", "reserved", "oldest_age", "wait", "wait_source"}
+WORKER = {
+    "name", "slot", "run", "pid", "state", "healthy", "busy", "epoch", "directory", "started_at", "jobs_done",
+    "jobs_failed", "starts", "rss", "cpu", "output_dropped", "jobs_in_hand", "job", "last_exit",
+}  # fmt: skip
+
+
+class Host:
+    """A core at work, and its picture."""
+
+    def __init__(self, *pools: PoolSpec) -> None:
+        self.state = State(Chance(1))
+        self.now = 1000.0
+        self.runs: list[str] = []
+        self.tell(Restored(Remembered()))
+        self.tell(SpecChanged(FleetSpec({pool.name: pool for pool in pools})))
+
+    def tell(self, event: Event) -> None:
+        effects = decide(self.state, event, Moment(self.now, 1_790_000_000 + self.now))
+        self.runs += [effect.run for effect in effects if isinstance(effect, Spawn)]
+
+    def started(self) -> None:
+        for number, run in enumerate(self.runs):
+            self.tell(Spawned(run, 100 + number, "/srv/r1"))
+
+    def passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.tell(Tick())
+
+    def picture(self, samples: dict[str, Sample] | None = None, pools: frozenset[str] | None = None) -> Snapshot:
+        return snapshot(self.state, Moment(self.now, 1_790_000_000 + self.now), WHO, samples or {}, pools)
+
+
+def pool(name: str = "media", **more: object) -> PoolSpec:
+    return PoolSpec(name, Launch(("work",), queues=("high", "low")), **more)  # type: ignore[arg-type]
+
+
+def test_it_has_every_field_of_the_contract_and_is_json() -> None:
+    host = Host(pool(numprocs=2))
+    document = json.loads(json.dumps(host.picture().document()))
+    (media,) = document["pools"]
+    assert document.keys() >= HOST
+    assert media.keys() >= POOL
+    assert media["jobs"].keys() >= JOBS
+    assert [queue["name"] for queue in media["queues"]] == ["high", "low"]
+    assert all(queue.keys() >= QUEUE for queue in media["queues"])
+    assert all(worker.keys() >= WORKER for worker in media["workers"])
+    assert (document["schema"], document["fleet"], document["state"]) == (1, None, "running")
+
+
+def test_what_is_not_known_is_none() -> None:
+    host = Host(pool())
+    host.started()
+    (worker,) = host.picture().pools[0].workers
+    assert (worker.busy, worker.jobs_done, worker.jobs_failed, worker.jobs_in_hand, worker.rss, worker.cpu) == (
+        None,
+    ) * 6
+    jobs = host.picture().pools[0].jobs
+    assert (jobs.done, jobs.failed, jobs.per_minute, jobs.runtime_avg, jobs.runtime_p95) == (None,) * 5
+
+
+def test_the_states_of_a_worker() -> None:
+    host = Host(pool(), pool("later", after=("media",)))
+
+    def states() -> list[str]:
+        return [worker.state for each in host.picture().pools for worker in each.workers]
+
+    assert states() == ["starting", "waiting"]
+    host.started()
+    assert states() == ["starting", "waiting"]
+    assert host.picture().pools[0].state == "degraded"
+    host.passes(1.5)
+    assert states() == ["running", "starting"]
+    host.tell(Exited(host.runs[0], 1, None))
+    assert states()[0] == "backoff"
+    host.tell(StopRequested((Target("media"),)))
+    assert states()[0] == "stopped"
+
+
+def test_a_stopping_host_and_pool() -> None:
+    host = Host(pool())
+    host.started()
+    host.passes(1.5)
+    host.tell(ShutdownRequested())
+    picture = host.picture()
+    assert (picture.state, picture.pools[0].state, picture.pools[0].workers[0].state) == (
+        "stopping",
+        "stopping",
+        "stopping",
+    )
+    host.tell(Exited(host.runs[0], 0, None))
+    assert host.picture().pools[0].state == "stopped"
+
+
+def test_a_paused_pool() -> None:
+    host = Host(pool(pause_signal=12, resume_signal=18))
+    host.started()
+    host.passes(1.5)
+    host.tell(PauseRequested((Target("media"),)))
+    assert (host.picture().pools[0].state, host.picture().pools[0].paused) == ("paused", True)
+
+
+def test_a_job_in_hand_and_the_counts() -> None:
+    host = Host(pool(reports_jobs=True))
+    host.started()
+    host.passes(1.5)
+    (run,) = host.runs
+    host.tell(JobReported(run, LineMeaning.STARTED, Source.SOCKET, id="x", name="Transcode", queue="high"))
+    host.now += 2
+    (worker,) = host.picture().pools[0].workers
+    assert worker.job is not None
+    assert (worker.busy, worker.jobs_in_hand, worker.job.id, worker.job.name, worker.job.queue) == (
+        True,
+        1,
+        "x",
+        "Transcode",
+        "high",
+    )
+    host.tell(JobReported(run, LineMeaning.DONE, Source.SOCKET, id="x"))
+    jobs = host.picture().pools[0].jobs
+    assert (jobs.done, jobs.failed, jobs.per_minute, jobs.runtime_avg, jobs.runtime_p95) == (1, 0, 1.0, 2.0, 2.0)
+    host.passes(61)
+    assert host.picture().pools[0].jobs.per_minute == 0.0
+    (worker,) = host.picture().pools[0].workers
+    assert (worker.busy, worker.job, worker.jobs_done) == (False, None, 1)
+
+
+def test_how_the_last_run_ended() -> None:
+    host = Host(pool())
+    host.tell(SpawnFailed(host.runs[0], "command work: not found in PATH"))
+    (worker,) = host.picture().pools[0].workers
+    assert worker.last_exit is not None
+    assert (worker.last_exit.code, worker.last_exit.signal, worker.last_exit.reason) == (None, None, "start-failed")
+    assert (worker.run, worker.pid, worker.starts) == (None, None, 1)
+
+
+def test_samples_and_what_a_worker_says_of_itself() -> None:
+    host = Host(pool())
+    host.started()
+    (run,) = host.runs
+    host.tell(SaidStatus(run, "at \x1b[2J work"))
+    (worker,) = host.picture({run: Sample(41_000_000, 0.7, 5)}).pools[0].workers
+    assert (worker.rss, worker.cpu, worker.output_dropped) == (41_000_000, 0.7, 5)
+    assert worker.status is not None
+    assert "\x1b" not in worker.status
+
+
+def test_some_pools_only() -> None:
+    host = Host(pool(), pool("mail"))
+    assert [each.name for each in host.picture(pools=frozenset({"mail"})).pools] == ["mail"]

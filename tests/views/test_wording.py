@@ -1,0 +1,72 @@
+"""Every kind of fact has a sentence and a row in docs/events.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from fleetd.core.facts import Fact, Kind, Value
+from fleetd.views.wording import WARNINGS, exit_text, sentence
+from tests.support.events_page import documented
+
+EXAMPLES: Mapping[str, Value] = {
+    "bytes": 70, "busy": True, "change": "rolled", "code": 3, "directory": "/srv/r1", "done": 2, "duration": 1.25,
+    "error": "no space left on device", "exits": 20, "failures": 5, "instance": "media", "job": "j-1", "jobs_done": 4,
+    "jobs_failed": 1, "keys": ("env", "user"), "label": "v2", "lines": ("one", "last words"), "lived": 0.5,
+    "longest_drain": 0.25, "numprocs": 3, "pending": 2, "phase": "healthy", "pid": 42, "pids": ("7", "8"),
+    "planned": False, "reason": "exit", "rollout": 9, "run": "6f0c", "signal": None, "slots": 4, "version": "0.1.0",
+    "wait": 1.5,
+}  # fmt: skip
+
+SENTENCES = {
+    Kind.DAEMON_STARTED: "fleetd 0.1.0 started: instance media, pid 42",
+    Kind.WORKER_STARTED: "media:0: started (pid 42) in /srv/r1",
+    Kind.WORKER_DRAINING: "media:0: draining (pid 42), reason exit, busy",
+    Kind.WORKER_EXITED: "media:0: ended unplanned with code 3, reason exit, after 0.5 s, with job j-1 in hand; "
+    "last line: last words",
+    Kind.WORKER_BACKOFF: "media:0: is tried again in 1.5 s (5 failure(s) in a row)",
+    Kind.POOL_CHANGED: "media: rolled: env, user",
+    Kind.ROLLOUT_HALTED: "media:0: rollout halted: exit; 2 slot(s) keep the release they had; last line: last words",
+    Kind.OUTPUT_DROPPED: "media:0: output is dropped: no space left on device (70 bytes so far)",
+}
+
+
+def fact(kind: Kind, **changed: Value) -> Fact:
+    about_worker = kind.startswith(("worker.", "output.", "rollout.progress", "rollout.halted"))
+    about_pool = about_worker or kind.startswith(("pool.", "rollout."))
+    fields = {name: {**EXAMPLES, **changed}[name] for name in documented()[kind].fields}
+    return Fact(kind, "media" if about_pool else None, "media:0" if about_worker else None, fields)
+
+
+def test_the_page_has_every_kind_and_no_other() -> None:
+    assert list(documented()) == [kind.value for kind in Kind]
+    assert {kind for kind, row in documented().items() if row.is_warning} == WARNINGS
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_one_line_made_of_its_documented_fields(kind: Kind) -> None:
+    text = sentence(fact(kind))
+    assert text
+    assert text.isprintable()
+    subject = fact(kind).worker or fact(kind).pool
+    assert text.startswith(f"{subject}: ") if subject else ":" in text
+
+
+@pytest.mark.parametrize(("kind", "text"), SENTENCES.items())
+def test_sentences(kind: Kind, text: str) -> None:
+    assert sentence(fact(kind)) == text
+
+
+def test_a_planned_exit_is_not_called_unplanned() -> None:
+    planned = fact(Kind.WORKER_EXITED, planned=True, job=None, lines=(), code=0, reason="max-jobs")
+    assert sentence(planned) == "media:0: ended with code 0, reason max-jobs, after 0.5 s"
+
+
+@pytest.mark.parametrize(
+    ("code", "signal", "text"),
+    [(1, None, "code 1"), (None, 9, "signal 9 (KILL)"), (None, 36, "signal 36 (RTMIN+2)"),
+     (None, None, "an unknown exit code")],
+)  # fmt: skip
+def test_how_a_process_ended(code: int | None, signal: int | None, text: str) -> None:
+    assert exit_text(code, signal) == text
