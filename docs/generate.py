@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fleetd.cli import reference as commands
-from fleetd.cli import reference as commands
 from fleetd.config import reference as pool_file
-from fleetd.frameworks import reference as frameworks
 from fleetd.frameworks import reference as frameworks
 
 ROOT = Path(__file__).parents[1]
