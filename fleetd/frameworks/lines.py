@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from fleetd.core.spec import LineMeaning, LinePattern, Seconds
+from fleetd.frameworks.possessive import written_out
 
 LONGEST = 4096  # bytes of a line that are looked at; the rest of it is skipped
 _LONGEST_TEXT = 255  # characters kept of an id, a name, a queue
@@ -40,7 +41,7 @@ class Patterns:
     """A pool's patterns, compiled once; shared by the scanners of all its runs."""
 
     def __init__(self, patterns: tuple[LinePattern, ...]) -> None:
-        self._forms = [(pattern.meaning, re.compile(pattern.regex.encode())) for pattern in patterns]
+        self._forms = [(pattern.meaning, re.compile(written_out(pattern.regex).encode())) for pattern in patterns]
         self._by_literal: dict[bytes, list[int]] = {}
         for at, pattern in enumerate(patterns):
             self._by_literal.setdefault(pattern.literal.encode(), []).append(at)
