@@ -22,7 +22,7 @@ lint: .venv/.test .venv/.lint
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: .venv/.lint
 	$(BIN)/ruff format .
