@@ -19,8 +19,11 @@ def tell_trouble(command: str, roll: Mapping[str, Any]) -> None:
     """Why a rollout did not end well, on standard error, with the last lines of the worker that failed."""
     if exit_code_of(roll) is ExitCode.DONE:
         return
-    if roll["error"] is None:
+    if "trouble" in roll:
+        print(f"{command}: {made_visible(roll['trouble'])}", file=sys.stderr)
+    elif roll["error"] is None:
         print(f"{command}: {roll['state']}: {roll['done']} of {roll['total']} workers restarted", file=sys.stderr)
+    if roll["error"] is None:
         return
     error: Mapping[str, Any] = roll["error"]
     what = f"{error['worker']}: {error['reason']}"

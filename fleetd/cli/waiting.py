@@ -54,7 +54,7 @@ def carry_out(
         with shown(title, quiet=quiet) as progress:
             return client.call(verb, verb_args, progress, timeout)
     except KeyboardInterrupt:
-        print(f"{title}: interrupted; the work itself goes on", file=sys.stderr)
+        print(f"fleetd {title}: interrupted; the work itself goes on", file=sys.stderr)
         raise
 
 

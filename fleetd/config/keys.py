@@ -23,6 +23,7 @@ from fleetd.config.kinds import (
     url,
 )
 from fleetd.config.tables import Apply, Command, Cpus, Environment, Key, Later, Limits, ListOf, Options, TableOf
+from fleetd.core.spec import MOST_WORKERS
 
 _LIVE, _ROLL, _FLAG, _START = Apply
 _IGNORED, _REFUSED = Later.IGNORED, Later.REFUSED
@@ -112,8 +113,8 @@ LOG = TableOf(
 
 AUTOSCALE = TableOf(
     (
-        Key("min", Whole(0, 10_000), "0", "The fewest workers on this host."),
-        Key("max", Whole(1, 10_000), "none", "The most workers on this host.", required=True),
+        Key("min", Whole(0, MOST_WORKERS), "0", "The fewest workers on this host."),
+        Key("max", Whole(1, MOST_WORKERS), "none", "The most workers on this host.", required=True),
         Key("jobs-per-worker", Number(0.001, 1e9), "none", "One worker for so many waiting jobs."),
         Key("target-wait", Duration(), "none", "As many workers as keep the wait below this."),
         Key("scale-down-after", Duration(zero=True), '"300s"', "How long fewer have to be enough before one leaves."),
@@ -140,7 +141,7 @@ POOL = TableOf(
             'Resource limits by their names in prlimit(1): nofile, core, as …; a number, a size or "unlimited".',
             _ROLL),
         Key("queues", ListOf(Line(), "list of strings", distinct=True), "[]", "In order of priority.", _ROLL),
-        Key("numprocs", Whole(0, 10_000), "1", "Workers on this host."),
+        Key("numprocs", Whole(0, MOST_WORKERS), "1", "Workers on this host."),
         Key("autostart", Flag(), "true", "Whether the pool starts with the daemon."),
         Key("after", NAMES, "[]",
             "Pools that must be healthy before this one starts; stopping goes the other way round."),

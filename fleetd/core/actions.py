@@ -57,6 +57,8 @@ def drain(turn: Turn, pool: Pool, run: Run, reason: Reason, timeout: Seconds | N
     kill_at = turn.now.mono + (pool.spec.stop_timeout if timeout is None else timeout)
     if run.phase is Phase.KILLED:
         return
+    if timeout is not None:
+        run.ends_by = kill_at if run.ends_by is None else min(run.ends_by, kill_at)
     if run.phase is Phase.DRAINING and run.kill_at is not None:
         run.kill_at = min(run.kill_at, kill_at)
         return

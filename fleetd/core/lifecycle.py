@@ -145,7 +145,8 @@ def _said_alive(turn: Turn, pool: Pool, slot: Slot, run: Run, event: SaidAlive) 
 def _asked_for_time(turn: Turn, pool: Pool, slot: Slot, run: Run, event: AskedForTime) -> Outcome | None:
     until = turn.now.mono + event.extend
     if run.phase is Phase.DRAINING and run.kill_at is not None:
-        run.kill_at = max(run.kill_at, until)
+        later = max(run.kill_at, until)
+        run.kill_at = later if run.ends_by is None else min(later, run.ends_by)
     else:
         run.start_by = max(run.start_by, until)
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleetd.core import actions, adopt, restarts, rolling, scaling
+from fleetd.core.effects import Announce
 from fleetd.core.events import (
     PauseRequested,
     RestartRequested,
@@ -17,7 +18,7 @@ from fleetd.core.events import (
     StopRequested,
     Target,
 )
-from fleetd.core.facts import Kind
+from fleetd.core.facts import Fact, Kind
 from fleetd.core.plan import Change, PoolChange, diff
 from fleetd.core.spec import PoolSpec
 from fleetd.core.state import NO_SLOT, Pool, Reason, Release, Slot
@@ -170,6 +171,8 @@ def shut_down(turn: Turn, event: ShutdownRequested) -> None:
     """Drain everything, dependants first; asked again, or at once: give up waiting for jobs."""
     state = turn.state
     now = event.now or state.is_stopping
+    if not state.is_stopping:
+        turn.emit(Announce(Fact(Kind.DAEMON_STOPPING)))
     state.is_stopping = True
     for pool in state.pools.values():
         turn.touch_all(pool)

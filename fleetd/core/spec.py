@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+MOST_WORKERS = 10_000  # of a pool on one host: more is a slip of the finger
+
 Seconds = float
 Bytes = int
 

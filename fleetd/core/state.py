@@ -97,6 +97,7 @@ class Run:
     says_stopping: bool = False
     start_by: Seconds = 0.0
     kill_at: Seconds | None = None
+    ends_by: Seconds | None = None  # `--now`: kill_at cannot be put off beyond it
     lifetime_ends: Seconds | None = None
     max_jobs: int | None = None
     max_memory: Bytes | None = None

@@ -59,7 +59,15 @@ class _Choice:
     branches: tuple[_Node, ...]
 
 
-_Node = _Atom | _Repeat | _Sequence | _Choice
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What must, or must not, stand here; it takes no room, and a search never comes back into it."""
+
+    body: _Node
+    required: bool  # what follows begins as the body does
+
+
+_Node = _Atom | _Repeat | _Sequence | _Choice | _Look
 
 
 class _NotAllowedError(Exception):
@@ -100,7 +108,7 @@ def degree(expression: str) -> int:
         tree = _parse(expression)
     except _NotAllowedError as error:
         raise ValueError(str(error)) from error
-    return max(1, _overlaps(tree, 0) + (0 if _anchored(tree) else 1))
+    return max(1, _overlaps(tree, 0)[1] + (0 if _anchored(tree) else 1))
 
 
 class _Parser:
@@ -143,7 +151,7 @@ class _Parser:
         body = self.choice()
         self.at += 1  # the closing parenthesis
         if opening[3]:
-            return _Sequence((body, _Atom(_ANY, assertion=True)))
+            return _Look(body, required=opening[3] == "=")
         return _Repeat(body, 1, 1, possessive=True) if opening[2] == ">" else body
 
     def repeat(self, body: _Node) -> _Node:
@@ -189,7 +197,7 @@ def _children(node: _Node) -> tuple[_Node, ...]:
     match node:
         case _Atom():
             return ()
-        case _Repeat():
+        case _Repeat() | _Look():
             return (node.body,)
         case _Sequence():
             return node.items
@@ -208,6 +216,8 @@ def _explodes(repeat: _Repeat) -> bool:
 
 def _ambiguous(node: _Node) -> bool:
     """Whether two branches of some choice in a node can begin with the same byte, or one can be empty."""
+    if isinstance(node, _Look):
+        return False
     if isinstance(node, _Choice):
         seen = 0
         for branch in node.branches:
@@ -223,7 +233,7 @@ def _first(node: _Node) -> int:
     match node:
         case _Atom():
             return node.matches
-        case _Repeat():
+        case _Repeat() | _Look():
             return _first(node.body)
         case _Choice():
             return _union(_first(branch) for branch in node.branches)
@@ -245,30 +255,43 @@ def _nullable(node: _Node) -> bool:
             return False
         case _Repeat():
             return node.low == 0 or _nullable(node.body)
+        case _Look():
+            return not node.required or _nullable(node.body)
         case _Choice():
             return any(map(_nullable, node.branches))
         case _Sequence():
             return all(map(_nullable, node.items))
 
 
-def _overlaps(node: _Node, follow: int) -> int:
-    """How many repeats can give back text to what follows them, which is where a search can branch."""
+def _overlaps(node: _Node, follow: int) -> tuple[int, int]:
+    """How many repeats can give back text to what follows: those that a search comes back to later, and the most."""
     match node:
         case _Atom():
-            return 0
+            return 0, 0
+        case _Look():
+            return 0, _overlaps(node.body, 0)[1]
         case _Choice():
-            return max(_overlaps(branch, follow) for branch in node.branches)
+            branches = [_overlaps(branch, follow) for branch in node.branches]
+            return max(later for later, _ in branches), max(most for _, most in branches)
         case _Sequence():
-            return sum(_overlaps(item, _first_of(node.items[at + 1 :], follow)) for at, item in enumerate(node.items))
+            later = most = 0
+            for at, item in enumerate(node.items):
+                of_item, most_of_item = _overlaps(item, _first_of(node.items[at + 1 :], follow))
+                most = max(most, later + most_of_item)
+                later += of_item
+            return later, most
         case _Repeat():
-            gives_back = node.long and not node.possessive and bool(_all(node.body) & follow)
-            return _overlaps(node.body, follow) + gives_back
+            later, most = _overlaps(node.body, follow)
+            later += node.long and not node.possessive and bool(_all(node.body) & follow)
+            return later, max(later, most)
 
 
 def _all(node: _Node) -> int:
     """The bytes that can stand anywhere in what a node matches."""
     if isinstance(node, _Atom):
         return 0 if node.assertion else node.matches
+    if isinstance(node, _Look):
+        return 0
     return _union(_all(child) for child in _children(node))
 
 
@@ -286,7 +309,7 @@ def _anchored(node: _Node) -> bool:
             return bool(node.items) and _anchored(node.items[0])
         case _Choice():
             return all(map(_anchored, node.branches))
-        case _Repeat():
+        case _Repeat() | _Look():
             return False
         case _Atom():
             return node.anchor

@@ -198,15 +198,14 @@ class Daemon:
 
     def _catch_signals(self, verbs: Verbs) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self.shut_down)
+            self._loop.add_signal_handler(number, self.post, ShutdownRequested())
         self._loop.add_signal_handler(signal.SIGHUP, verbs.reload_by_signal)
-        self._loop.add_signal_handler(signal.SIGUSR1, self.runs.output.reopen)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
 
-    def shut_down(self, *, now: bool = False) -> None:
-        """Drain everything and end; asked again, do not wait for jobs."""
-        if not self.state.is_stopping:
-            self.facts.tell(Fact(Kind.DAEMON_STOPPING))
-        self.post(ShutdownRequested(now))
+    def _reopen_logs(self) -> None:
+        self.runs.output.reopen()
+        if self._listening is not None:
+            log.reopen(self.places.daemon_log)
 
     # -- the pool files ----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import resource
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def request_for(spawn: Spawn, place: Place, meta: str = "") -> SpawnRequest:
         env |= {"HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
     fixed = {name: expand(value, values) for name, value in launch.env.items()} | _told(spawn, place)
     directory = spawn.directory
-    if directory is None or not Path(directory).is_dir():
+    if directory is None or _is_gone(directory):
         directory = str(Path(place.directory) / expand(launch.directory or "", values))
     return SpawnRequest(
         run=spawn.run,
@@ -87,6 +88,16 @@ def request_for(spawn: Spawn, place: Place, meta: str = "") -> SpawnRequest:
         nice=launch.nice,
         affinity=launch.cpu_affinity,
     )
+
+
+def _is_gone(directory: str) -> bool:
+    """Whether there is surely no such directory: one that this process may not look at is left to the worker."""
+    try:
+        return not stat.S_ISDIR(Path(directory).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from fleetd.core.spec import DaemonLogFormat
 
+_log = logging.getLogger("fleetd")
 _QUIET = logging.CRITICAL  # third parties speak only through exceptions
 
 
@@ -26,6 +29,18 @@ class _Json(logging.Formatter):
         if record.exc_info is not None:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+def reopen(path: Path) -> None:
+    """Let standard output and error of a detached daemon go to the file that is at `path` now."""
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        _log.error("%s cannot be opened: %s; the old file is written on", path, error.strerror)
+        return
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.close(file)
 
 
 def configure(level: str, log_format: DaemonLogFormat) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fleetd.core.health import is_expected, is_up
 from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
 from fleetd.views.control_characters import made_visible
 
@@ -172,13 +173,13 @@ def snapshot(
 def pool_state(state: State, pool: Pool) -> str:
     """One of the pool states of the contract."""
     slots = pool.slots.values()
-    if (state.is_stopping or pool.removed or all(slot.stopped for slot in slots)) and slots:
+    expected = [slot for slot in slots if is_expected(state, pool, slot)]
+    is_over = all(slot.stopped or slot.finished for slot in slots) and bool(slots or pool.stopped)
+    if state.is_stopping or pool.removed or (is_over and not expected):
         return "stopped" if pool.is_empty else "stopping"
-    if pool.stopped and not slots:
-        return "stopped"
     if pool.paused:
         return "paused"
-    return "degraded" if pool.without else "running"
+    return "running" if all(is_up(slot) for slot in expected) else "degraded"
 
 
 def worker_state(state: State, pool: Pool, slot: Slot, run: Run | None) -> str:

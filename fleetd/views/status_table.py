@@ -127,7 +127,8 @@ def _of_worker(worker: Mapping[str, Any], now: float) -> str:
 def _of_exit(last: Mapping[str, Any] | None, now: float) -> str:
     if last is None:
         return ""
-    how = "" if last["signal"] is None else f" signal {last['signal']}"
+    word = "" if last["reason"] == "signal" else "signal "
+    how = "" if last["signal"] is None else f" {word}{last['signal']}"
     how = how if last["code"] is None else f" code {last['code']}"
     return f"last exit {span(now - last['at'])} ago: {last['reason']}{how}"
 

@@ -27,13 +27,15 @@ from fleetd.frameworks.regex import degree, problems
         r"((a+)?)+",
         r"(?:(?:a{2})+)+",
         r"(?:.+,)+x",
+        r"^(?:(?!x)a|a)+$",
+        r"^(?:(?<!x)a|a)+$",
     ],
 )
 def test_what_could_take_exponential_time_is_refused(expression: str) -> None:
     assert any("nested quantifiers" in problem for problem in problems(expression))
 
 
-@pytest.mark.parametrize("expression", [r".*.*.*x", r"^.*a.*b.*c$", r".+:.+:.+!"])
+@pytest.mark.parametrize("expression", [r".*.*.*x", r"^.*a.*b.*c$", r".+:.+:.+!", r"^a+(?!b)a+(?!b)a+(?!b)a+c"])
 def test_what_could_take_cubic_time_is_refused(expression: str) -> None:
     assert any("too many repeats" in problem for problem in problems(expression))
 
@@ -67,6 +69,9 @@ def test_what_cannot_be_judged_is_refused(expression: str, complaint: str) -> No
         r"\x41\101\{",
         r"ü+",
         r"a{,3}b{x}",
+        r"^(?: (?!\d++(?:ms|m) )\w++)+$",
+        r"^(?=.*id=(?P<id>\w+))(?=.*name=(?P<name>\w+)).* done",
+        r"^(?P<queue>(?:[^ :]|:(?! ))+) (?P<name>(?:[^ :]|:(?! ))+) (?P<id>(?:[^ :]|:(?! ))+) ok",
     ],
 )
 def test_what_is_fast_may_be_used(expression: str) -> None:

@@ -34,6 +34,7 @@ class Fleetd:
     directory: Path
     name: str = "test"
     environment: dict[str, str] = field(default_factory=dict)
+    beside: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def file(self) -> Path:
@@ -68,7 +69,7 @@ class Fleetd:
 
     def popen(self, *arguments: str) -> subprocess.Popen[str]:
         """One command that goes on beside the test; its errors go to its standard output."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self._command(arguments),
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -76,6 +77,8 @@ class Fleetd:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.beside.append(process)
+        return process
 
     def start(self, *, code: int = 0, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """`fleetd start --detach`: returns once every pool is healthy."""
@@ -123,6 +126,10 @@ class Fleetd:
         said = [f"{process.pid} {' '.join(process.info['cmdline'] or [])}" for process in left]
         for process in left:
             process.kill()
+        for command in self.beside:  # by now each has ended, or was just killed
+            command.wait(timeout=10)
+            if command.stdout is not None:
+                command.stdout.close()
         return said
 
     def processes(self) -> list[psutil.Process]:
