@@ -13,6 +13,7 @@ Here:                 Ctrl-C lets the jobs in hand finish and ends everything.
 EOF
 # With job control the daemon has the terminal to itself: Ctrl-C reaches it alone, and make sees how it ended.
 set -m
+trap 'exit 130' INT # in the moment before the daemon has the terminal
 (
   until fleetd health -c "$file" >/dev/null 2>&1; do sleep 0.2; done
   exec fleetd logs -f -n 0 -c "$file" hash compress 2>/dev/null # its end is the end of the daemon

@@ -128,7 +128,7 @@ def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:
         slot.release = run.release if run is not None and not is_new else old
         slot.directory = directories.get(slot.index, slot.directory)
     if not record.halted:
-        rolling.begin(turn, pool, pool.release, pending, 0, label="resumed")
+        rolling.begin(turn, pool, pool.release, pending, rolling.ALONE, label="resumed")
         return
     roll = Roll(0, pool.release, frozenset(pool.slots), pending, turn.now.mono, state=RollState.HALTED)
     roll.error = RollError(pool.name, record.error or "halted before the daemon was started again")

@@ -1,7 +1,7 @@
 """The slot table: what happens to one run when something happens to it.
 
 A (phase, event) pair that is not in TABLE changes nothing.  Each handler answers with an Outcome when the pool's rules
-(`fleetd.core.reconcile`) have to know; none of them looks beyond its own run.
+(`fleetd.core.reconcile`) have to know; none of them decides about another run.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from fleetd.core.facts import Kind, Value
 from fleetd.core.state import Pool, Reason, Release, Roll, RollError, RollState, Run, Slot, State
 from fleetd.core.turn import Turn
 
+ALONE = 0  # the id of rollouts that nobody asked for: each pool's stands for itself
 KEPT_ROLLS = 20
 RETRY_PAUSE = 0.05  # seconds between tries of a new run that ends as planned without having done a job
 
@@ -73,7 +74,7 @@ def _file(state: State, roll: Roll) -> None:
 def step(turn: Turn, pool: Pool) -> None:
     """Let as many pending slots take their turn as the pool's bounds allow; see whether the rollout is done."""
     roll = pool.roll
-    if roll is None or not roll.is_running:
+    if roll is None or not roll.is_running or _comes_later(turn.state, pool, roll):
         return
     for index in sorted(roll.active - roll.in_place):
         _try_successor(turn, pool, pool.slots[index], roll)
@@ -84,6 +85,23 @@ def step(turn: Turn, pool: Pool) -> None:
         else:
             _take_place(turn, pool, slot, roll)
     _finish_if_done(turn, pool, roll)
+
+
+def _together(state: State, roll: Roll) -> list[tuple[Pool, Roll]]:
+    """The other pools that are rolled by the same request, and are not done."""
+    rolls = [(pool, pool.roll) for pool in state.pools.values()] if roll.id != ALONE else []
+    return [
+        (pool, other)
+        for pool, other in rolls
+        if other and other is not roll and other.id == roll.id and other.is_running
+    ]
+
+
+def _comes_later(state: State, pool: Pool, roll: Roll) -> bool:
+    """Whether a pool that this one comes after is to be rolled first."""
+    if roll.now or not pool.spec.after:
+        return False
+    return any(base.name in pool.spec.after and other.pending for base, other in _together(state, roll))
 
 
 def _next_turn(pool: Pool, roll: Roll) -> Slot | None:
@@ -189,6 +207,10 @@ def _settle(turn: Turn, pool: Pool, slot: Slot, roll: Roll, directory: str | Non
     turn.must_remember = True
     told = {"rollout": roll.id, "done": roll.done, "slots": len(roll.scope)}
     turn.tell(Kind.ROLLOUT_PROGRESS, pool.name, slot.index, told)
+    if not roll.pending:
+        for later, _ in _together(turn.state, roll):
+            if pool.name in later.spec.after:
+                turn.touch_all(later)
 
 
 def on_ended(turn: Turn, pool: Pool, slot: Slot, run: Run, *, failed: bool) -> bool:
@@ -275,16 +297,24 @@ def _revert(slot: Slot, roll: Roll) -> None:
 
 
 def _halt(turn: Turn, pool: Pool, slot: Slot, roll: Roll, why: str | None = None) -> None:
-    """Hold the rollout: what is not rolled goes on with the release it had."""
+    """Hold the rollout, in every pool that it rolls: what is not rolled goes on with the release it had."""
     slot.retry_at, slot.in_backoff = None, False
-    last = slot.last_exit
-    reason = why or (_explain(slot) if last is not None else "failed")
-    roll.error = RollError(f"{pool.name}:{slot.index}", reason, slot.last_lines)
-    roll.state, roll.ended = RollState.HALTED, turn.now.mono
+    error = RollError(f"{pool.name}:{slot.index}", why or _explain(slot), slot.last_lines)
+    together = _together(turn.state, roll)
+    _hold(turn, pool, roll, error)
+    told: dict[str, Value] = {"rollout": roll.id, "reason": error.reason, "lines": error.lines}
+    turn.tell(Kind.ROLLOUT_HALTED, pool.name, slot.index, told | {"pending": len(roll.pending)})
+    for other, its_roll in together:
+        _hold(turn, other, its_roll, error)
+        told = {"rollout": roll.id, "reason": f"{error.worker} failed: {error.reason}", "lines": ()}
+        turn.tell(Kind.ROLLOUT_HALTED, other.name, fields=told | {"pending": len(its_roll.pending)})
+        turn.touch_all(other)
+
+
+def _hold(turn: Turn, pool: Pool, roll: Roll, error: RollError) -> None:
+    roll.error, roll.state, roll.ended = error, RollState.HALTED, turn.now.mono
     _end_turns(turn, pool, roll)
     turn.must_remember = True
-    told: dict[str, Value] = {"rollout": roll.id, "reason": reason, "pending": len(roll.pending)}
-    turn.tell(Kind.ROLLOUT_HALTED, pool.name, slot.index, told | {"lines": slot.last_lines})
 
 
 def _explain(slot: Slot) -> str:

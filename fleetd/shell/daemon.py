@@ -1,7 +1,7 @@
 """The daemon: one inbox, one core, one interpreter, on one event loop.
 
 Events are posted from anywhere on the loop; a turn takes them out in order, lets the core decide, and has the effects
-carried out.  Nothing in here waits, and nothing in here has an opinion.
+carried out.  Nothing in here waits for a process or a socket, and nothing in here has an opinion.
 """
 
 from __future__ import annotations
