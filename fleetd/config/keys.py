@@ -144,7 +144,7 @@ POOL = TableOf(
         Key("numprocs", Whole(0, MOST_WORKERS), "1", "Workers on this host."),
         Key("autostart", Flag(), "true", "Whether the pool starts with the daemon."),
         Key("after", NAMES, "[]",
-            "Pools that must be healthy before this one starts, and roll before it; stopping goes the other way round."),
+            "Pools that must be healthy before this one starts, and roll before it; stopping goes the other way."),
         Key("restart", OneOf(("always", "on-failure", "never")), '"always"',
             "Which of its own exits a worker is replaced after; what fleetd asked to end is always replaced."),
         Key("exit-codes", ListOf(Whole(0, 255), "list of numbers"), "the framework's, else [0]",
