@@ -40,7 +40,7 @@ def test_five_hundred_jobs_with_one_in_twenty_failing(fleetd: Fleetd, rq: RqApp)
     assert rq.jobs.count("started") == dict.fromkeys(jobs, 1)
     assert rq.jobs.ended() == dict.fromkeys(jobs, 1)
     assert rq.jobs.count("failed").total() == 25
-    exits = fleetd.exits(50)
+    exits = fleetd.exits(49)  # the last 10 jobs may be shared by two workers that go on
     assert {event["fields"]["reason"] for event in exits} == {"max-jobs"}
 
 
