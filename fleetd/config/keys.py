@@ -150,7 +150,7 @@ POOL = TableOf(
         Key("exit-codes", ListOf(Whole(0, 255), "list of numbers"), "the framework's, else [0]",
             "Exit codes of planned exits: replaced at once, without backoff."),
         Key("backoff", BACKOFF, '{ first = "1s", max = "60s", factor = 2 }',
-            "The wait after unplanned exits, with jitter."),
+            "The wait after unplanned exits, with jitter; the life of a worker that was healthy counts as waiting."),
         Key("give-up", GIVE_UP, "never", 'When to stop trying: `{ failures = 5, within = "10m" }`.'),
         Key("max-jobs", Whole(1), "none", "Recycle a worker after so many jobs.", _ROLL),
         Key("max-jobs-jitter", Whole(0), "0", "Up to so many jobs more, drawn once per worker."),

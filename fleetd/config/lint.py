@@ -143,10 +143,13 @@ def _failures(pool: ReadPool) -> Iterator[Finding]:
 
 
 def _shortest(pool: ReadPool, give_up: GiveUp) -> float:
-    """The seconds that lie at least between the first and the last of so many failures."""
-    waits = min(give_up.failures - 1, _ADDED_UP)
-    each = [delay(pool.spec.backoff, number, chance=0.0) for number in range(1, waits + 1)]
-    return sum(each) + (give_up.failures - 1 - waits) * (each[-1] if each else 0.0)
+    """The seconds that lie at least between the first and the last of so many failures.
+
+    The first wait does not count: a worker that had lived for as long as that is replaced at once.
+    """
+    waits = min(give_up.failures, _ADDED_UP)
+    each = [delay(pool.spec.backoff, number, chance=0.0) for number in range(2, waits)]
+    return sum(each) + max(0, give_up.failures - waits) * (each[-1] if each else 0.0)
 
 
 def _starting(pool: ReadPool, loaded: Loaded) -> Iterator[Finding]:

@@ -36,7 +36,11 @@ def _pace(turn: Turn, pool: Pool, slot: Slot) -> None:
 
 
 def after_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
-    """A run ended unplanned, or could not be started."""
+    """A run ended unplanned, or could not be started: the next one waits.
+
+    The life of one that was healthy counts as waiting, so that a single crash is answered at once, and a worker that
+    crashes again and again still starts no more often than the backoff says.
+    """
     if pool.spec.restart is Restart.NEVER and not run.is_leaving:
         slot.finished = True
         return
@@ -45,10 +49,12 @@ def after_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
         slot.given_up = True
         turn.tell(Kind.WORKER_GIVEN_UP, pool.name, slot.index, {"failures": slot.failures, "lines": slot.last_lines})
         return
-    wait = backoff.delay(pool.spec.backoff, slot.failures, turn.state.chance.uniform())
-    slot.retry_at = turn.now.mono + wait
-    slot.in_backoff = True
-    turn.tell(Kind.WORKER_BACKOFF, pool.name, slot.index, {"failures": slot.failures, "wait": round(wait, 3)})
+    pause = backoff.delay(pool.spec.backoff, slot.failures, turn.state.chance.uniform())
+    wait = pause - (turn.now.mono - run.spawned if run.was_healthy else 0.0)
+    if wait > 0:
+        slot.retry_at = turn.now.mono + wait
+        slot.in_backoff = True
+        turn.tell(Kind.WORKER_BACKOFF, pool.name, slot.index, {"failures": slot.failures, "wait": round(wait, 3)})
 
 
 def count_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
