@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
 
 from fleetd.config.kinds import NAME, Line
 from fleetd.config.ports import Source
@@ -21,8 +22,7 @@ _WILD = "*?["
 _MISPLACED = f"the top level takes {', '.join(TOP_LEVEL)}; keys of a pool go under [pool.NAME]"
 
 
-@dataclass(slots=True)
-class Document:
+class Document(Struct):
     """All files as one: single tables and named ones by (kind, name), alerts in their order."""
 
     files: list[str] = field(default_factory=list)

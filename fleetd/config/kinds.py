@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fleetd.config.durations import (
     DURATION_PATTERN,
@@ -43,8 +44,7 @@ def _or_interpolated(*schemas: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [*schemas, _INTERPOLATED]}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """Any text; with `templated`, `{slot}` and its like are filled in at every spawn."""
 
     noun: str = "string"
@@ -63,8 +63,7 @@ class Line:
         return {"type": "string"} if self.empty else {"type": "string", "minLength": 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Matching:
+class Matching(Struct, frozen=True):
     """Text of a fixed form; `secret`: it may hold a password, so that messages do not quote it."""
 
     noun: str
@@ -97,8 +96,7 @@ def url(*schemes: str) -> Matching:
     return Matching("a URL that fleetd knows", rf"(?:{starts})\S+", f"begin it with {', '.join(schemes)}", secret=True)
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(Struct, frozen=True):
     """One of a few words."""
 
     words: tuple[str, ...]
@@ -119,8 +117,7 @@ class OneOf:
         return _or_interpolated({"enum": list(self.words)})
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """true or false."""
 
     noun: str = "true or false"
@@ -139,8 +136,7 @@ class Flag:
         return _or_interpolated({"type": "boolean"})
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Struct, frozen=True):
     """A whole number between two bounds; from the environment it comes as digits."""
 
     least: int = 0
@@ -169,8 +165,7 @@ class Whole:
         return _or_interpolated({"type": "integer", "minimum": self.least, "maximum": self.most})
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(Struct, frozen=True):
     """A number, perhaps with a fraction."""
 
     least: float
@@ -193,8 +188,7 @@ class Number:
         return _or_interpolated({"type": "number", "minimum": self.least, "maximum": self.most})
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(Struct, frozen=True):
     """Seconds, or a text such as "1h30m"."""
 
     zero: bool = False
@@ -226,8 +220,7 @@ class Duration:
         return _or_interpolated({"type": "number", bound: 0, "maximum": LONGEST}, text)
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """Bytes, or a text such as "512MiB"."""
 
     least: int = 1
@@ -254,8 +247,7 @@ class Size:
         return _or_interpolated({"type": "integer", "minimum": self.least}, text)
 
 
-@dataclass(frozen=True, slots=True)
-class CountOrShare:
+class CountOrShare(Struct, frozen=True):
     """A count, or a share such as "25%"."""
 
     least: int = 0
@@ -280,8 +272,7 @@ class CountOrShare:
         return _or_interpolated({"type": "integer", "minimum": self.least}, text)
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """The name of a signal, or its number."""
 
     noun: str = "signal"
@@ -301,8 +292,7 @@ class Signal:
         return _or_interpolated(names, {"type": "integer", "minimum": 1, "maximum": 64})
 
 
-@dataclass(frozen=True, slots=True)
-class Umask:
+class Umask(Struct, frozen=True):
     """Octal digits in quotes: as a number of TOML, 022 is not allowed and 22 would be decimal."""
 
     noun: str = "octal digits in quotes"
@@ -319,8 +309,7 @@ class Umask:
         return _or_interpolated({"type": "string", "pattern": f"^(?:{_UMASK})$"})
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """A user or group, by name or number."""
 
     noun: str = "name or number"

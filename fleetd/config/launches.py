@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from fleetd.config.interpolation import Text
 from fleetd.config.placeholders import check_placeholders
@@ -22,8 +23,7 @@ Option = Text | int | bool
 _MASK = "\ue000"
 
 
-@dataclass(frozen=True, slots=True)
-class OwnFramework:
+class OwnFramework(Struct, frozen=True):
     """A framework, and the same with `${NAME}` left as written and masked (another only for one from a pool file)."""
 
     framework: Framework

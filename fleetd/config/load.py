@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from fleetd.config.files import Document, gather
 from fleetd.config.interpolation import Text
@@ -28,8 +29,7 @@ _LONGEST_PATH = 107
 _NOTIFY = len("/notify/") + 32
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What came of reading the pool files; `spec` is None exactly if there are problems."""
 
     spec: FleetSpec | None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fleetd.config.launches import OwnFramework, build_launch, has_jitter
 from fleetd.config.placeholders import uses_slot
@@ -30,8 +31,7 @@ _AFTER_JOB_TIMEOUT = 10.0
 _NONE, _ALL = Amount(0), Amount(share=1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
+class Broker(Struct, frozen=True):
     """A [broker.NAME] table; `retry_after` in seconds."""
 
     name: str
@@ -40,8 +40,7 @@ class Broker:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPool:
+class ReadPool(Struct, frozen=True):
     """A pool with what it was built from: its table (defaults merged in), values, framework and broker."""
 
     spec: PoolSpec

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, order=True)
-class Where:
+
+class Where(Struct, frozen=True, order=True):
     """A place in a pool file; line 0 is the file as a whole."""
 
     file: str
@@ -17,8 +17,7 @@ class Where:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong; prints as one line that never holds a value taken from the environment."""
 
     where: Where
@@ -37,8 +36,7 @@ def _printable(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-@dataclass(frozen=True, slots=True)
-class NotYet:
+class NotYet(Struct, frozen=True):
     """A key that is understood but not done by this version; `refuses`: `start` does not start without it."""
 
     problem: Problem
@@ -55,8 +53,7 @@ class Severity(StrEnum):
     ERROR = "error"  # it cannot work as meant: `fleetd check` exits 1
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something in a valid configuration that contradicts itself or is unsafe."""
 
     severity: Severity

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from fleetd.config.interpolation import Text, interpolate
 from fleetd.config.problems import NotYet, Problem, Unfit
@@ -41,8 +42,7 @@ class Kind(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Reader:
+class Reader(Struct):
     """Collects the problems of one reading of the pool files."""
 
     environ: Mapping[str, str]

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fleetd.config.durations import SIZE_PATTERN, parse_size
 from fleetd.config.interpolation import Text
@@ -46,8 +48,7 @@ class Later(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """One key of the pool file: all that parsing, the reference and the JSON Schema need to know."""
 
     name: str
@@ -60,8 +61,7 @@ class Key:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(Struct, frozen=True):
     """A list of values of one kind; with `single`, one value may stand alone."""
 
     kind: Kind
@@ -84,8 +84,7 @@ class ListOf:
         return {"anyOf": [items, self.kind.schema()]} if self.single else items
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """Arguments, or a string that is split as a shell splits words (a `${NAME}` in it stays within its word)."""
 
     templated: bool = True
@@ -126,8 +125,7 @@ def _split(command: str) -> list[str]:
     return [re.sub("\ue000(\\d+)\ue001", lambda match: references[int(match[1])], word) for word in words]
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """Variables for the workers."""
 
     noun: str = "table of strings"
@@ -159,8 +157,7 @@ def _as_text(node: Node) -> Node:
     return replace(node, value=str(node.value)) if isinstance(node.value, int) else node
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """The framework's own settings; which there are is checked once the framework is known."""
 
     noun: str = "table"
@@ -178,8 +175,7 @@ class Options:
         return {"type": "object", "additionalProperties": {"type": ["string", "integer", "boolean"]}}
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Resource limits by their names in prlimit(1); -1 is unlimited."""
 
     noun: str = "table of numbers"
@@ -221,8 +217,7 @@ def _limit(node: Node, reader: Reader) -> int:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Cpus:
+class Cpus(Struct, frozen=True):
     """The processors that a worker may run on."""
 
     noun: str = 'list of numbers, or "0-3,8"'
@@ -249,8 +244,7 @@ class Cpus:
         return {"anyOf": [numbers, {"type": "string", "pattern": rf"^\s*{_CPUS.pattern}\s*$|\$\{{"}]}
 
 
-@dataclass(frozen=True, slots=True)
-class TableOf:
+class TableOf(Struct, frozen=True):
     """A table with fixed keys."""
 
     keys: tuple[Key, ...]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fleetd.config.positions import Path, positions
 from fleetd.config.problems import Problem, Where
@@ -42,8 +44,7 @@ _SYNTAX = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A value: a dict of Nodes, a list of Nodes, or what a TOML scalar is in Python."""
 
     where: Where

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from fleetd.core.facts import Fact
 from fleetd.core.records import RunRecord
 from fleetd.core.spec import Launch
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(Struct, frozen=True):
     """Start a process.  Answered by Spawned or SpawnFailed, later by Exited.
 
     `directory` pins the working directory to what an earlier run resolved to; None resolves the Launch's anew.
@@ -25,51 +24,44 @@ class Spawn:
     max_jobs: int | None  # with its jitter
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """A signal to the main process only."""
 
     run: str
     signal: int
 
 
-@dataclass(frozen=True, slots=True)
-class KillTree:
+class KillTree(Struct, frozen=True):
     """SIGKILL to everything the run started, again until nothing is left."""
 
     run: str
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(Struct, frozen=True):
     """The run is over and explained: let go of what is held of it."""
 
     run: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """Write down where a run stands (before the Spawn that it announces)."""
 
     record: RunRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Remember:
+class Remember(Struct, frozen=True):
     """Write down `state.remembered_now()`; `lazily`: within seconds, since a loss of the last ones is bearable."""
 
     lazily: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(Struct, frozen=True):
     """Tell people: the events stream and the daemon's log."""
 
     fact: Fact
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """Everything is drained: end the daemon."""
 
 

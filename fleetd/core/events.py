@@ -6,8 +6,9 @@ An event about a run that the core does not know is ignored by construction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from fleetd.core.records import Remembered, RunRecord
 from fleetd.core.spec import Bytes, FleetSpec, LineMeaning, Seconds
@@ -15,8 +16,7 @@ from fleetd.core.spec import Bytes, FleetSpec, LineMeaning, Seconds
 RunId = str
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A pool, or one worker of it."""
 
     pool: str
@@ -26,38 +26,33 @@ class Target:
 # -- what the operator asked for -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SpecChanged:
+class SpecChanged(Struct, frozen=True):
     """The pool files were read: at the start, and by `reload`; `roll` is the id of the rollouts that follow."""
 
     spec: FleetSpec
     roll: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StartRequested:
+class StartRequested(Struct, frozen=True):
     """`fleetd start TARGET`: lift a stop, try again at once after a backoff or a give-up."""
 
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StopRequested:
+class StopRequested(Struct, frozen=True):
     """`fleetd stop TARGET`: drain and stay stopped until started, also over a restart of the daemon."""
 
     targets: tuple[Target, ...]
     now: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ShutdownRequested:
+class ShutdownRequested(Struct, frozen=True):
     """Drain everything, then end the daemon; a second one, or `now`, does not wait for jobs."""
 
     now: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RestartRequested:
+class RestartRequested(Struct, frozen=True):
     """Roll the targets onto new code; `roll` is the id by which the requester follows it."""
 
     roll: int
@@ -66,23 +61,20 @@ class RestartRequested:
     label: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ScaleRequested:
+class ScaleRequested(Struct, frozen=True):
     """Change numprocs now, remembered until the file's numprocs changes."""
 
     pool: str
     numprocs: int
 
 
-@dataclass(frozen=True, slots=True)
-class PauseRequested:
+class PauseRequested(Struct, frozen=True):
     """Take no new jobs."""
 
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeRequested:
+class ResumeRequested(Struct, frozen=True):
     """Go on after a pause."""
 
     targets: tuple[Target, ...]
@@ -91,8 +83,7 @@ class ResumeRequested:
 # -- what became of runs ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(Struct, frozen=True):
     """What an earlier daemon of this instance left: comes once, before the first SpecChanged.
 
     `runs` are those that are still held or alive; one that ended meanwhile is followed by its Exited.
@@ -103,8 +94,7 @@ class Restored:
     counted: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # jobs done and failed by pool, in the journal
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(Struct, frozen=True):
     """The process runs; `directory` is what the working directory resolved to."""
 
     run: RunId
@@ -112,16 +102,14 @@ class Spawned:
     directory: str
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnFailed:
+class SpawnFailed(Struct, frozen=True):
     """The process could not be started; `error` says what and where, for a person."""
 
     run: RunId
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(Struct, frozen=True):
     """The main process ended, its output was read and what it started is gone (`leftover`: pids that are not)."""
 
     run: RunId
@@ -139,8 +127,7 @@ class Source(StrEnum):
     OUTPUT = "output"
 
 
-@dataclass(frozen=True, slots=True)
-class JobReported:
+class JobReported(Struct, frozen=True):
     """A job started, was done, failed or was released (never READY)."""
 
     run: RunId
@@ -153,53 +140,46 @@ class JobReported:
     enqueued_at: float | None = None  # Unix seconds
 
 
-@dataclass(frozen=True, slots=True)
-class SaidReady:
+class SaidReady(Struct, frozen=True):
     """READY=1 on the socket, or the framework's ready line in the output."""
 
     run: RunId
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
-class SaidStatus:
+class SaidStatus(Struct, frozen=True):
     """STATUS=…"""
 
     run: RunId
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class SaidStopping:
+class SaidStopping(Struct, frozen=True):
     """STOPPING=1"""
 
     run: RunId
 
 
-@dataclass(frozen=True, slots=True)
-class SaidAlive:
+class SaidAlive(Struct, frozen=True):
     """WATCHDOG=1"""
 
     run: RunId
 
 
-@dataclass(frozen=True, slots=True)
-class AskedForTime:
+class AskedForTime(Struct, frozen=True):
     """EXTEND_TIMEOUT_USEC=…: the start or stop timeout ends no sooner than this many seconds from now."""
 
     run: RunId
     extend: Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class MemorySampled:
+class MemorySampled(Struct, frozen=True):
     """Resident memory of runs whose pools have `max-memory`."""
 
     rss: Mapping[RunId, Bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """A deadline that the core asked for has passed."""
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 
 class Kind(StrEnum):
@@ -47,8 +48,7 @@ class Kind(StrEnum):
 Value = str | int | float | bool | None | tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One thing worth telling; the shell adds the time.  `fields` hold plain values only."""
 
     kind: Kind

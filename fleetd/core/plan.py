@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from enum import StrEnum
+
+from msgspec import Struct
 
 from fleetd.core.spec import PoolSpec
 
@@ -19,8 +20,7 @@ class Change(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class PoolChange:
+class PoolChange(Struct, frozen=True):
     """What becomes of one pool; `keys` are the fields that differ, spelled as in the pool file."""
 
     name: str
@@ -50,7 +50,5 @@ def _compare(name: str, old: PoolSpec | None, new: PoolSpec) -> PoolChange:
     return PoolChange(name, Change.LIVE if live else Change.UNCHANGED, keys)
 
 
-def _differing(old: object, new: object) -> set[str]:
-    # Both are the same dataclass; `fields` wants an instance, which `object` does not promise to the type checker.
-    names = [f.name for f in fields(old)]  # type: ignore[arg-type]
-    return {name for name in names if getattr(old, name) != getattr(new, name)}
+def _differing(old: Struct, new: Struct) -> set[str]:
+    return {name for name in old.__struct_fields__ if getattr(old, name) != getattr(new, name)}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from fleetd.core.spec import Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class JobRecord:
+class JobRecord(Struct, frozen=True, omit_defaults=True):
     """A job in hand."""
 
     id: str | None
@@ -19,8 +19,7 @@ class JobRecord:
     started_at: float  # Unix seconds
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Struct, frozen=True, omit_defaults=True):
     """One run, as the journal knows it.  `generation` tells which roll of the pool it belongs to."""
 
     run: str
@@ -47,8 +46,7 @@ class RunRecord:
     stop_timeout: Seconds = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class RollRecord:
+class RollRecord(Struct, frozen=True, omit_defaults=True):
     """A roll that was pending, running or halted: the slots that still go on with what they had."""
 
     generation: int
@@ -58,8 +56,7 @@ class RollRecord:
     directories: tuple[str | None, ...] = ()  # of the pending slots, in their order
 
 
-@dataclass(frozen=True, slots=True)
-class PoolMemory:
+class PoolMemory(Struct, frozen=True, omit_defaults=True):
     """What is remembered of one pool: the operator's wishes and the counters."""
 
     stopped: bool | None = None  # None: as `autostart` says
@@ -76,8 +73,7 @@ class PoolMemory:
     roll: RollRecord | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Struct, frozen=True):
     """All that is remembered of an instance."""
 
     pools: Mapping[str, PoolMemory] = field(default_factory=lambda: MappingProxyType({}))

@@ -6,9 +6,10 @@ Built by `fleetd.config` from pool files; never holds anything that happened.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 MOST_WORKERS = 10_000  # of a pool on one host: more is a slip of the finger
 
@@ -36,8 +37,7 @@ class Ready(StrEnum):
     AGE = "age"  # living for `healthy_after`
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(Struct, frozen=True):
     """A count, or a share of `numprocs` (0.25 for "25%")."""
 
     count: int = 0
@@ -50,8 +50,7 @@ class Amount:
         return max(1, int(self.share * numprocs + ROUNDING)) if self.share > 0 else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """The wait after an unplanned exit: `first * factor ** (failures - 1)`, at most `max`."""
 
     first: Seconds = 1.0
@@ -59,16 +58,14 @@ class Backoff:
     factor: float = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True):
     """Stop trying after so many failures within so many seconds."""
 
     failures: int
     within: Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """Everything that makes a worker's process; a pool whose Launch changed is rolled.
 
     `command`, `env` values and `directory` may hold `{slot}`, `{pool}`, `{host}`, `{queues}`, `{epoch}`; `{{` is `{`.
@@ -102,8 +99,7 @@ class LineMeaning(StrEnum):
     RELEASED = "released"
 
 
-@dataclass(frozen=True, slots=True)
-class LinePattern:
+class LinePattern(Struct, frozen=True):
     """A line that means something: `literal` is looked for first, then `regex` with groups id, name, queue, runtime."""
 
     meaning: LineMeaning
@@ -128,8 +124,7 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class LogSpec:
+class LogSpec(Struct, frozen=True):
     """Where and how a pool's output is kept."""
 
     to: LogTarget = LogTarget.FILES
@@ -139,8 +134,7 @@ class LogSpec:
     compress: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSpec:
+class PoolSpec(Struct, frozen=True):
     """One pool: identical workers for the same queues.  All durations are seconds, all sizes bytes."""
 
     name: str
@@ -192,8 +186,7 @@ class DaemonLogFormat(StrEnum):
     JSON = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonSpec:
+class DaemonSpec(Struct, frozen=True):
     """The [daemon] table; a directory that is None is the default for the caller (see `fleetd.shell.paths`)."""
 
     log_level: str = "info"
@@ -205,8 +198,7 @@ class DaemonSpec:
     socket_group: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FleetSpec:
+class FleetSpec(Struct, frozen=True):
     """Everything that the pool files of one instance say."""
 
     pools: Mapping[str, PoolSpec]

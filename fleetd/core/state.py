@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from fleetd.core.chance import Chance
 from fleetd.core.records import JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
@@ -19,8 +20,7 @@ RECENT_FINISHED = 16
 NO_SLOT = -1  # stands for a pool itself among touched slots
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """Now: monotonic seconds for durations, Unix seconds for people."""
 
     mono: Seconds
@@ -54,8 +54,7 @@ class Reason(StrEnum):
     WATCHDOG = "watchdog"
 
 
-@dataclass(slots=True, eq=False)
-class Release:
+class Release(Struct, eq=False):
     """What a slot is filled from.  A higher generation is a newer one.
 
     A release is itself and no other; what a reload applies live changes the `spec` of those that have its launch.
@@ -66,8 +65,7 @@ class Release:
     epoch: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A job in hand."""
 
     id: str | None
@@ -77,8 +75,7 @@ class Job:
     started_at: float
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One life of a worker."""
 
     id: str
@@ -175,8 +172,7 @@ class Run:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class LastExit:
+class LastExit(Struct, frozen=True):
     """How the last run of a slot ended."""
 
     code: int | None
@@ -186,8 +182,7 @@ class LastExit:
     error: str | None = None
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(Struct):
     """A numbered place in a pool; outlives its workers."""
 
     index: int
@@ -248,8 +243,7 @@ class RollState(StrEnum):
     SUPERSEDED = "superseded"
 
 
-@dataclass(frozen=True, slots=True)
-class RollError:
+class RollError(Struct, frozen=True):
     """Why a rollout was halted."""
 
     worker: str
@@ -257,8 +251,7 @@ class RollError:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Roll:
+class Roll(Struct):
     """One pool on its way to a release.
 
     `pending`: slots that still go on with what they had; `active`: those of them whose turn it is; `leaving`: old runs
@@ -295,8 +288,7 @@ class Roll:
         return len(self.scope) - len(self.pending)
 
 
-@dataclass(slots=True)
-class Pool:
+class Pool(Struct):
     """One pool and its counters."""
 
     spec: PoolSpec
@@ -364,8 +356,7 @@ class Pool:
         )
 
 
-@dataclass(slots=True)
-class State:
+class State(Struct):
     """The whole host, as the core knows it."""
 
     chance: Chance

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
 
 from fleetd.core.spec import EMPTY, LineMeaning, LinePattern, Seconds
 from fleetd.frameworks import reading, regex, template
@@ -17,8 +18,7 @@ from fleetd.frameworks.places import Places
 from fleetd.frameworks.reading import Complaint, Table
 
 
-@dataclass(frozen=True, slots=True)
-class Framework:
+class Framework(Struct, frozen=True):
     """What a framework file says.  Times are seconds, signals are numbers; None: the file says nothing of it."""
 
     name: str

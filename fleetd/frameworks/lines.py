@@ -9,7 +9,8 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fleetd.core.spec import LineMeaning, LinePattern, Seconds
 from fleetd.frameworks.possessive import written_out
@@ -26,8 +27,7 @@ _AMOUNT = re.compile(r"([\d.]+) ?(ms|s|m|h|d)(?![a-z])", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-@dataclass(frozen=True, slots=True)
-class LineReport:
+class LineReport(Struct, frozen=True):
     """What one line tells; what it does not say is None.  `runtime` is in seconds."""
 
     meaning: LineMeaning

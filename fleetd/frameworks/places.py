@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """Names are templates with `{prefix}` (the broker's, else `prefix`) and `{queue}`; `{job}` is what the list holds.
 
     `ready`, `delayed` and `reserved` are summed up; the type of a Redis key tells how it is counted.  `due_unit` is

@@ -6,8 +6,9 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from fleetd.core.signals import number_of
 
@@ -17,8 +18,7 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?
 _UNITS = (86400, 3600, 60, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """What is wrong with a key of a table; `key` is relative to the table, lists count from 0 ("patterns.1.regex")."""
 
     key: str

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 GROUPS = ("id", "name", "queue", "runtime")
 MOST_DEGREE = 2
@@ -25,8 +26,7 @@ _OPENING = re.compile(r"\((?:\?(?:P<(\w+)>|([:>])|(<?[=!])|i:))?", re.ASCII)
 _ZERO_WIDTH = frozenset({"^", "$", r"\b", r"\B", r"\A", r"\Z"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Atom:
+class _Atom(Struct, frozen=True):
     """One byte out of a set, given as the bits of a number; or an assertion, which takes no room."""
 
     matches: int
@@ -34,8 +34,7 @@ class _Atom:
     anchor: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Repeat:
+class _Repeat(Struct, frozen=True):
     """`low` to `high` times (None: without end); possessive ones never give back."""
 
     body: _Node
@@ -49,18 +48,15 @@ class _Repeat:
         return self.low != self.high and (self.high is None or self.high > _SHORT)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sequence:
+class _Sequence(Struct, frozen=True):
     items: tuple[_Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
+class _Choice(Struct, frozen=True):
     branches: tuple[_Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """What must, or must not, stand here; it takes no room, and a search never comes back into it."""
 
     body: _Node

@@ -10,7 +10,8 @@ import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Group = tuple[str, ...]
 
@@ -22,8 +23,7 @@ _SEVERAL = "..."
 _OPTION = "options."
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(Struct, frozen=True):
     """What a pool gives for the placeholders; a limit or an option that is unset is absent."""
 
     queues: tuple[str, ...]

@@ -8,8 +8,9 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fleetd.core.facts import Fact
 from fleetd.views.wording import WARNINGS, sentence
@@ -20,8 +21,7 @@ BEHIND = 1000  # facts that a follower may be behind before it loses the oldest
 _log = logging.getLogger("fleetd")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A fact and when it was told (Unix seconds)."""
 
     at: float

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 
 class Outcomes(Protocol):
@@ -20,8 +21,7 @@ class Outcomes(Protocol):
         """Its main process ended; both None: how is not known.  Its output may not have been read yet."""
 
 
-@dataclass(slots=True)
-class Held:
+class Held(Struct):
     """A run whose process lives, or ended and is not forgotten."""
 
     run: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from fleetd.shell.proc import Process, Table, children_of, read_process, run_of, send
 
@@ -16,8 +17,7 @@ STOP_PASSES = 50  # a loop of forks is stopped within a few
 QUIET_PASSES = 2
 
 
-@dataclass(eq=False, slots=True)
-class Prey:
+class Prey(Struct, eq=False):
     """A run that is to be killed, and who waits for it."""
 
     run: str

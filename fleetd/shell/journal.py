@@ -6,27 +6,33 @@ records of an earlier boot.  The last line of a run counts; a run that is over h
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
-from fleetd.core.records import JobRecord, RunRecord
+from msgspec import Struct, field
+
+from fleetd.core.records import RunRecord
+from fleetd.shell.documents import decode, encode
 
 SPARE_LINES = 1000  # lines that are over before the file is written anew
 
-_FIELDS = {f.name for f in fields(RunRecord)}
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, omit_defaults=True):
     """A run's record, and up to where its output and its numbered messages were taken."""
 
     record: RunRecord
     offset: int = 0  # bytes of its log file
     seen: Mapping[str, int] = field(default_factory=dict)  # the last number taken, by sender (`fleetd.shell.notify`)
+
+
+class Line(Struct, frozen=True, omit_defaults=True):
+    """One line of the file, which tells one of these.  Fields that this version does not know are left out."""
+
+    boot: str | None = None
+    counted: Mapping[str, tuple[int, int]] | None = None
+    entry: Entry | None = None
+    gone: str | None = None
 
 
 class Journal:
@@ -45,8 +51,8 @@ class Journal:
 
         A line that was cut off by a crash ends the reading of it and loses no other.  Raises OSError.
         """
-        for fact in _facts(self._path, self._boot_id):
-            self._take(fact)
+        for line in _lines(self._path, self._boot_id):
+            self._take(line)
         self._rewrite()
         return dict(self._entries)
 
@@ -58,12 +64,12 @@ class Journal:
     def write(self, entry: Entry) -> None:
         """Note where a run stands.  Raises OSError."""
         self._note(entry)
-        self._append(_encode(entry))
+        self._append(Line(entry=entry))
 
     def forget(self, run: str) -> None:
         """A run is over.  Raises OSError."""
         if self._entries.pop(run, None) is not None:
-            self._append({"gone": run})
+            self._append(Line(gone=run))
 
     def renew(self) -> None:
         """Write a file that was removed anew.  Raises OSError."""
@@ -82,26 +88,27 @@ class Journal:
         done, failed = self._counted.get(record.pool, (0, 0))
         self._counted[record.pool] = max(done, record.pool_done), max(failed, record.pool_failed)
 
-    def _take(self, fact: Mapping[str, Any]) -> None:
-        if "gone" in fact:
-            self._entries.pop(fact["gone"], None)
-        elif "counted" in fact:
-            self._counted = {pool: (done, failed) for pool, (done, failed) in fact["counted"].items()}
-        elif "run" in fact:
-            self._note(Entry(record_of(fact), fact.get("offset", 0), fact.get("seen", {})))
+    def _take(self, line: Line) -> None:
+        if line.gone is not None:
+            self._entries.pop(line.gone, None)
+        if line.counted is not None:
+            self._counted = dict(line.counted)
+        if line.entry is not None:
+            self._note(line.entry)
 
-    def _append(self, line: Mapping[str, Any]) -> None:
+    def _append(self, line: Line) -> None:
         if self._fd is None:
             return
-        os.write(self._fd, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        os.write(self._fd, encode(line) + b"\n")
         self._spent += 1
         if self._spent > SPARE_LINES + 10 * len(self._entries):
             self._rewrite()
 
     def _rewrite(self) -> None:
         new = self._path.with_suffix(".new")
-        lines = [{"boot": self._boot_id}, {"counted": self._counted}, *map(_encode, self._entries.values())]
-        new.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+        entries = (Line(entry=entry) for entry in self._entries.values())
+        lines = (Line(boot=self._boot_id), Line(counted=self._counted), *entries)
+        new.write_bytes(b"".join(encode(line) + b"\n" for line in lines))
         new.chmod(0o600)
         self.close()
         new.replace(self._path)
@@ -114,28 +121,17 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def _encode(entry: Entry) -> dict[str, Any]:
-    return asdict(entry.record) | {"offset": entry.offset, "seen": dict(entry.seen)}
-
-
-def record_of(values: Mapping[str, Any]) -> RunRecord:
-    """A record from JSON; fields that this version does not know are left out."""
-    known = {key: value for key, value in values.items() if key in _FIELDS}
-    known["jobs_in_hand"] = tuple(JobRecord(**job) for job in known.get("jobs_in_hand", ()))
-    return RunRecord(**known)
-
-
-def _facts(path: Path, boot: str) -> Iterator[Mapping[str, Any]]:
+def _lines(path: Path, boot: str) -> Iterator[Line]:
     """The lines of a journal of this boot; one that a crash cut off is left out."""
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return
-    for number, line in enumerate(lines):
+    for number, text in enumerate(lines):
         try:
-            fact = json.loads(line) if line else {}
+            line = decode(text, Line)
         except ValueError:
-            continue
-        if number == 0 and fact.get("boot") != boot:
+            line = Line()
+        if number == 0 and line.boot != boot:
             return
-        yield fact
+        yield line

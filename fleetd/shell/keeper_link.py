@@ -14,6 +14,8 @@ from typing import Any
 
 from fleetd import keeper
 from fleetd.errors import FleetdError
+from fleetd.shell.documents import encode
+from fleetd.shell.spawn_request import SpawnRequest
 
 HELLO_SECONDS = 10.0
 PROGRAM = Path(keeper.__file__).with_name("__main__.py")
@@ -157,14 +159,14 @@ class KeeperLink:
                 fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
         return json.loads(body), fds
 
-    def request(self, body: Json, fds: list[int]) -> bool:
+    def request(self, body: Json | SpawnRequest, fds: list[int]) -> bool:
         """Send, or keep for `flush`; whether everything is sent.  The descriptors are copied at once."""
-        data = json.dumps(body).encode()
-        if len(data) > keeper.PACKET_BYTES:
+        data = encode(body)
+        if len(data) > keeper.PACKET_BYTES and isinstance(body, SpawnRequest):
             copies = [os.memfd_create("spawn")]
             with open(copies[0], "wb", closefd=False) as file:
                 file.write(data)
-            data = json.dumps({"verb": body["verb"], "run": body["run"], "in_memfd": True}).encode()
+            data = encode({"verb": "spawn", "run": body.run, "in_memfd": True})
         else:
             copies = [os.dup(descriptor) for descriptor in fds]
         self._unsent.append((data, copies))

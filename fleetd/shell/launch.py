@@ -9,8 +9,9 @@ import re
 import resource
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from fleetd.core.effects import Spawn
 from fleetd.core.spec import Seconds
@@ -27,8 +28,7 @@ class LaunchError(FleetdError):
     """A process cannot even be asked for; the text is one line for a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where workers start: this daemon on this host.
 
     `environ` and `directory` are the daemon's own; the notify sockets of runs are made in `notify_folder`.
@@ -41,8 +41,7 @@ class Place:
     environ: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """A user and groups as numbers; None is inherited."""
 
     uid: int | None = None
@@ -69,7 +68,7 @@ def request_for(spawn: Spawn, place: Place, meta: str = "") -> SpawnRequest:
     fixed = {name: expand(value, values) for name, value in launch.env.items()} | _told(spawn, place)
     directory = spawn.directory
     if directory is None or _is_gone(directory):
-        directory = str(Path(place.directory) / expand(launch.directory or "", values))
+        directory = str(Path(place.directory, expand(launch.directory or "", values)))
     return SpawnRequest(
         run=spawn.run,
         argv=tuple(expand(argument, values) for argument in launch.command),

@@ -6,14 +6,15 @@ Turns what happens to them into events for the core (`post`), and does to them w
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
 from fleetd.core.events import Event, Exited, JobReported, SaidReady, Source, Spawned, SpawnFailed
@@ -22,8 +23,9 @@ from fleetd.core.records import RunRecord
 from fleetd.core.spec import LineMeaning, LinePattern, LogSpec
 from fleetd.errors import FleetdError
 from fleetd.frameworks.lines import LineReport, Patterns, Scanner
+from fleetd.shell.documents import decode, encode
 from fleetd.shell.held import Held
-from fleetd.shell.journal import Entry, Journal, boot_id, record_of
+from fleetd.shell.journal import Entry, Journal, boot_id
 from fleetd.shell.launch import Place, request_for
 from fleetd.shell.notify import NotifySocket
 from fleetd.shell.output import Output
@@ -37,16 +39,22 @@ _T = TypeVar("_T")
 _log = logging.getLogger("fleetd")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """How a pool's output is read and kept."""
 
     log: LogSpec = field(default_factory=LogSpec)
     patterns: tuple[LinePattern, ...] = ()
 
 
-@dataclass(slots=True)
-class _Live:
+class Meta(Struct, frozen=True, omit_defaults=True):
+    """What the keeper gives back of a run that a later daemon takes over."""
+
+    record: RunRecord
+    uid: int | None = None
+    gid: int | None = None
+
+
+class _Live(Struct):
     """What is known of a run beside the core."""
 
     pool: str
@@ -97,8 +105,8 @@ class LiveRuns:
         records = []
         for held in self.processes.held:
             record = replace(self._record_of(held), pid=held.pid, directory=held.directory or None)
-            uid, gid = _identity(held.meta)
-            self._runs[held.run] = _Live(record.pool, record.slot, held.pid, uid, gid)
+            meta = _meta_of(held)
+            self._runs[held.run] = _Live(record.pool, record.slot, held.pid, meta.uid, meta.gid)
             self._records[held.run] = record
             records.append(record)
         return tuple(records)
@@ -120,7 +128,7 @@ class LiveRuns:
         entry = self._entries.get(held.run)
         if entry is not None:
             return entry.record
-        return record_of(json.loads(held.meta)["record"])
+        return _meta_of(held).record
 
     def begin(self) -> None:
         """Read what the runs of an earlier daemon wrote meanwhile, and learn which of them ended."""
@@ -140,7 +148,7 @@ class LiveRuns:
             self._post(SpawnFailed(effect.run, str(error)))
             return
         self._runs[effect.run] = _Live(effect.pool, effect.slot, uid=request.uid, gid=request.gid)
-        meta = json.dumps({"record": asdict(record), "uid": request.uid, "gid": request.gid})
+        meta = encode(Meta(record, request.uid, request.gid)).decode()
         self.processes.spawn(replace(request, meta=meta))
 
     def kill(self, run: str) -> None:
@@ -318,6 +326,5 @@ def _compiled(patterns: tuple[LinePattern, ...]) -> Patterns:
     return Patterns(patterns)
 
 
-def _identity(meta: str) -> tuple[int | None, int | None]:
-    values = json.loads(meta)
-    return values["uid"], values["gid"]
+def _meta_of(held: Held) -> Meta:
+    return decode(held.meta, Meta)

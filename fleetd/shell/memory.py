@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from fleetd.core.records import PoolMemory, Remembered, RollRecord
+from msgspec import Struct
+
+from fleetd.core.records import PoolMemory, Remembered
 from fleetd.errors import FleetdError
+from fleetd.shell.documents import decode, encode
 
 SCHEMA = 1
 
-_POOL_FIELDS = {field.name for field in fields(PoolMemory)}
-_ROLL_FIELDS = {field.name for field in fields(RollRecord)}
+
+class _Document(Struct, frozen=True):
+    schema: int
+    pools: Mapping[str, PoolMemory]
 
 
 def load(path: Path) -> Remembered:
@@ -23,42 +26,26 @@ def load(path: Path) -> Remembered:
     Raises FleetdError for one that cannot be read: to start without it could start what an operator had stopped.
     """
     try:
-        document = json.loads(path.read_text())
-        if document["schema"] != SCHEMA:
-            raise FleetdError(
-                f"{path}: written by another version of fleetd (schema {document['schema']}); move it away"
-            )
-        return Remembered({name: _pool(values) for name, values in document["pools"].items()})
+        document = decode(path.read_bytes(), _Document)
     except FileNotFoundError:
         return Remembered()
     except OSError as error:
         raise FleetdError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise FleetdError(
             f"{path}: is damaged; move it away to start without what it remembers (stops, scaling, counters)"
         ) from error
+    if document.schema != SCHEMA:
+        raise FleetdError(f"{path}: written by another version of fleetd (schema {document.schema}); move it away")
+    return Remembered(document.pools)
 
 
 def save(path: Path, remembered: Remembered) -> None:
     """Write the file in one step: it is whole, old or new, at every instant.  Raises OSError."""
-    document = {"schema": SCHEMA, "pools": {name: asdict(memory) for name, memory in remembered.pools.items()}}
     new = path.with_suffix(".new")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w") as file:
-        json.dump(document, file)
+    with os.fdopen(fd, "wb") as file:
+        file.write(encode(_Document(SCHEMA, remembered.pools)))
         file.flush()
         os.fsync(fd)
     new.replace(path)
-
-
-def _pool(values: dict[str, Any]) -> PoolMemory:
-    known = _known(values, _POOL_FIELDS)
-    if known.get("roll") is not None:
-        known["roll"] = RollRecord(**_known(known["roll"], _ROLL_FIELDS))
-    return PoolMemory(**known)
-
-
-def _known(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """The fields that this version knows, with JSON's lists as the tuples that they were."""
-    known = {name: values[name] for name in names & values.keys()}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}

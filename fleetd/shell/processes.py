@@ -11,6 +11,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from fleetd.errors import FleetdError
 from fleetd.shell.adopted import AdoptedExits
 from fleetd.shell.cgroup import usable_folder
@@ -102,8 +104,7 @@ class Processes:
             )
             return
         self._asked[request.run] = request
-        cgroup = self.trees.path_for(request.run)
-        self._request(request.packed() | ({} if cgroup is None else {"cgroup": cgroup}), [])
+        self._request(replace(request, cgroup=self.trees.path_for(request.run)), [])
 
     def signal(self, run: str, number: int) -> bool:
         """Send a signal to the run's main process only; whether there was one to take it."""
@@ -166,7 +167,7 @@ class Processes:
     def _start_keeper(self) -> KeeperLink:
         return KeeperLink.start(self._socket, self._instance, self._soft_nofile)
 
-    def _request(self, body: Json, fds: list[int]) -> None:
+    def _request(self, body: Json | SpawnRequest, fds: list[int]) -> None:
         if self._link is not None and not self._link.request(body, fds):
             self._loop.add_writer(self._link.fileno(), self._write)
 

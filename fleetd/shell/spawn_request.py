@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from fleetd.keeper import NEEDS_FORK
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnRequest:
+class SpawnRequest(Struct, frozen=True, omit_defaults=True, tag_field="verb", tag="spawn"):
     """One process to be.  What is None is inherited from the keeper, which inherited it from the daemon.
 
     `env_file` is read with the worker's identity; its variables go under those named in `env_wins`.
@@ -37,16 +37,12 @@ class SpawnRequest:
     limits: tuple[tuple[int, int], ...] = ()
     nice: int | None = None
     affinity: tuple[int, ...] = ()
+    cgroup: str | None = None
 
     @property
     def forks(self) -> bool:
         """Whether the keeper forks for it, instead of a vfork from where it stands."""
         return any(getattr(self, name) not in {None, ()} for name in NEEDS_FORK)
-
-    def packed(self) -> Json:
-        """Itself for the keeper, without what is left at its default."""
-        body = {key: value for key, value in asdict(self).items() if value is not None and value != ()}
-        return body | {"env": dict(self.env), "verb": "spawn"}
 
 
 def explain(error: Json, request: SpawnRequest) -> str:

@@ -6,8 +6,9 @@ The dataclasses are the document of the contract, field by field.  A fact that i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from fleetd.core.health import is_expected, is_up
 from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
@@ -17,8 +18,7 @@ SCHEMA = 1
 PER_MINUTE_WINDOW = 60  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """What was measured of a process: memory in bytes, CPU in percent of a core, bytes of output that were dropped."""
 
     rss: int | None = None
@@ -26,8 +26,7 @@ class Sample:
     output_dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Who the daemon is."""
 
     instance: str
@@ -38,8 +37,7 @@ class Identity:
     fleet: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class JobView:
+class JobView(Struct, frozen=True):
     """The oldest job in hand."""
 
     id: str | None
@@ -48,8 +46,7 @@ class JobView:
     started_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class ExitView:
+class ExitView(Struct, frozen=True):
     """How the last run of a slot ended."""
 
     code: int | None
@@ -58,8 +55,7 @@ class ExitView:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerView:
+class WorkerView(Struct, frozen=True):
     """A run, or a slot that waits for one."""
 
     name: str
@@ -84,8 +80,7 @@ class WorkerView:
     status: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class JobsView:
+class JobsView(Struct, frozen=True):
     """A pool's jobs since it was first seen; runtimes in seconds, of the last few hundred jobs."""
 
     done: int | None
@@ -95,8 +90,7 @@ class JobsView:
     runtime_p95: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class QueueView:
+class QueueView(Struct, frozen=True):
     """A queue as its broker shows it."""
 
     name: str
@@ -108,8 +102,7 @@ class QueueView:
     wait_source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PoolView:
+class PoolView(Struct, frozen=True):
     """A pool and its workers."""
 
     name: str
@@ -122,8 +115,7 @@ class PoolView:
     workers: tuple[WorkerView, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FleetView:
+class FleetView(Struct, frozen=True):
     """The host's place in its fleet."""
 
     name: str
@@ -132,8 +124,7 @@ class FleetView:
     since: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """One host at one instant."""
 
     schema: int
@@ -148,7 +139,8 @@ class Snapshot:
 
     def document(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        return asdict(self)
+        document: dict[str, Any] = to_builtins(self)
+        return document
 
 
 def snapshot(

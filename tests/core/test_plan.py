@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from fleetd.core.plan import Change, PoolChange, diff
 from fleetd.core.spec import Amount, Launch, LogFormat, LogSpec, PoolSpec

@@ -16,6 +16,7 @@ import pytest
 
 from fleetd.errors import FleetdError
 from fleetd.shell.processes import Processes
+from tests.support.ordinary_user import BECOME, FOUND_IN, UID, usable_interpreter
 from tests.support.process_world import PROGRAMS, World, alive, eventually, with_run
 
 NAME = f"many-{os.getpid()}"  # unlike any run of another test
@@ -66,6 +67,7 @@ def test_p3_the_next_daemon_takes_over_runs_output_and_exit_codes(short_path: Pa
 DAEMON = """
 import asyncio, sys
 from pathlib import Path
+from tests.support.ordinary_user import BECOME, FOUND_IN, UID, usable_interpreter
 from tests.support.process_world import World
 
 async def main():
@@ -240,6 +242,7 @@ def mode_of(path: Path) -> int:
 AS_ANOTHER_USER = """
 import asyncio, os, sys
 from pathlib import Path
+from tests.support.ordinary_user import BECOME, FOUND_IN, UID, usable_interpreter
 from tests.support.process_world import PROGRAMS, World, alive
 
 async def main():
@@ -265,14 +268,14 @@ asyncio.run(main())
     os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv, to be another user"
 )
 def test_an_ordinary_user_has_all_of_it_but_other_users(short_path: Path) -> None:
-    python = shutil.which("python3", path="/usr/bin:/usr/local/bin")
+    python = usable_interpreter()
     if python is None:
-        pytest.skip("needs a python3 that other users may run")
-    os.chown(short_path, 65534, 65534)
-    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        pytest.skip("needs a Python and a clone that other users may use")
+    os.chown(short_path, UID, UID)
     result = subprocess.run(
-        [*become, python, "-c", AS_ANOTHER_USER, str(short_path)],
+        [*BECOME, python, "-c", AS_ANOTHER_USER, str(short_path)],
         cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": FOUND_IN},
         capture_output=True,
         text=True,
         timeout=60,

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide, next_deadline
@@ -76,7 +78,7 @@ READ: Mapping[str, Callable[[Any], Any]] = {
     "give_up": lambda value: GiveUp(**value),
     "exit_reasons": lambda value: {int(code): reason for code, reason in value.items()},
 }
-NAMES = {f.name for f in fields(PoolSpec)}
+NAMES = frozenset(PoolSpec.__struct_fields__)
 
 
 def pool_spec(name: str, values: Mapping[str, Any]) -> PoolSpec:

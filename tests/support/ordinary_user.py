@@ -15,8 +15,10 @@ from tests.support.fleetd_cli import Fleetd
 
 UID = 65534
 BECOME = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups")
-_FOUND_IN = os.pathsep.join([str(Path(fleetd.__file__).parents[1]), sysconfig.get_path("platlib")])
-_PROBE = "import subprocess, sys, fleetd.cli.main, psutil; subprocess.run([sys.executable, '-c', ''], check=True)"
+FOUND_IN = os.pathsep.join([str(Path(fleetd.__file__).parents[1]), sysconfig.get_path("platlib")])
+_PROBE = (
+    "import subprocess, sys, fleetd.cli.main, msgspec, psutil; subprocess.run([sys.executable, '-c', ''], check=True)"
+)
 
 
 class OrdinaryUsersFleetd(Fleetd):
@@ -29,7 +31,7 @@ class OrdinaryUsersFleetd(Fleetd):
         return [*BECOME, interpreter, "-m", "fleetd.cli.main", *rest]
 
     def _environment(self) -> dict[str, str]:
-        return {**super()._environment(), "PYTHONPATH": _FOUND_IN, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**super()._environment(), "PYTHONPATH": FOUND_IN, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 @cache
@@ -37,7 +39,7 @@ def usable_interpreter() -> str | None:
     """A Python with which that user can run this clone; None where it, or the clone, is in a private directory."""
     for interpreter in (sys.executable, "/usr/bin/python3"):
         tried = [*BECOME, interpreter, "-c", _PROBE]
-        environment = {**os.environ, "PYTHONPATH": _FOUND_IN}
+        environment = {**os.environ, "PYTHONPATH": FOUND_IN}
         if subprocess.run(tried, env=environment, capture_output=True, check=False, timeout=30).returncode == 0:
             return interpreter
     return None

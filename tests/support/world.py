@@ -6,7 +6,9 @@ after every step that nothing is lost, doubled, or drained without a replacement
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide, next_deadline

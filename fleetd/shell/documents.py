@@ -1,0 +1,34 @@
+"""JSON for what the daemon keeps and passes on: typed values, whatever bytes the names of files are made of."""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, MappingProxyType):
+        return dict(value)
+    raise NotImplementedError(f"{type(value)} is no JSON")
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode
+
+
+def encode(value: object) -> bytes:
+    """A value as one line of JSON; what is no UTF-8 in a text (os.fsdecode) is escaped, and comes back by `decode`."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(value, enc_hook=_plain), separators=(",", ":")).encode()
+
+
+def decode(text: bytes | str, kind: type[T]) -> T:
+    """The value of a JSON text; fields that `kind` does not know are left out.  Raises ValueError if it is not one."""
+    plain: Any = json.loads(text)
+    return msgspec.convert(plain, kind)
