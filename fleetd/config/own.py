@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fleetd.config.interpolation import Text
@@ -17,19 +17,38 @@ _TEMPLATED = ("command", "env", "options")
 _HIDDEN = "command"
 
 
-def read_frameworks(tables: Mapping[str, Node], shipped: Frameworks, reader: Reader) -> dict[str, OwnFramework | None]:
-    """All frameworks by name; None for one whose table is wrong."""
-    found: dict[str, OwnFramework | None] = {}
-    for name in shipped.names():
-        framework = shipped.get(name)
-        if framework is not None:
-            found[name] = OwnFramework(framework, framework)
+class Known(Mapping[str, OwnFramework | None]):
+    """All frameworks by name; None for one whose table is wrong.  A shipped one is read when it is asked for."""
+
+    def __init__(self, own: Mapping[str, OwnFramework | None], shipped: Frameworks) -> None:
+        self._own = own
+        self._shipped = shipped
+
+    def __getitem__(self, name: str) -> OwnFramework | None:
+        if name in self._own:
+            return self._own[name]
+        framework = self._shipped.get(name)
+        if framework is None:
+            raise KeyError(name)
+        return OwnFramework(framework, framework)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._shipped.names()
+        yield from self._own
+
+    def __len__(self) -> int:
+        return len(self._own) + len(self._shipped.names())
+
+
+def read_frameworks(tables: Mapping[str, Node], shipped: Frameworks, reader: Reader) -> Known:
+    """The frameworks that pools may name."""
+    own: dict[str, OwnFramework | None] = {}
     for name, node in tables.items():
-        if shipped.get(name) is not None:
+        if name in shipped.names():
             reader.problem(node, "is the name of a shipped framework", "choose another, and name it in the pool")
         else:
-            found[name] = _define(name, node, shipped, reader)
-    return found
+            own[name] = _define(name, node, shipped, reader)
+    return Known(own, shipped)
 
 
 def _define(name: str, node: Node, shipped: Frameworks, reader: Reader) -> OwnFramework | None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from msgspec import Struct
 
 SYSTEM_PIDS = frozenset({0, 1})
+PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Process(Struct, frozen=True):
@@ -28,15 +30,39 @@ class Process(Struct, frozen=True):
         return self.state not in "ZXx"
 
 
-def read_process(pid: int) -> Process | None:
-    """The process that has this pid now."""
+def _stat(pid: int) -> list[bytes] | None:
+    """The fields of /proc/PID/stat from the third on, the state."""
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - hundreds in a row
             text = file.read(1024)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
-    fields = text[text.rindex(b")") + 2 :].split(None, 20)
+    return text[text.rindex(b")") + 2 :].split(None, 22)
+
+
+def read_process(pid: int) -> Process | None:
+    """The process that has this pid now."""
+    fields = _stat(pid)
+    if fields is None:
+        return None
     return Process(pid, fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+
+
+class Usage(Struct, frozen=True):
+    """What a process uses: resident bytes, CPU seconds so far, and when it started (seconds since boot)."""
+
+    resident: int
+    cpu: float
+    started: float
+
+
+def usage_of(pid: int) -> Usage | None:
+    """One look at what the process that has this pid now uses; None for a zombie, and where there is none."""
+    fields = _stat(pid)
+    if fields is None or fields[0] == b"Z":
+        return None
+    user, system, started, pages = (int(fields[at]) for at in (11, 12, 19, 21))  # proc(5), from the state on
+    return Usage(pages * PAGE, (user + system) / TICKS, started / TICKS)
 
 
 def children_of(pid: int) -> tuple[int, ...] | None:

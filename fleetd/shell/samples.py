@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-
-import psutil
+from typing import TYPE_CHECKING
 
 from fleetd.core.spec import Bytes
+from fleetd.shell.proc import Usage, usage_of
+
+if TYPE_CHECKING:
+    import psutil
 
 SETTLED = 0.5  # seconds between two measurements that make a CPU share
 
@@ -22,32 +25,30 @@ class Samples:
         """Resident bytes and percent of a core, of the runs whose processes live."""
         measured: dict[str, tuple[Bytes, float | None]] = {}
         for run, pid in pids.items():
-            try:
-                process = psutil.Process(pid)
-                with process.oneshot():
-                    measured[run] = (process.memory_info().rss, self._share(run, process))
-            except psutil.Error:
-                continue
+            usage = usage_of(pid)
+            if usage is not None:
+                measured[run] = (usage.resident, self._share(run, usage))
         self._cpu = {run: cpu for run, cpu in self._cpu.items() if run in pids}
         return measured
 
-    def _share(self, run: str, process: psutil.Process) -> float | None:
-        now, times = time.monotonic(), process.cpu_times()
-        used = times.user + times.system
+    def _share(self, run: str, usage: Usage) -> float | None:
+        now = time.monotonic()
         before = self._cpu.get(run)
         if before is None:
-            lived = time.time() - process.create_time()
-            share = round(100 * used / lived, 1) if lived > 0 else None
+            lived = time.clock_gettime(time.CLOCK_BOOTTIME) - usage.started
+            share = round(100 * usage.cpu / lived, 1) if lived > 0 else None
         elif now - before[0] < SETTLED:
             return before[2]
         else:
-            share = round(100 * (used - before[1]) / (now - before[0]), 1)
-        self._cpu[run] = (now, used, share)
+            share = round(100 * (usage.cpu - before[1]) / (now - before[0]), 1)
+        self._cpu[run] = (now, usage.cpu, share)
         return share
 
 
 def resident(pids: Mapping[str, int], trees: Iterable[str]) -> dict[str, Bytes]:
     """Resident bytes by run; of a run in `trees`, all that its main process started counts too."""
+    import psutil  # noqa: PLC0415 - its import takes as long as starting 50 workers, and few daemons need it
+
     whole = frozenset(trees)
     sizes: dict[str, Bytes] = {}
     for run, pid in pids.items():
@@ -62,6 +63,8 @@ def resident(pids: Mapping[str, int], trees: Iterable[str]) -> dict[str, Bytes]:
 
 
 def _size(process: psutil.Process) -> Bytes:
+    import psutil  # noqa: PLC0415 - see above
+
     try:
         return int(process.memory_info().rss)
     except psutil.Error:
