@@ -15,7 +15,8 @@ from fleetd.client.control import ControlClient, HungUpError
 from fleetd.config.lint import lint
 from fleetd.config.load import Loaded
 from fleetd.errors import ExitCode, FleetdError
-from fleetd.shell import daemon, paths
+from fleetd.shell import paths
+from fleetd.shell.keeper_link import KeeperLink
 from fleetd.views.control_characters import made_visible
 
 _TOLD = 20  # last lines of the log of a daemon that did not live
@@ -36,9 +37,19 @@ def run_daemon(args: argparse.Namespace) -> int:
     lock = paths.take_lock(places)
     if not args.detach:
         paths.write_pid(lock)
-        return daemon.run(load, loaded, places, None)
-    _detach(lock, places, partial(daemon.run, load, loaded, places))
+        return _run(load, loaded, places, None)
+    _detach(lock, places, partial(_run, load, loaded, places))
     return _until_healthy(args, places)
+
+
+def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, listening: int | None) -> int:
+    try:
+        keeper = KeeperLink.reach(places.keeper, places.name)
+    except OSError as error:
+        raise FleetdError(f"the keeper cannot be started: {error.strerror}: {places.keeper}") from error
+    from fleetd.shell import daemon  # noqa: PLC0415 - while this is imported, the keeper starts
+
+    return daemon.run(load, loaded, places, keeper, listening)
 
 
 def _warn(loaded: Loaded) -> None:

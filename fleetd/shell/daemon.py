@@ -31,6 +31,7 @@ from fleetd.shell import log, memory, paths
 from fleetd.shell.control import ControlServer
 from fleetd.shell.fact_log import FactLog
 from fleetd.shell.interpreter import Interpreter
+from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place
 from fleetd.shell.live_runs import LiveRuns, Reading
 from fleetd.shell.paths import Instance
@@ -46,20 +47,28 @@ MEMORY_EVERY = 5.0  # seconds between looks at the memory of workers that have a
 _log = logging.getLogger("fleetd")
 
 
-def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, listening: int | None) -> int:
+def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: KeeperLink, listening: int | None) -> int:
     """Run the daemon of an instance, whose lock the caller holds, until it has drained; answers the exit code.
 
-    `load` reads the pool files again.  A byte is written to the descriptor `listening` once commands are taken.
+    `load` reads the pool files again, `keeper` has been reached and not spoken to.  A byte is written to the descriptor
+    `listening` once commands are taken.
     """
     assert loaded.spec is not None
     log.configure(loaded.spec.daemon.log_level, loaded.spec.daemon.log_format)
-    return asyncio.run(Daemon(loaded.spec, places, load, listening).serve())
+    return asyncio.run(Daemon(loaded.spec, places, load, keeper, listening).serve())
 
 
 class Daemon:
     """One instance at work."""
 
-    def __init__(self, spec: FleetSpec, places: Instance, load: Callable[[], Loaded], listening: int | None) -> None:
+    def __init__(
+        self,
+        spec: FleetSpec,
+        places: Instance,
+        load: Callable[[], Loaded],
+        keeper: KeeperLink,
+        listening: int | None,
+    ) -> None:
         self.places = places
         self.spec = spec
         self.facts = FactLog()
@@ -74,6 +83,7 @@ class Daemon:
             fleet=spec.fleet,
         )
         self._load = load
+        self._keeper = keeper
         self._listening = listening
         self._inbox: deque[Event] = deque()
         self._is_due = False
@@ -92,7 +102,9 @@ class Daemon:
         loop.set_exception_handler(self._report_defect)
         remembered = memory.load(self.places.state_file)
         place = Place(self.identity.host, self.identity.fleet, str(Path.cwd()), self.places.notify, dict(os.environ))
-        self.runs = LiveRuns(self.places, place, post=self.post, tell=self.facts.tell, reading=self._reading)
+        self.runs = LiveRuns(
+            self.places, place, self._keeper, post=self.post, tell=self.facts.tell, reading=self._reading
+        )
         self._interpreter = Interpreter(
             self.runs, tell=self.facts.tell, remember=self._remember, finish=self.finished.set
         )

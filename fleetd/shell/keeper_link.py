@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import struct
 import sys
@@ -34,6 +35,16 @@ class KeeperLink:
         self._connection = connection
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
         self.pid = pid  # None: an older keeper, that will say so in its hello
+
+    @classmethod
+    def reach(cls, path: Path, instance: str) -> KeeperLink:
+        """Connect to the instance's keeper, or start one; it is not waited for.
+
+        Raises:
+            OSError: there is none, and none can be started.
+
+        """
+        return cls.find(path) or cls.start(path, instance, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
     @classmethod
     def find(cls, path: Path) -> KeeperLink | None:

@@ -26,6 +26,7 @@ from fleetd.frameworks.lines import LineReport, Patterns, Scanner
 from fleetd.shell.documents import decode, encode
 from fleetd.shell.held import Held
 from fleetd.shell.journal import Entry, Journal, boot_id
+from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place, request_for
 from fleetd.shell.notify import NotifySocket
 from fleetd.shell.output import Output
@@ -77,6 +78,7 @@ class LiveRuns:
         self,
         places: Instance,
         place: Place,
+        keeper: KeeperLink,
         *,
         post: Callable[[Event], None],
         tell: Callable[[Fact], None],
@@ -96,7 +98,7 @@ class LiveRuns:
         self._journal_fails = False
         self._strays: set[int] = set()  # told already
         self._entries = self._journal.open()
-        self.processes = Processes.open(places.runtime, places.name, self)
+        self.processes = Processes.open(places.runtime, places.name, self, keeper)
 
     # -- taking over -------------------------------------------------------------------------------------------------
 

@@ -46,19 +46,19 @@ class Processes:
         self.trees = trees
 
     @classmethod
-    def open(cls, folder: Path, instance: str, outcomes: Outcomes, trees: Trees | None = None) -> Processes:
-        """Find the instance's keeper or start one, and take over what it holds.
+    def open(
+        cls, folder: Path, instance: str, outcomes: Outcomes, link: KeeperLink, trees: Trees | None = None
+    ) -> Processes:
+        """Take over what the instance's keeper holds, which `link` has reached.
 
         `folder` is the instance's runtime directory; `trees` has cgroups where there can be some.  The soft limit of
         descriptors is raised to the hard one; workers get the present one.
 
         Raises:
             FleetdError: the keeper does not answer, or serves another daemon.
-            OSError: no keeper could be started.
 
         """
         processes = cls(folder, instance, outcomes, trees or Trees(usable_folder(instance)))
-        link = KeeperLink.find(processes._socket) or processes._start_keeper()
         processes._link = link
         try:
             held = link.hello()
@@ -164,9 +164,6 @@ class Processes:
 
     # -- the keeper --
 
-    def _start_keeper(self) -> KeeperLink:
-        return KeeperLink.start(self._socket, self._instance, self._soft_nofile)
-
     def _request(self, body: Json | SpawnRequest, fds: list[int]) -> None:
         if self._link is not None and not self._link.request(body, fds):
             self._loop.add_writer(self._link.fileno(), self._write)
@@ -216,7 +213,7 @@ class Processes:
 
     def _restart_keeper(self) -> bool:
         try:
-            self._link = self._start_keeper()
+            self._link = KeeperLink.start(self._socket, self._instance, self._soft_nofile)
             self._link.hello()
         except (OSError, FleetdError) as error:
             log.error("the keeper could not be started: %s", error)  # noqa: TRY400 - one line for a person

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fleetd.errors import FleetdError
+from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.processes import Processes
 from tests.support.ordinary_user import BECOME, FOUND_IN, UID, usable_interpreter
 from tests.support.process_world import PROGRAMS, World, alive, eventually, with_run
@@ -173,7 +174,7 @@ def test_a_second_daemon_is_refused(short_path: Path) -> None:
         world = World(short_path, "kept")
         world.processes.begin()
         with pytest.raises(FleetdError, match="another daemon is connected"):
-            Processes.open(short_path, "kept", world)
+            Processes.open(short_path, "kept", world, KeeperLink.reach(short_path / "keeper.sock", "kept"))
         world.spawn("r1", "true")
         assert await world.until("exited", "r1") == (0, None)
         await world.end()

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.processes import Processes
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.spawn_request import SpawnRequest
@@ -29,7 +30,9 @@ class World:
         self.told: list[Told] = []
         self.output: dict[str, bytes] = {}
         self._news = asyncio.Event()
-        self.processes = Processes.open(folder, name, self, None if cgroups else Trees(None))
+        self.processes = Processes.open(
+            folder, name, self, KeeperLink.reach(folder / "keeper.sock", name), None if cgroups else Trees(None)
+        )
         self.reaper = Reaper(asyncio.get_running_loop())
 
     # -- Outcomes --
