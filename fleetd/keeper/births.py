@@ -25,6 +25,8 @@ class Births:
         self._home = home  # cgroup.procs of the keeper's own cgroup
         self._soft_nofile = soft_nofile
         self._hard_nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self._nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        self._low = os.dup(self._nowhere)  # below the worker's soft limit, beyond which posix_spawn takes no descriptor
 
     def start(self, run: Run, request: Json) -> None:
         """Fill in `run`; one that has `answers` is not known to run until these end.
@@ -55,13 +57,14 @@ class Births:
             run.directory = enter_directory(request["directory"], env)
             program = find_program(argv[0], env.get("PATH"))
             run.cgroup = self._enter(request.get("cgroup"))
+            os.dup2(output, self._low, inheritable=False)
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft_nofile, self._hard_nofile))
             try:
                 return os.posix_spawn(
                     program,
                     argv,
                     env,
-                    file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)],
+                    file_actions=[(os.POSIX_SPAWN_DUP2, self._low, 1), (os.POSIX_SPAWN_DUP2, self._low, 2)],
                     setsid=True,
                     setsigmask=(),
                     setsigdef=RESETTABLE,
@@ -72,6 +75,7 @@ class Births:
                 raise StartError("program", errno.EINVAL, program) from error
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self._hard_nofile, self._hard_nofile))
+                os.dup2(self._nowhere, self._low, inheritable=False)
                 self._leave(run.cgroup)
         finally:
             if umask is not None:

@@ -247,3 +247,22 @@ def test_the_notify_socket_belongs_to_the_user(short_path: Path) -> None:
         assert not path.exists()
 
     in_world(short_path, test)
+
+
+def test_there_may_be_more_runs_than_a_worker_may_have_descriptors(short_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def test(world: World) -> None:
+        runs = [f"r{number}" for number in range(40)]
+        for run in runs:
+            world.spawn(run, "sh", "-c", "ulimit -n; exec sleep 100", notify=str(short_path / run))
+        for run in runs:
+            assert await world.until_read(run, "\n") == "64\n"
+        for run in runs:
+            await world.processes.kill(run)
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        in_world(short_path, test)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
