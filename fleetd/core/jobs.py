@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleetd.core.events import JobReported, Source
 from fleetd.core.spec import LineMeaning, Seconds
-from fleetd.core.state import Job, Moment, Pool, Run
+from fleetd.core.state import RECENT_FINISHED, Job, Moment, Pool, Run
 from fleetd.core.turn import Turn
 
 UNNAMED = ""
@@ -47,6 +47,7 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     if job is None and _is_repeated(run, key, report):
         return False
     run.finished.append(key)
+    del run.finished[:-RECENT_FINISHED]
     if report.meaning is LineMeaning.RELEASED:
         run.jobs_released += 1
         return True

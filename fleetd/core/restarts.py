@@ -62,7 +62,9 @@ def count_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
     if run.was_healthy and turn.now.mono - run.spawned >= pool.spec.backoff.max:
         slot.failures = 0
     slot.failures += 1
-    slot.failed_at.append(turn.now.mono)
+    if pool.spec.give_up is not None:
+        slot.failed_at.append(turn.now.mono)
+        del slot.failed_at[: -pool.spec.give_up.failures]
     if slot.failures == CRASH_LOOP:
         turn.tell(Kind.WORKER_CRASH_LOOP, pool.name, slot.index, {"failures": slot.failures, "lines": slot.last_lines})
 

@@ -102,7 +102,7 @@ class Run(Struct):
     paused: bool = False
     status_text: str | None = None
     jobs: dict[str, Job] = field(default_factory=dict)
-    finished: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT_FINISHED))
+    finished: list[str] = field(default_factory=list)  # the last ones
     by_socket: bool = False
     tells_starts: bool = False  # has told of a job's start
     jobs_done: int = 0
@@ -197,7 +197,7 @@ class Slot(Struct):
     finished: bool = False  # ended, and the restart policy wants no other
     given_up: bool = False
     failures: int = 0
-    failed_at: deque[Seconds] = field(default_factory=lambda: deque(maxlen=1000))
+    failed_at: list[Seconds] = field(default_factory=list)  # the last ones, as many as `give-up` asks about
     retry_at: Seconds | None = None
     in_backoff: bool = False
     idle_exits: int = 0  # planned exits in a row without a counted job, in under healthy-after

@@ -6,7 +6,8 @@ It needs the standard library only, imports nothing else of this package, and is
 `python -I -S .../fleetd/keeper/__main__.py SOCKET_FD INSTANCE SOFT_NOFILE`.
 
 Protocol 1, on a SOCK_SEQPACKET unix socket: one JSON object a packet, descriptors beside it (SCM_RIGHTS).
-Requests name a "verb": hello, spawn, hold, forget, quit.  A body too large for a packet follows in a memfd.
+Requests name a "verb": hello, environ, spawn, hold, forget, quit.  A body too large for a packet follows in a memfd.
+A worker's environment is that of the last `environ`, under its own `env`.
 Reports name an "event": hello (followed by one `held` for each run), spawned, spawn-failed, exited, refused.
 A run's descriptors come in the order of the report's "fds": pidfd, output, notify.
 """

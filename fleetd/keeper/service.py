@@ -37,6 +37,7 @@ class Keeper:
         self._by_pid: dict[int, Run] = {}
         self._starting: dict[int, Run] = {}  # by the descriptor of their answers
         self._daemon: socket.socket | None = None
+        self._environ: dict[str, str] = {}  # what workers are given beside their own
         self._introduced = False  # it has said hello, and nothing is told before
         self._reports: deque[tuple[Json, str | None]] = deque()
         self._poll = select.poll()
@@ -153,6 +154,8 @@ class Keeper:
         verb = request["verb"]
         if verb == "spawn":
             self._spawn(request, fds)
+        elif verb == "environ":
+            self._environ = request["env"] if not request.get("in_memfd") else read_memfd(fds)["env"]
         elif verb == "hold":
             self._hold(request, fds)
         elif verb == "forget":
@@ -203,6 +206,7 @@ class Keeper:
         try:
             if request.get("in_memfd"):
                 request |= read_memfd(fds)
+            request["env"] = self._environ | request["env"]
             self._births.start(run, request)
         except StartError as error:
             self._abandon(run, error.report)

@@ -101,7 +101,7 @@ class Daemon:
         loop = self._loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report_defect)
         remembered = memory.load(self.places.state_file)
-        place = Place(self.identity.host, self.identity.fleet, str(Path.cwd()), self.places.notify, dict(os.environ))
+        place = Place(self.identity.host, self.identity.fleet, str(Path.cwd()), self.places.notify)
         self.runs = LiveRuns(
             self.places, place, self._keeper, post=self.post, tell=self.facts.tell, reading=self._reading
         )

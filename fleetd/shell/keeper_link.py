@@ -173,11 +173,14 @@ class KeeperLink:
     def request(self, body: Json | SpawnRequest, fds: list[int]) -> bool:
         """Send, or keep for `flush`; whether everything is sent.  The descriptors are copied at once."""
         data = encode(body)
-        if len(data) > keeper.PACKET_BYTES and isinstance(body, SpawnRequest):
-            copies = [os.memfd_create("spawn")]
+        if len(data) > keeper.PACKET_BYTES:
+            copies = [os.memfd_create("request")]
             with open(copies[0], "wb", closefd=False) as file:
                 file.write(data)
-            data = encode({"verb": "spawn", "run": body.run, "in_memfd": True})
+            large: Json = (
+                {"verb": "spawn", "run": body.run} if isinstance(body, SpawnRequest) else {"verb": body["verb"]}
+            )
+            data = encode(large | {"in_memfd": True})
         else:
             copies = [os.dup(descriptor) for descriptor in fds]
         self._unsent.append((data, copies))

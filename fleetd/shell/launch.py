@@ -31,14 +31,13 @@ class LaunchError(FleetdError):
 class Place(Struct, frozen=True):
     """Where workers start: this daemon on this host.
 
-    `environ` and `directory` are the daemon's own; the notify sockets of runs are made in `notify_folder`.
+    `directory` is the daemon's own; the notify sockets of runs are made in `notify_folder`.
     """
 
     host: str
     fleet: str | None
     directory: str
     notify_folder: Path
-    environ: Mapping[str, str]
 
 
 class Identity(Struct, frozen=True):
@@ -47,6 +46,11 @@ class Identity(Struct, frozen=True):
     uid: int | None = None
     gid: int | None = None
     groups: tuple[int, ...] | None = None
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """What of the daemon's environment every worker gets, under what it is told itself."""
+    return {name: value for name, value in environ.items() if not PRIVATE.match(name)}
 
 
 def request_for(spawn: Spawn, place: Place, meta: str = "") -> SpawnRequest:
@@ -62,9 +66,7 @@ def request_for(spawn: Spawn, place: Place, meta: str = "") -> SpawnRequest:
     values = _values(spawn, place)
     entry = _entry(launch.user)
     identity = identity_of(launch.user, launch.group)
-    env = {name: value for name, value in place.environ.items() if not PRIVATE.match(name)}
-    if entry is not None:
-        env |= {"HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
+    env = {} if entry is None else {"HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name}
     fixed = {name: expand(value, values) for name, value in launch.env.items()} | _told(spawn, place)
     directory = spawn.directory
     if directory is None or _is_gone(directory):
@@ -161,7 +163,7 @@ def _told(spawn: Spawn, place: Place) -> dict[str, str]:
         "FLEETD_JOB_TIMEOUT": _shown(launch.job_timeout),
         "FLEETD_EPOCH": _shown(spawn.epoch),
         "FLEETD_RUN": spawn.run,
-        "NOTIFY_SOCKET": str(place.notify_folder / spawn.run),
+        "NOTIFY_SOCKET": f"{place.notify_folder}/{spawn.run}",
     }
     if launch.watchdog is not None:
         told["WATCHDOG_USEC"] = str(round(launch.watchdog * 1_000_000))  # sd_watchdog_enabled(3)

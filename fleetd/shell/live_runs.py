@@ -27,7 +27,7 @@ from fleetd.shell.documents import decode, encode
 from fleetd.shell.held import Held
 from fleetd.shell.journal import Entry, Journal, boot_id
 from fleetd.shell.keeper_link import KeeperLink
-from fleetd.shell.launch import Place, request_for
+from fleetd.shell.launch import Place, inherited, request_for
 from fleetd.shell.notify import NotifySocket
 from fleetd.shell.output import Output
 from fleetd.shell.paths import Instance
@@ -98,7 +98,7 @@ class LiveRuns:
         self._journal_fails = False
         self._strays: set[int] = set()  # told already
         self._entries = self._journal.open()
-        self.processes = Processes.open(places.runtime, places.name, self, keeper)
+        self.processes = Processes.open(places.runtime, places.name, self, keeper, environ=inherited(os.environ))
 
     # -- taking over -------------------------------------------------------------------------------------------------
 

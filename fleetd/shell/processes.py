@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,14 @@ DESCRIPTORS_A_RUN = 6  # pidfd, output and notify socket, the two again where th
 class Processes:
     """Runs as processes.  After `open`, look at `held`, then `begin`."""
 
-    def __init__(self, folder: Path, instance: str, outcomes: Outcomes, trees: Trees) -> None:
+    def __init__(
+        self, folder: Path, instance: str, outcomes: Outcomes, environ: Mapping[str, str], trees: Trees
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = folder / "keeper.sock"
         self._instance = instance
         self._outcomes = outcomes
+        self._environ = environ
         self._soft_nofile, self._hard_nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._link: KeeperLink | None = None
         self._runs: dict[str, Held] = {}
@@ -47,18 +51,26 @@ class Processes:
 
     @classmethod
     def open(
-        cls, folder: Path, instance: str, outcomes: Outcomes, link: KeeperLink, trees: Trees | None = None
+        cls,
+        folder: Path,
+        instance: str,
+        outcomes: Outcomes,
+        link: KeeperLink,
+        *,
+        environ: Mapping[str, str] | None = None,
+        trees: Trees | None = None,
     ) -> Processes:
         """Take over what the instance's keeper holds, which `link` has reached.
 
-        `folder` is the instance's runtime directory; `trees` has cgroups where there can be some.  The soft limit of
-        descriptors is raised to the hard one; workers get the present one.
+        `folder` is the instance's runtime directory; `environ` is what every worker gets beside its own; `trees` has
+        cgroups where there can be some.  The soft limit of descriptors is raised to the hard one; workers get the
+        present one.
 
         Raises:
             FleetdError: the keeper does not answer, or serves another daemon.
 
         """
-        processes = cls(folder, instance, outcomes, trees or Trees(usable_folder(instance)))
+        processes = cls(folder, instance, outcomes, environ or {}, trees or Trees(usable_folder(instance)))
         processes._link = link
         try:
             held = link.hello()
@@ -67,6 +79,7 @@ class Processes:
             raise
         for report, fds in held:
             processes._take_over(report, fds)
+        processes._request({"verb": "environ", "env": dict(processes._environ)}, [])
         processes.trees.serve(link.pid)
         processes.trees.sweep()
         resource.setrlimit(resource.RLIMIT_NOFILE, (processes._hard_nofile, processes._hard_nofile))
@@ -220,6 +233,7 @@ class Processes:
             return False
         self.trees.serve(self._link.pid)
         self._loop.add_reader(self._link.fileno(), self._read)
+        self._request({"verb": "environ", "env": dict(self._environ)}, [])
         for held in self._runs.values():
             body: Json = {
                 "verb": "hold",

@@ -17,7 +17,8 @@ Json = dict[str, Any]
 class SpawnRequest(Struct, frozen=True, omit_defaults=True, tag_field="verb", tag="spawn"):
     """One process to be.  What is None is inherited from the keeper, which inherited it from the daemon.
 
-    `env_file` is read with the worker's identity; its variables go under those named in `env_wins`.
+    `env` wins over what the keeper gives to all workers.  `env_file` is read with the worker's identity; its variables
+    go under those named in `env_wins`.
     `limits` are pairs of a RLIMIT_ number and a value (-1: unlimited).  `meta` is given back when a run is taken over.
     """
 

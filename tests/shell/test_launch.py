@@ -11,7 +11,7 @@ import pytest
 
 from fleetd.core.effects import Spawn
 from fleetd.core.spec import Launch
-from fleetd.shell.launch import LaunchError, Place, expand, request_for
+from fleetd.shell.launch import LaunchError, Place, expand, inherited, request_for
 from fleetd.shell.spawn_request import SpawnRequest
 
 ENVIRON = {
@@ -25,13 +25,17 @@ ENVIRON = {
     "INVOCATION_ID": "x",
     "JOURNAL_STREAM": "1:2",
 }
-PLACE = Place(host="media-1", fleet=None, directory="/srv", notify_folder=Path("/run/fleetd/x/notify"), environ=ENVIRON)
+PLACE = Place(host="media-1", fleet=None, directory="/srv", notify_folder=Path("/run/fleetd/x/notify"))
 
 
 def asked(launch: Launch, *, directory: str | None = None, epoch: int | None = 7) -> SpawnRequest:
     return request_for(
         Spawn(run="r1", pool="media", slot=3, launch=launch, directory=directory, epoch=epoch, max_jobs=99), PLACE
     )
+
+
+def test_what_was_told_to_the_daemon_alone_is_not_passed_on() -> None:
+    assert inherited(ENVIRON) == {"PATH": "/bin", "HOME": "/daemon", "LISTEN_ADDR": "kept"}
 
 
 def test_placeholders() -> None:
@@ -55,9 +59,6 @@ def test_command_directory_and_environment() -> None:
     assert request.argv == ("php", "work", "--name=media:3")
     assert request.directory == "/srv/app-3"
     assert request.env == {
-        "PATH": "/bin",
-        "HOME": "/daemon",
-        "LISTEN_ADDR": "kept",
         "GPU": "3",
         "FLEETD_POOL": "media",
         "FLEETD_SLOT": "3",

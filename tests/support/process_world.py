@@ -31,7 +31,7 @@ class World:
         self.output: dict[str, bytes] = {}
         self._news = asyncio.Event()
         self.processes = Processes.open(
-            folder, name, self, KeeperLink.reach(folder / "keeper.sock", name), None if cgroups else Trees(None)
+            folder, name, self, KeeperLink.reach(folder / "keeper.sock", name), trees=None if cgroups else Trees(None)
         )
         self.reaper = Reaper(asyncio.get_running_loop())
 
