@@ -41,8 +41,8 @@ def usable_folder(instance: str) -> Path | None:
     except OSError:
         return None
     try:
-        _write(trial / "cgroup.procs", b"0")
-        _write(home / "cgroup.procs", b"0")
+        _write(f"{trial}/cgroup.procs", b"0")
+        _write(f"{home}/cgroup.procs", b"0")
         return folder if (trial / "cgroup.kill").exists() else None
     except OSError:
         return None
@@ -51,49 +51,49 @@ def usable_folder(instance: str) -> Path | None:
             trial.rmdir()
 
 
-def populated(cgroup: Path) -> bool:
+def populated(cgroup: str) -> bool:
     """Whether a living process is in it or below it; False when it is gone."""
     try:
-        return b"populated 1" in _read(cgroup / "cgroup.events")
+        return b"populated 1" in _read(f"{cgroup}/cgroup.events")
     except FileNotFoundError:
         return False
 
 
-def kill_all(cgroup: Path) -> None:
+def kill_all(cgroup: str) -> None:
     """SIGKILL to everything in it and below it, also to what is being forked at this moment."""
     with contextlib.suppress(FileNotFoundError):
-        _write(cgroup / "cgroup.kill", b"1")
+        _write(f"{cgroup}/cgroup.kill", b"1")
 
 
-def members(cgroup: Path) -> tuple[int, ...]:
+def members(cgroup: str) -> tuple[int, ...]:
     """The pids in it (not below it)."""
     try:
-        return tuple(int(pid) for pid in _read(cgroup / "cgroup.procs").split())
+        return tuple(int(pid) for pid in _read(f"{cgroup}/cgroup.procs").split())
     except FileNotFoundError:
         return ()
 
 
-def remove(cgroup: Path) -> None:
+def remove(cgroup: str) -> None:
     """Remove it with the empty ones that a worker may have made below it."""
     with contextlib.suppress(OSError):
-        cgroup.rmdir()
+        os.rmdir(cgroup)
         return
     for folder, _, _ in os.walk(cgroup, topdown=False):
         with contextlib.suppress(OSError):
-            Path(folder).rmdir()
+            os.rmdir(folder)
 
 
-def had_oom_kill(cgroup: Path) -> bool:
+def had_oom_kill(cgroup: str) -> bool:
     """Whether the kernel killed something in it for want of memory; False where no memory controller says so."""
     with contextlib.suppress(OSError):
         return any(
             line.startswith(b"oom_kill ") and line != b"oom_kill 0"
-            for line in _read(cgroup / "memory.events").splitlines()
+            for line in _read(f"{cgroup}/memory.events").splitlines()
         )
     return False
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: str, data: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, data)  # one write(2): a file object would refuse in its destructor, unseen
@@ -101,7 +101,7 @@ def _write(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(descriptor, 65536)

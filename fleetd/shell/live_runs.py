@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
@@ -34,6 +35,7 @@ from fleetd.shell.paths import Instance
 from fleetd.shell.processes import Processes
 
 LINES_WITH_EXIT = 20
+MESSENGERS_A_TURN = 64  # runs that are heard before the loop may do something else
 
 _T = TypeVar("_T")
 
@@ -95,6 +97,9 @@ class LiveRuns:
         self._unwritten: dict[str, None] = {}
         self._journal = Journal(places.journal, boot_id())
         self.output: Output[LineReport] = Output(places.logs, on_reports=self._reported, on_dropped=self._dropped)
+        self._ears = select.epoll()  # one for all notify sockets: a reader of the loop's own takes a kilobyte a run
+        self._speakers: dict[int, str] = {}
+        self._loop.add_reader(self._ears.fileno(), self._listen_up)
         self._journal_fails = False
         self._strays: set[int] = set()  # told already
         self._entries = self._journal.open()
@@ -166,7 +171,8 @@ class LiveRuns:
         self._records.pop(run, None)
         self._unwritten.pop(run, None)
         if live is not None and live.socket is not None:
-            self._loop.remove_reader(live.socket.fileno())
+            self._ears.unregister(live.socket.fileno())
+            del self._speakers[live.socket.fileno()]
             live.socket.close()
         self.output.close(run)
         self.processes.forget(run)
@@ -253,7 +259,14 @@ class LiveRuns:
             live.socket = NotifySocket(
                 receiver, run, allowed, seen=entry.seen if entry else None, on_refused=_log.warning
             )
-            self._loop.add_reader(receiver, self._hear, run, live.socket)
+            self._speakers[receiver.fileno()] = run
+            self._ears.register(receiver, select.EPOLLIN)
+
+    def _listen_up(self) -> None:
+        for descriptor, _ in self._ears.poll(0, MESSENGERS_A_TURN):
+            run = self._speakers[descriptor]
+            if (messages := self._runs[run].socket) is not None:
+                self._hear(run, messages)
 
     def _hear(self, run: str, messages: NotifySocket) -> None:
         self._unwritten[run] = None
@@ -302,6 +315,8 @@ class LiveRuns:
 
     def close(self) -> None:
         """Let go of everything; the keeper ends as well when no run is left."""
+        self._loop.remove_reader(self._ears.fileno())
+        self._ears.close()
         self.output.close_all()
         self.processes.close(quit_keeper=not self._runs)
         self._journal.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class Trees:
     def __init__(self, folder: Path | None) -> None:
         """`folder`: where runs get their cgroups (see `cgroup.usable_folder`), or None."""
         self._folder = folder
-        self._paths: dict[str, Path | None] = {}
+        self._paths: dict[str, str | None] = {}
         self._hunt = Hunt()
 
     @property
@@ -32,17 +33,19 @@ class Trees:
         """Make the cgroup that a run is to be born in; None where there is none to be had."""
         if self._folder is None:
             return None
-        path = self._folder / run
+        path = f"{self._folder}/{run}"
         try:
-            path.mkdir(exist_ok=True)
+            os.mkdir(path)
+        except FileExistsError:
+            pass
         except OSError:
             return None
         self._paths[run] = path
-        return str(path)
+        return path
 
     def adopt(self, run: str, leader: int, path: str | None, *, foreign: bool = False) -> None:
         """A run's main process is `leader`, and lives in this cgroup, or in none."""
-        self._paths[run] = None if path is None else Path(path)
+        self._paths[run] = path
         self._hunt.adopt(run, leader, foreign=foreign)
 
     def forget(self, run: str) -> None:
@@ -57,13 +60,13 @@ class Trees:
         if self._folder is not None and self._folder.exists():
             for path in self._folder.iterdir():
                 if path.is_dir() and path.name not in self._paths:
-                    cgroup.remove(path)
+                    cgroup.remove(str(path))
 
     def remove(self) -> None:
         """Remove the instance's own cgroup, when nothing is left in it."""
         if self._folder is not None:
             self.sweep()
-            cgroup.remove(self._folder)
+            cgroup.remove(str(self._folder))
 
     def had_oom_kill(self, run: str) -> bool:
         """Whether the kernel killed something of the run for want of memory, as far as its cgroup says."""
