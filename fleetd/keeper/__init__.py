@@ -6,9 +6,11 @@ It needs the standard library only, imports nothing else of this package, and is
 `python -I -S .../fleetd/keeper/__main__.py SOCKET_FD INSTANCE SOFT_NOFILE`.
 
 Protocol 1, on a SOCK_SEQPACKET unix socket: one JSON object a packet, descriptors beside it (SCM_RIGHTS).
-Requests name a "verb": hello, environ, spawn, hold, forget, quit.  A body too large for a packet follows in a memfd.
-A worker's environment is that of the last `environ`, under its own `env`.
-Reports name an "event": hello (followed by one `held` for each run), spawned, spawn-failed, exited, refused.
+Requests name a "verb": hello, environ, enter, spawn, hold, forget, quit.  A body too large for a packet follows in a
+memfd.  A worker's environment is that of the last `environ`, under its own `env`.
+Reports name an "event": hello (followed by one `held` for each run), born, spawned, spawn-failed, exited, refused.
+`born`: a forked child that is on its way to what it is to run; `spawned` or `spawn-failed` follows.
+`enter`: the next run is to be born in this cgroup, so that moving there is done before it is needed.
 A run's descriptors come in the order of the report's "fds": pidfd, output, notify.
 """
 

@@ -23,6 +23,7 @@ class Births:
 
     def __init__(self, home: int | None, soft_nofile: int) -> None:
         self._home = home  # cgroup.procs of the keeper's own cgroup
+        self._inside: str | None = None  # the cgroup that it is in instead
         self._soft_nofile = soft_nofile
         self._hard_nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self._nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
@@ -39,10 +40,12 @@ class Births:
         run.open_notify(uid)
         output = run.open_output(uid)
         try:
+            run.cgroup = self.enter(request.get("cgroup"))
             needs_fork = any(request.get(key) not in (None, []) for key in NEEDS_FORK)
             run.pid = (self._fork if needs_fork else self._spawn)(run, request, output)
         finally:
             os.close(output)
+            self._leave()  # before anything is told: from then on the run may be killed with all that is in its cgroup
         try:
             run.fds["pidfd"] = os.pidfd_open(run.pid)
         except OSError as error:
@@ -56,7 +59,6 @@ class Births:
         try:
             run.directory = enter_directory(request["directory"], env)
             program = find_program(argv[0], env.get("PATH"))
-            run.cgroup = self._enter(request.get("cgroup"))
             os.dup2(output, self._low, inheritable=False)
             resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft_nofile, self._hard_nofile))
             try:
@@ -76,35 +78,41 @@ class Births:
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self._hard_nofile, self._hard_nofile))
                 os.dup2(self._nowhere, self._low, inheritable=False)
-                self._leave(run.cgroup)
         finally:
             if umask is not None:
                 os.umask(umask)
             os.chdir("/")
 
-    def _enter(self, cgroup: str | None) -> str | None:
-        """Go where the worker is to be born; None where that is not possible."""
+    def enter(self, cgroup: str | None) -> str | None:
+        """Go where a worker is to be born; None where that is not possible.
+
+        The first move of a process between cgroups in a while takes 5 to 10 ms, as the kernel waits for all its
+        processors to notice: so the daemon has the keeper go where the next worker is to be born before there is one.
+        """
         if cgroup is None or self._home is None:
             return None
-        with contextlib.suppress(OSError):
-            write_file(cgroup + "/cgroup.procs", b"0")
-            return cgroup
-        return None
+        if cgroup != self._inside:
+            try:
+                write_file(cgroup + "/cgroup.procs", b"0")
+            except OSError:
+                return None
+            self._inside = cgroup
+        return cgroup
 
-    def _leave(self, cgroup: str | None) -> None:
+    def _leave(self) -> None:
         """Go home; the folder above the runs serves where home is gone, as a run's own is killed whole."""
-        if cgroup is None or self._home is None:
+        if self._inside is None or self._home is None:
             return
         try:
             os.write(self._home, b"0")
         except OSError:
             with contextlib.suppress(OSError):
-                write_file(os.path.dirname(cgroup) + "/cgroup.procs", b"0")
+                write_file(os.path.dirname(self._inside) + "/cgroup.procs", b"0")
+        self._inside = None
 
     def _fork(self, run: Run, request: Json, output: int) -> int:
         with stage("fork"):
             run.answers, told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-            run.cgroup = request.get("cgroup")
             signal.pthread_sigmask(signal.SIG_BLOCK, RESETTABLE)
             try:
                 pid = os.fork()

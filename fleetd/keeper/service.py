@@ -166,6 +166,8 @@ class Keeper:
             self._report({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "runs": len(self._runs)})
             for run in self._runs.values():
                 self._report(run.report("held"), run.run)
+        elif verb == "enter":
+            self._births.enter(request["cgroup"])
         elif verb == "quit":
             self._told_to_quit = True
 
@@ -179,7 +181,7 @@ class Keeper:
         while self._daemon is not None and self._reports:
             report, name = self._reports[0]
             run = self._runs.get(name) if name is not None else None
-            fds = [run.fds[kind] for kind in report["fds"]] if run is not None else []
+            fds = [run.fds[kind] for kind in report.get("fds", ())] if run is not None else []
             try:
                 socket.send_fds(self._daemon, [json.dumps(report).encode()], fds)
             except BlockingIOError:
@@ -219,6 +221,7 @@ class Keeper:
         if run.answers is None:
             self._report(run.report("spawned"), name)
         else:
+            self._report({"event": "born", "run": name})
             self._starting[run.answers] = run
             self._poll.register(run.answers, select.POLLIN)
 

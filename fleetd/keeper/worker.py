@@ -93,9 +93,6 @@ def become(request: Json, output: int, soft_nofile: int, answers: int) -> None:
     for number in RESETTABLE:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    if request.get("cgroup"):
-        with contextlib.suppress(OSError):  # without it the run's tree is found by other means
-            write_file(request["cgroup"] + "/cgroup.procs", b"0")
     os.setsid()
     os.dup2(output, 1)
     os.dup2(output, 2)

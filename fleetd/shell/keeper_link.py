@@ -19,6 +19,7 @@ from fleetd.shell.documents import encode
 from fleetd.shell.spawn_request import SpawnRequest
 
 HELLO_SECONDS = 10.0
+END_SECONDS = 1.0
 PROGRAM = Path(keeper.__file__).with_name("__main__.py")
 
 Json = dict[str, Any]
@@ -202,6 +203,14 @@ class KeeperLink:
     def _drop_first(self) -> None:
         for descriptor in self._unsent.popleft()[1]:
             os.close(descriptor)
+
+    def wait_for_end(self) -> None:
+        """Wait until a keeper that was told to quit has hung up, at most for a second."""
+        self._connection.settimeout(END_SECONDS)
+        with suppress(OSError, LinkLostError):
+            self.flush()
+            while True:
+                self._receive()
 
     def close(self) -> None:
         """Hang up; what was not sent is dropped."""

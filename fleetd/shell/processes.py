@@ -45,7 +45,8 @@ class Processes:
         self._runs: dict[str, Held] = {}
         self._asked: dict[str, SpawnRequest | None] = {}
         self._adopted = AdoptedExits(self._loop, self._exited)
-        self._answers: dict[str, asyncio.Future[None]] = {}
+        self._births: dict[str, asyncio.Future[None]] = {}  # that somebody waits for
+        self._born: set[str] = set()  # of those asked for: they have a process, which is not yet what was asked for
         self._vanishing: set[asyncio.Task[None]] = set()
         self.trees = trees
 
@@ -79,9 +80,9 @@ class Processes:
             raise
         for report, fds in held:
             processes._take_over(report, fds)
-        processes._request({"verb": "environ", "env": dict(processes._environ)}, [])
         processes.trees.serve(link.pid)
         processes.trees.sweep()
+        processes._furnish()
         resource.setrlimit(resource.RLIMIT_NOFILE, (processes._hard_nofile, processes._hard_nofile))
         return processes
 
@@ -132,9 +133,8 @@ class Processes:
 
     async def kill(self, run: str) -> tuple[int, ...]:
         """SIGKILL to everything that the run started, until nothing is left; the pids that are left after 5 s."""
-        request = self._asked.get(run)
-        if request is not None and not request.forks:  # the keeper may be in its cgroup, giving birth
-            await self._answer(run)
+        if self._asked.get(run) is not None and run not in self._born:  # the keeper may be in its cgroup
+            await self._birth(run)
         return await self.trees.kill(run)
 
     def is_empty(self, run: str) -> bool:
@@ -163,6 +163,7 @@ class Processes:
             self._loop.remove_writer(self._link.fileno())
             if quit_keeper:
                 self._link.request({"verb": "quit"}, [])
+                self._link.wait_for_end()
             self._link.close()
             self._link = None
         self._adopted.close()
@@ -196,6 +197,9 @@ class Processes:
         self.trees.invalidate()
         for report, fds in reports:
             match report["event"]:
+                case "born":
+                    self._born.add(report["run"])
+                    self._was_born(report["run"])
                 case "spawned":
                     self._spawned(report, fds)
                 case "spawn-failed":
@@ -233,7 +237,6 @@ class Processes:
             return False
         self.trees.serve(self._link.pid)
         self._loop.add_reader(self._link.fileno(), self._read)
-        self._request({"verb": "environ", "env": dict(self._environ)}, [])
         for held in self._runs.values():
             body: Json = {
                 "verb": "hold",
@@ -245,7 +248,13 @@ class Processes:
             body |= {"notify": held.notify_path, "cgroup": held.cgroup, "status": held.status}
             body |= {"fds": ["pidfd", "output"] + ([] if held.notify is None else ["notify"])}
             self._request(body, held.fds)
+        self._furnish()
         return True
+
+    def _furnish(self) -> None:
+        """Tell a keeper what it needs for births."""
+        self._request({"verb": "environ", "env": dict(self._environ)}, [])
+        self._prepare()
 
     async def _clear_away(self, run: str) -> None:
         """A run asked for when the keeper was lost may have been born: then nobody holds its output, and it must go."""
@@ -257,15 +266,28 @@ class Processes:
 
     # -- runs --
 
-    async def _answer(self, run: str) -> None:
-        """Wait until the keeper has said whether the run started."""
-        await asyncio.shield(self._answers.setdefault(run, self._loop.create_future()))
+    async def _birth(self, run: str) -> None:
+        """Wait until the keeper has said that the run has a process, or none."""
+        await asyncio.shield(self._births.setdefault(run, self._loop.create_future()))
 
-    def _answered(self, run: str) -> SpawnRequest | None:
-        waited_for = self._answers.pop(run, None)
+    def _was_born(self, run: str) -> None:
+        waited_for = self._births.pop(run, None)
         if waited_for is not None and not waited_for.done():
             waited_for.set_result(None)
-        return self._asked.pop(run, None)
+
+    def _answered(self, run: str) -> SpawnRequest | None:
+        self._was_born(run)
+        self._born.discard(run)
+        request = self._asked.pop(run, None)
+        if not self._asked:
+            self._prepare()
+        return request
+
+    def _prepare(self) -> None:
+        """Have the keeper go where the next run is to be born."""
+        path = self.trees.prepare()
+        if path is not None:
+            self._request({"verb": "enter", "cgroup": path}, [])
 
     def _take_over(self, report: Json, fds: list[int]) -> None:
         given = dict(zip(report["fds"], fds, strict=True))

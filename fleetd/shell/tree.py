@@ -18,6 +18,7 @@ class Trees:
         """`folder`: where runs get their cgroups (see `cgroup.usable_folder`), or None."""
         self._folder = folder
         self._paths: dict[str, str | None] = {}
+        self._prepared: str | None = None
         self._hunt = Hunt()
 
     @property
@@ -29,18 +30,29 @@ class Trees:
         """Runs are born under this keeper from now on."""
         self._hunt.serve(keeper)
 
+    def prepare(self) -> str | None:
+        """Make the cgroup that the next run is to be born in, once; None where there is none to be had."""
+        if self._prepared is None:
+            self._prepared = self._make(os.urandom(16).hex())
+        return self._prepared
+
     def path_for(self, run: str) -> str | None:
-        """Make the cgroup that a run is to be born in; None where there is none to be had."""
+        """The cgroup that a run is to be born in: what was prepared, or a new one; None where there is none."""
+        path, self._prepared = self._prepared or self._make(run), None
+        if path is not None:
+            self._paths[run] = path
+        return path
+
+    def _make(self, name: str) -> str | None:
         if self._folder is None:
             return None
-        path = f"{self._folder}/{run}"
+        path = f"{self._folder}/{name}"
         try:
             os.mkdir(path)
         except FileExistsError:
             pass
         except OSError:
             return None
-        self._paths[run] = path
         return path
 
     def adopt(self, run: str, leader: int, path: str | None, *, foreign: bool = False) -> None:
@@ -58,12 +70,14 @@ class Trees:
     def sweep(self) -> None:
         """Remove the empty cgroups that an earlier daemon left of runs that nobody holds."""
         if self._folder is not None and self._folder.exists():
+            known = {self._prepared, *self._paths.values()}
             for path in self._folder.iterdir():
-                if path.is_dir() and path.name not in self._paths:
+                if path.is_dir() and str(path) not in known:
                     cgroup.remove(str(path))
 
     def remove(self) -> None:
         """Remove the instance's own cgroup, when nothing is left in it."""
+        self._prepared = None
         if self._folder is not None:
             self.sweep()
             cgroup.remove(str(self._folder))

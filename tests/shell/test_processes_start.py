@@ -180,6 +180,8 @@ def test_what_cannot_start_is_said_in_words(short_path: Path, more: dict[str, An
         }
         keeper = world.processes.keeper_pid
         assert keeper is not None
+        world.spawn("first", "nothing", **more)
+        await world.until("spawn_failed", "first")
         before = open_descriptors(keeper)
         for run, (argv, extra, _) in cases.items():
             world.spawn(run, *argv, **(more | extra))
