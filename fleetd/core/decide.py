@@ -44,6 +44,7 @@ def decide(state: State, event: Event, now: Moment) -> list[Effect]:
     turn = Turn(state, now)
     _dispatch(turn, event)
     reconcile.until_settled(turn)
+    turn.effects += turn.over
     if turn.must_remember:
         lazily = isinstance(event, JobReported | Exited | Tick)
         turn.emit(Remember(lazily=lazily))

@@ -12,7 +12,6 @@ from typing import Any
 
 from fleetd.core import actions, exits, jobs
 from fleetd.core.deadlines import job_must_end
-from fleetd.core.effects import Forget
 from fleetd.core.events import (
     AskedForTime,
     Event,
@@ -65,7 +64,7 @@ def _spawn_failed(turn: Turn, pool: Pool, slot: Slot, run: Run, event: SpawnFail
     slot.last_exit = LastExit(None, None, reason, turn.now.unix, event.error)
     slot.last_lines = (event.error,)
     turn.tell(Kind.WORKER_START_FAILED, run.pool, run.slot, {"error": event.error})
-    turn.emit(Forget(run.id))
+    turn.forget(run)
     return Outcome.FAILED if run.ending is None else Outcome.ENDED
 
 
@@ -95,7 +94,7 @@ def _exited(turn: Turn, pool: Pool, slot: Slot, run: Run, event: Exited) -> Outc
     turn.tell(Kind.WORKER_EXITED, run.pool, run.slot, told)
     if event.leftover:
         turn.tell(Kind.WORKER_LEFTOVER, run.pool, run.slot, {"pids": tuple(map(str, event.leftover))})
-    turn.emit(Forget(run.id))
+    turn.forget(run)
     slot.idle_exits = slot.idle_exits + 1 if planned and run.ending is None and _did_nothing(pool, run, lived) else 0
     return Outcome.ENDED if planned else Outcome.FAILED
 

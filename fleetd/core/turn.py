@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fleetd.core.effects import Announce, Effect, Record
+from fleetd.core.effects import Announce, Effect, Forget, Record
 from fleetd.core.facts import Fact, Kind, Value
 from fleetd.core.state import NO_SLOT, Moment, Pool, Run, State
 
@@ -12,18 +12,23 @@ from fleetd.core.state import NO_SLOT, Moment, Pool, Run, State
 class Turn:
     """One step of the core: the state, now, and the effects so far."""
 
-    __slots__ = ("dirty", "effects", "must_remember", "now", "state")
+    __slots__ = ("dirty", "effects", "must_remember", "now", "over", "state")
 
     def __init__(self, state: State, now: Moment) -> None:
         self.state = state
         self.now = now
         self.effects: list[Effect] = []
+        self.over: list[Forget] = []
         self.dirty: dict[tuple[str, int], None] = {}
         self.must_remember = False
 
     def emit(self, effect: Effect) -> None:
         """Add an effect."""
         self.effects.append(effect)
+
+    def forget(self, run: Run) -> None:
+        """Have let go of a run that is over, after all else of this step: its successor is not to wait for it."""
+        self.over.append(Forget(run.id))
 
     def record(self, run: Run) -> None:
         """Have written down where a run stands."""
