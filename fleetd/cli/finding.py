@@ -40,10 +40,21 @@ def daemon(args: argparse.Namespace) -> ControlClient:
     directories = paths.runtime_directories()
     name: str | None = args.instance
     if args.files:
-        from fleetd.cli.configuration import runtime_directory_of  # noqa: PLC0415 - reads TOML
-
         name = paths.instance_name(args.files, args.instance)
-        configured = runtime_directory_of(args.files)
+        configured = _runtime_directory(args.files)
         directories = (configured,) if configured else directories
     found = paths.find(name, directories)
     return ControlClient(found.name, found.control)
+
+
+def _runtime_directory(files: list[Path]) -> Path | None:
+    """What the files say of it.  Most say nothing, and are not parsed for it: that would take as long as the rest."""
+    try:
+        texts = [file.read_text(encoding="utf-8") for file in files]
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not any("runtime" in text or "include" in text for text in texts):
+        return None
+    from fleetd.cli.configuration import runtime_directory_of  # noqa: PLC0415 - reads TOML
+
+    return runtime_directory_of(files)
