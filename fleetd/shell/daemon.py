@@ -7,6 +7,7 @@ carried out.  Nothing in here waits for a process or a socket, and nothing in he
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -54,6 +55,7 @@ def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: Ke
     `listening` once commands are taken.
     """
     assert loaded.spec is not None
+    gc.freeze()  # what was imported stays: no collection need look at it again
     log.configure(loaded.spec.daemon.log_level, loaded.spec.daemon.log_format)
     return asyncio.run(Daemon(loaded.spec, places, load, keeper, listening).serve())
 
