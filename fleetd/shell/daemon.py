@@ -33,14 +33,17 @@ from fleetd.shell.fact_log import FactLog
 from fleetd.shell.interpreter import Interpreter
 from fleetd.shell.launch import Place
 from fleetd.shell.live_runs import LiveRuns, Reading
+from fleetd.shell.outlet import standard_streams
 from fleetd.shell.paths import Instance
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.samples import Samples, resident
+from fleetd.shell.targets import Surroundings
 from fleetd.shell.verbs import Verbs
 from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
 
 EVENTS_A_TURN = 64
 SAVE_WITHIN = 5.0  # seconds in which lazily remembered things are written
+SAVE_AGAIN = 30.0  # seconds until that is tried again where it failed
 MEMORY_EVERY = 5.0  # seconds between looks at the memory of workers that have a limit
 
 _log = logging.getLogger("fleetd")
@@ -52,14 +55,27 @@ def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, listening:
     `load` reads the pool files again.  A byte is written to the descriptor `listening` once commands are taken.
     """
     assert loaded.spec is not None
-    log.configure(loaded.spec.daemon.log_level, loaded.spec.daemon.log_format)
-    return asyncio.run(Daemon(loaded.spec, places, load, listening).serve())
+    own_log = None if listening is None else log.DetachedLog(places.daemon_log)
+    stdout, stderr = standard_streams()
+    surroundings = Surroundings(stdout)
+    if own_log is not None:
+        surroundings.before_stdout = own_log.keep_up
+    log.configure(loaded.spec.daemon.log_level, loaded.spec.daemon.log_format, stderr, surroundings.before_stdout)
+    return asyncio.run(Daemon(loaded.spec, places, load, listening, own_log, surroundings).serve())
 
 
 class Daemon:
     """One instance at work."""
 
-    def __init__(self, spec: FleetSpec, places: Instance, load: Callable[[], Loaded], listening: int | None) -> None:
+    def __init__(
+        self,
+        spec: FleetSpec,
+        places: Instance,
+        load: Callable[[], Loaded],
+        listening: int | None,
+        own_log: log.DetachedLog | None,
+        surroundings: Surroundings,
+    ) -> None:
         self.places = places
         self.spec = spec
         self.facts = FactLog()
@@ -75,12 +91,15 @@ class Daemon:
         )
         self._load = load
         self._listening = listening
+        self._own_log = own_log
+        self._surroundings = surroundings
         self._inbox: deque[Event] = deque()
         self._is_due = False
         self._decided: dict[int, asyncio.Future[None]] = {}  # by the id of an event in the inbox
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._saving: asyncio.TimerHandle | None = None
+        self._save_fails = False
         self._sampling: asyncio.TimerHandle | None = None
         self._changed: asyncio.Future[None] | None = None
         self._last_roll = 0
@@ -92,7 +111,14 @@ class Daemon:
         loop.set_exception_handler(self._report_defect)
         remembered = memory.load(self.places.state_file)
         place = Place(self.identity.host, self.identity.fleet, str(Path.cwd()), self.places.notify, dict(os.environ))
-        self.runs = LiveRuns(self.places, place, post=self.post, tell=self.facts.tell, reading=self._reading)
+        self.runs = LiveRuns(
+            self.places,
+            place,
+            post=self.post,
+            tell=self.facts.tell,
+            reading=self._reading,
+            surroundings=self._surroundings,
+        )
         self._interpreter = Interpreter(
             self.runs, tell=self.facts.tell, remember=self._remember, finish=self.finished.set
         )
@@ -204,8 +230,8 @@ class Daemon:
 
     def _reopen_logs(self) -> None:
         self.runs.output.reopen()
-        if self._listening is not None:
-            log.reopen(self.places.daemon_log)
+        if self._own_log is not None:
+            self._own_log.reopen()
 
     # -- the pool files ----------------------------------------------------------------------------------------------
 
@@ -266,7 +292,15 @@ class Daemon:
         try:
             memory.save(self.places.state_file, self.state.remembered_now())
         except OSError as error:
-            _log.error("%s cannot be written: %s; stops and scaling would be forgotten", self.places.state_file, error)
+            if not self._save_fails:
+                text = "%s cannot be written: %s; stops and scaling would be forgotten"
+                _log.error(text, self.places.state_file, error.strerror or error)
+            self._save_fails = True
+            self._saving = self._loop.call_later(SAVE_AGAIN, self._save)
+        else:
+            if self._save_fails:
+                _log.info("%s is written again", self.places.state_file)
+            self._save_fails = False
 
     # -- measures ----------------------------------------------------------------------------------------------------
 
