@@ -45,9 +45,8 @@ class Journald:
         except OSError as error:
             if went:
                 self._patience.taken()
-                return went
-            self._refused(error)
-            return 0
+            self._refused(error, went)
+            return went
         self._patience.taken()
         return min(went, len(lines))
 
@@ -69,12 +68,13 @@ class Journald:
             self._socket = made
         return self._socket
 
-    def _refused(self, error: OSError) -> None:
+    def _refused(self, error: OSError, went: int) -> None:
         if error.errno in {errno.EAGAIN, errno.ENOBUFS} and self._socket is not None:
             self._patience.refused(self._socket.fileno())
             return
         self.close()  # the next line tries a new connection
-        raise error
+        if not went:
+            raise error
 
 
 class ToJournald(Unrecorded):

@@ -7,7 +7,7 @@ import select
 import socket
 import stat
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 from fleetd.shell.pipes import CHUNK
 
@@ -22,6 +22,7 @@ class Outlet:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.is_blocked = False  # what the last write or flush left would have had to wait
         self._rest = b""  # of a line that went in part
         self._own = ExitStack()
         self._send = _way_to(fd, self._own)
@@ -43,7 +44,7 @@ class Outlet:
             while done < len(lines):
                 done += self._send(lines[done : done + CHUNK])
         except BlockingIOError:
-            pass
+            self.is_blocked = True
         except OSError:
             if not done:
                 raise
@@ -53,9 +54,12 @@ class Outlet:
 
     def flush(self) -> bool:
         """Finish the last line; False when it does not go now.  Raises OSError."""
-        with suppress(BlockingIOError):
+        self.is_blocked = False
+        try:
             while self._rest:
                 self._rest = self._rest[self._send(self._rest) :]
+        except BlockingIOError:
+            self.is_blocked = True
         return not self._rest
 
     def close(self) -> None:

@@ -34,14 +34,14 @@ class StandardOutput:
         """See `LineSink`."""
         self._before()
         try:
-            went = self._write(run, lines, form)
-            if not went:
+            taken = self._write(run, lines, form)
+            if self._outlet.is_blocked:
                 self._patience.refused(self._outlet.fd)
         except OSError:
             if run in self._owed:  # most of it was written, and the end of its last line will be, or is lost
                 return self._owed.pop(run)
             raise
-        return went
+        return taken
 
     def close(self) -> None:
         """Let go of it; what was written stays."""
@@ -59,10 +59,10 @@ class StandardOutput:
             return 0
         self._patience.taken()
         taken = len(lines) if went == len(encoded) else _end_of_line(lines, encoded.count(b"\n", 0, went))
-        if not self._outlet.is_inside_a_line:
-            return taken
-        self._owed[run] = taken
-        return 0
+        if self._outlet.is_blocked and self._outlet.is_inside_a_line:
+            self._owed[run] = taken
+            return 0
+        return taken
 
 
 class ToStandardOutput(Unrecorded):

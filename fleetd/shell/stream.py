@@ -175,7 +175,7 @@ class Stream(Generic[Report]):
             self._drop(end, error)
         else:
             self._kept(taken)
-        self.refused = not taken
+        self.refused = taken < end and not sink.is_ready
         peephole.discard(self.pipe, taken)
         return seen[:taken]
 

@@ -5,133 +5,23 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import re
 import resource
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fleetd.core.spec import LogFormat, LogSpec, LogTarget
-from fleetd.shell.output import Output
+from fleetd.core.spec import LogFormat, LogSpec
+from tests.support.output_bench import JSON, LINES, NOWHERE, PREFIX, RAW, Bench, DoneLines, run, until
 
 pytestmark = pytest.mark.process
 
-PREFIX = re.compile(rb"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d media:0 ")
-LINES = LogSpec(max_size=0)
-RAW = LogSpec(format=LogFormat.RAW, max_size=0)
-NOWHERE = LogSpec(to=LogTarget.NONE)
-
-
-class DoneLines:
-    """Reports every line that begins with b"done"."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        return [line for line in lines if line.startswith(b"done")]
-
-
-class Bench:
-    """An Output with what it told, and the children it listens to."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.reports: list[tuple[str, bytes]] = []
-        self.drops: list[tuple[str, int, str]] = []
-        self.output: Output[bytes] = Output(directory, on_reports=self._report, on_dropped=self._drop)
-        self.children: list[subprocess.Popen[bytes]] = []
-
-    def _report(self, run: str, found: object) -> None:
-        assert isinstance(found, Sequence)
-        self.reports += [(run, line) for line in found]
-
-    def _drop(self, run: str, count: int, reason: str) -> None:
-        self.drops.append((run, count, reason))
-
-    @property
-    def log(self) -> Path:
-        return self.directory / "media-0.log"
-
-    @property
-    def written(self) -> bytes:
-        return self.log.read_bytes() if self.log.exists() else b""
-
-    @property
-    def unprefixed(self) -> bytes:
-        """The log without prefixes; fails when a line has none, or more than one."""
-        lines = self.written.splitlines(keepends=True)
-        assert all(PREFIX.match(line) for line in lines)
-        return b"".join(PREFIX.sub(b"", line, count=1) for line in lines)
-
-    def pipe(self, log: LogSpec = LINES, run: str = "a", **more: object) -> int:
-        """The write end of a pipe whose read end is attached."""
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        self.output.attach(run, reader, "media:0", log, DoneLines(), **more)  # type: ignore[arg-type]
-        return writer
-
-    def start(self, program: str, log: LogSpec = LINES, run: str = "a", **more: object) -> subprocess.Popen[bytes]:
-        """A Python program whose output is attached."""
-        writer = self.pipe(log, run, **more)
-        child = subprocess.Popen(
-            [sys.executable, "-c", program],
-            stdin=subprocess.DEVNULL,
-            stdout=writer,
-            stderr=writer,
-            start_new_session=True,
-        )
-        os.close(writer)
-        self.children.append(child)
-        return child
-
-    async def ended(self, child: subprocess.Popen[bytes], run: str = "a") -> None:
-        await until(lambda: child.poll() is not None)
-        self.output.finish(run)
-
-
-async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        await asyncio.sleep(0.002)
-
-
-def run(scene: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(90):
-            await scene()
-
-    asyncio.run(bounded())
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    return tmp_path / "logs" / "instance"
-
-
-@pytest.fixture
-def benches(directory: Path) -> Iterator[Callable[[], Bench]]:
-    made: list[Bench] = []
-
-    def make() -> Bench:
-        made.append(Bench(directory))
-        return made[-1]
-
-    yield make
-    for bench in made:
-        for child in bench.children:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-
-
 Benches = Callable[[], Bench]
+FORMATS = ["prefix", "raw", "json"]
 
 
 def test_each_line_gets_time_and_worker(benches: Benches) -> None:
@@ -160,7 +50,7 @@ def test_raw_output_is_written_as_it_is(benches: Benches) -> None:
     run(scene)
 
 
-@pytest.mark.parametrize("log", [LINES, RAW])
+@pytest.mark.parametrize("log", [LINES, RAW, JSON], ids=FORMATS)
 def test_a_flood_loses_and_tears_nothing(benches: Benches, log: LogSpec) -> None:
     lines = 500_000
 
@@ -172,7 +62,7 @@ def test_a_flood_loses_and_tears_nothing(benches: Benches, log: LogSpec) -> None
             await asyncio.sleep(0)
             slowest, before = max(slowest, time.monotonic() - before), time.monotonic()
         await bench.ended(child)
-        text = bench.written if log is RAW else bench.unprefixed
+        text = bench.text(log)
         assert text == b"".join(b"%099d\n" % n for n in range(lines))
         assert slowest < 1.0  # the loop had its turns
         bench.output.close_all()
@@ -310,7 +200,7 @@ def test_a_flooding_grandchild_does_not_hold_up_the_end(benches: Benches) -> Non
             NOWHERE,
         )
         follower: list[str] = []
-        bench.output.follow(lambda _worker, lines: follower.extend(lines))
+        bench.output.follow(lambda _worker, lines, _left_out: follower.extend(lines))
         await until(lambda: child.poll() is not None)
         await until(lambda: any(line.startswith("grandchild") for line in follower))
         grandchild = int(next(line for line in follower if line.startswith("grandchild")).split()[1])
@@ -365,7 +255,7 @@ def test_two_runs_of_a_slot_share_the_file_without_torn_lines(benches: Benches) 
     run(scene)
 
 
-@pytest.mark.parametrize("log", [LINES, RAW])
+@pytest.mark.parametrize("log", [LINES, RAW, JSON], ids=FORMATS)
 def test_what_cannot_be_written_is_dropped_counted_and_told_once(benches: Benches, log: LogSpec) -> None:
     async def scene() -> None:
         bench = benches()
@@ -380,7 +270,7 @@ def test_what_cannot_be_written_is_dropped_counted_and_told_once(benches: Benche
         assert bench.drops == [("a", 7, f"{bench.log}: {os.strerror(errno.ELOOP)}")]
         bench.log.unlink()
         os.write(writer, b"done 4\n")
-        await until(lambda: bench.written.endswith(b"done 4\n"))
+        await until(lambda: bench.text(log).endswith(b"done 4\n"))
         assert len(bench.drops) == 1  # it may fail again in a moment
         while len(bench.drops) == 1:
             os.write(writer, b"tick\n")
@@ -394,7 +284,7 @@ def test_what_cannot_be_written_is_dropped_counted_and_told_once(benches: Benche
     run(scene)
 
 
-@pytest.mark.parametrize("log", ["prefix", "raw"])
+@pytest.mark.parametrize("log", ["prefix", "raw", "json"])
 def test_a_full_disk_holds_no_worker_up(directory: Path, log: str) -> None:
     """RLIMIT_FSIZE stands for the end of the disk: write and splice fail in the same place, with another errno."""
     scene = f"""
@@ -467,7 +357,7 @@ def test_the_format_may_change_while_a_run_writes(benches: Benches) -> None:
     run(scene)
 
 
-@pytest.mark.parametrize("log", [LINES, RAW])
+@pytest.mark.parametrize("log", [LINES, RAW, JSON], ids=FORMATS)
 def test_a_new_daemon_scans_what_the_old_one_wrote_and_did_not_report(benches: Benches, log: LogSpec) -> None:
     async def scene() -> None:
         first = benches()
@@ -534,17 +424,16 @@ def test_close_all_leaves_in_the_pipe_what_was_not_read(benches: Benches) -> Non
 def test_a_follower_sees_whole_safe_lines_until_it_goes(benches: Benches) -> None:
     async def scene() -> None:
         bench = benches()
-        seen: list[tuple[str, tuple[str, ...]]] = []
-        leave = bench.output.follow(lambda worker, lines: seen.append((worker, lines)))
+        seen: list[tuple[str, tuple[str, ...], int]] = []
+        leave = bench.output.follow(lambda *told: seen.append(told))
         writer = bench.pipe(NOWHERE)
         os.write(writer, b"a\x1b[2J\nb")
-        await until(lambda: seen == [("media:0", ("a",))])
+        await until(lambda: seen == [("media:0", ("a",), 0)])
         os.write(writer, b"c\n")
-        await until(lambda: seen[1:] == [("media:0", ("bc",))])
+        await until(lambda: seen[1:] == [("media:0", ("bc",), 0)])
         os.write(writer, b"\n" * 1000)
         await until(lambda: len(seen) == 3)
-        assert seen[2][1][0] == "(800 lines not shown)"
-        assert len(seen[2][1]) == 201
+        assert seen[2] == ("media:0", ("",) * 200, 800)
         leave()
         os.write(writer, b"done unseen\n")
         await until(lambda: bench.reports == [("a", b"done unseen")])
