@@ -19,7 +19,10 @@ def clock() -> float:
 
 
 FORMATS = [Prefix("media:0", clock), Json("media:0", clock)]
-NASTY = b'\x1b[31mred\x1b[0m "quoted" back\\slash \\n \\" tab\t nul\0 bell\a\r\n\xff\xfe\xc3 gr\xc3\xbcn\n\n\xe2\x80\xa8\x7f\n'
+NASTY = (
+    b'\x1b[31mred\x1b[0m "quoted" back\\slash \\n \\" tab\t nul\0 bell\a\r\n'
+    b"\xff\xfe\xc3 gr\xc3\xbcn\n\n\xe2\x80\xa8\x7f\n"
+)
 
 
 def test_a_json_line_is_an_object_of_three_strings() -> None:

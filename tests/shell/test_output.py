@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import os
+import re
 import resource
 import select
 import subprocess
@@ -16,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from fleetd.core.spec import LogFormat, LogSpec
-from tests.support.output_bench import JSON, LINES, NOWHERE, PREFIX, RAW, Bench, DoneLines, run, until
+from tests.support.output_bench import JSON, LINES, NOWHERE, PREFIX, RAW, Bench, DoneLines, as_written, run, until
 
 pytestmark = pytest.mark.process
 
@@ -70,24 +72,63 @@ def test_a_flood_loses_and_tears_nothing(benches: Benches, log: LogSpec) -> None
     run(scene)
 
 
-def test_rotation_while_flooding_loses_no_line(benches: Benches) -> None:
-    spec = LogSpec(max_size=1_000_000, keep=100)
+@pytest.mark.parametrize("compress", [False, True], ids=["", "compressed"])
+@pytest.mark.parametrize("form", LogFormat)
+def test_rotation_while_flooding_loses_and_tears_no_line(benches: Benches, form: LogFormat, compress: bool) -> None:
+    log = LogSpec(format=form, max_size=500_000, keep=1000, compress=compress)
+    lines = 50_000
 
     async def scene() -> None:
-        for number, log in enumerate((spec, LogSpec(format=LogFormat.RAW, max_size=1_000_000, keep=100))):
-            bench = benches()
-            for old in bench.directory.glob("*.log*"):
-                old.unlink()
-            program = f"import sys\nfor n in range(100_000): sys.stdout.write(f'{{n:0{99 - number}d}}\\n')"
-            await bench.ended(bench.start(program, log))
-            parts = sorted(bench.directory.glob("media-0.log.*"), key=lambda part: -int(part.suffix[1:]))
-            assert len(parts) >= 9
-            texts = [part.read_bytes() for part in (*parts, bench.log)]
+        bench = benches()
+        program = f"import sys\nfor n in range({lines}): sys.stdout.write(f'{{n:099d}}\\n')"
+        floods = {run: bench.start(program, log, run) for run in ("a", "b", "c")}  # all of one slot: one file
+        for run_id, flood in floods.items():
+            await bench.ended(flood, run_id)
+        # Runs of one slot may tear each other's lines where nothing but bytes are moved.
+        files = [(path, read(path)) for path in bench.directory.glob("media-0.log*") if path.suffix != ".new"]
+        numbers = [line for _, text in files for line in as_written(text, form).splitlines()]
+        assert len(files) >= 25
+        assert max(len(text) for _, text in files) < 500_000 + 128 * 1024
+        if form is LogFormat.RAW:
+            assert sum(map(len, numbers)) == 3 * 99 * lines
+        else:
+            assert sorted(map(int, numbers)) == sorted([*range(lines)] * 3)
+        if compress:
+            await until(lambda: len(list(bench.directory.glob("*.log.*.gz"))) == len(files) - 1)
+            texts = sorted(read(path) for path in bench.directory.glob("media-0.log*"))
+            assert texts == sorted(text for _, text in files)
+        bench.output.close_all()
+
+    run(scene)
+
+
+def read(path: Path) -> bytes:
+    """A log file or a predecessor of one, decompressed."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
+def test_logs_of_many_floods_lose_no_line_of_any(benches: Benches) -> None:
+    lines = 40_000
+
+    async def scene() -> None:
+        bench = benches()
+        program = f"import sys\nfor n in range({lines}): sys.stdout.write(f'{{n:099d}}\\n')"
+        floods = {}
+        for slot, form in enumerate([*LogFormat] * 2):
+            log = LogSpec(format=form, max_size=200_000, keep=1000, compress=slot >= 3)
+            floods[f"media:{slot}"] = bench.start(program, log, f"r{slot}", worker=f"media:{slot}")
+        for slot, flood in enumerate(floods.values()):
+            await bench.ended(flood, f"r{slot}")
+        bench.output.close_all()
+        for slot in range(6):
+            log_file = bench.directory / f"media-{slot}.log"
+            parts = {
+                int(re.findall(r"\d+", part.name)[-1]): part for part in bench.directory.glob(f"{log_file.name}.[0-9]*")
+            }
+            texts = [read(parts[number]) for number in sorted(parts, reverse=True)] + [read(log_file)]
             assert all(text.endswith(b"\n") for text in texts)
-            assert max(map(len, texts)) < 1_000_000 + 128 * 1024
-            numbers = [int(line.rsplit(b" ", 1)[-1]) for text in texts for line in text.splitlines()]
-            assert numbers == list(range(100_000))
-            bench.output.close_all()
+            numbers = [int(digits) for text in texts for digits in re.findall(rb"\b\d{99}\b", text)]
+            assert numbers == list(range(lines))
 
     run(scene)
 
@@ -108,12 +149,13 @@ def test_only_so_many_old_files_are_kept(benches: Benches) -> None:
     run(scene)
 
 
-def test_an_endless_line_is_written_in_pieces(benches: Benches) -> None:
+@pytest.mark.parametrize("log", [LINES, JSON], ids=["prefix", "json"])
+def test_an_endless_line_is_written_in_pieces(benches: Benches, log: LogSpec) -> None:
     async def scene() -> None:
         bench = benches()
-        child = bench.start("import sys; sys.stdout.write('x' * 10_000_000 + '\\nend\\n')")
+        child = bench.start("import sys; sys.stdout.write('x' * 10_000_000 + '\\nend\\n')", log)
         await bench.ended(child)
-        lines = bench.unprefixed.split(b"\n")
+        lines = bench.text(log).split(b"\n")
         assert b"".join(lines) == b"x" * 10_000_000 + b"end"
         assert max(map(len, lines)) <= 64 * 1024
         assert bench.output.last_lines("a", 1) == ("end",)
@@ -331,6 +373,66 @@ def test_a_moved_log_is_gone_on_with_after_reopen(benches: Benches) -> None:
         os.write(writer, b"three\n")
         await until(lambda: bench.unprefixed == b"three\n")
         assert bench.output.path("media", 0) == bench.log
+        os.close(writer)
+        bench.output.close_all()
+
+    run(scene)
+
+
+@pytest.mark.parametrize("log", [LINES, RAW, JSON], ids=FORMATS)
+def test_a_log_that_others_move_remove_or_empty_is_gone_on_with(benches: Benches, log: LogSpec) -> None:
+    async def scene() -> None:
+        bench = benches()
+        writer = bench.pipe(log)
+        numbers = iter(range(10**6))
+
+        async def writes_until(condition: Callable[[], bool]) -> None:
+            while not condition():
+                os.write(writer, b"%05d\n" % next(numbers))
+                await asyncio.sleep(0.005)
+
+        await writes_until(lambda: bench.log.exists() and bench.log.stat().st_size > 500)
+        moved = bench.log.with_suffix(".moved")
+        bench.log.rename(moved)
+        await writes_until(lambda: bench.log.exists() and bench.log.stat().st_size > 500)
+        lines = as_written(moved.read_bytes(), log.format) + as_written(bench.written, log.format)
+        assert lines.split() == [b"%05d" % n for n in range(len(lines.split()))], "each once, in order"
+
+        bench.log.unlink()
+        await writes_until(lambda: bench.log.exists() and bench.log.stat().st_size > 500)
+        assert bench.output.offset("a") == bench.log.stat().st_size
+
+        os.truncate(bench.log, 0)
+        await writes_until(lambda: bench.log.stat().st_size > 100)
+        assert b"\0" not in bench.written
+        assert bench.output.offset("a") == bench.log.stat().st_size
+        assert set(map(len, bench.text(log).split())) == {5}
+
+        with bench.log.open("ab") as other:
+            other.write(b"of another process\n")
+        await writes_until(lambda: bench.written.count(b"\n") > 20)
+        assert b"\nof another process\n" in bench.written
+        os.close(writer)
+        bench.output.close_all()
+
+    run(scene)
+
+
+def test_a_log_in_whose_place_something_else_came_is_not_lost(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        writer = bench.pipe(LINES)
+        os.write(writer, b"one\n")
+        await until(lambda: bench.unprefixed == b"one\n")
+        bench.log.rename(moved := bench.log.with_suffix(".moved"))
+        bench.log.symlink_to("/dev/null")
+        while b"late" not in moved.read_bytes():
+            os.write(writer, b"late\n")
+            await asyncio.sleep(0.3)
+        await asyncio.sleep(1.1)
+        os.write(writer, b"still here\n")
+        await until(lambda: moved.read_bytes().endswith(b"still here\n"))
+        assert bench.drops == []
         os.close(writer)
         bench.output.close_all()
 

@@ -120,7 +120,7 @@ def test_lines_of_many_workers_come_whole_and_once_to_a_slow_reader(
             assert fcntl.fcntl(fd, fcntl.F_GETFL) == flags, "others share it"
             await until(lambda: reader.data.count(b"\n") == 12_000)
             text = as_written(bytes(reader.data), log.format)
-            assert {name: numbers_of(name, text) for name in children} == dict.fromkeys(children, list(range(4000)))
+            assert {name: numbers_of(name, text) for name in children} == {name: [*range(4000)] for name in children}
             assert bench.drops == []
             bench.output.close_all()
 
