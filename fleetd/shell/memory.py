@@ -44,11 +44,15 @@ def save(path: Path, remembered: Remembered) -> None:
     document = {"schema": SCHEMA, "pools": {name: asdict(memory) for name, memory in remembered.pools.items()}}
     new = path.with_suffix(".new")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "w") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(fd)
-    new.replace(path)
+    try:
+        with os.fdopen(fd, "w") as file:
+            file.write(json.dumps(document))
+            file.flush()
+            os.fsync(fd)
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)  # of no use, and in the way on a full disk
+        raise
 
 
 def _pool(values: dict[str, Any]) -> PoolMemory:
