@@ -24,7 +24,7 @@ class LogFile:
 
     It is opened by the first write.  Every method that writes raises OSError when the log cannot be written, and may be
     called again: it opens the file anew where that failed before.  It notices by itself when the file was moved away
-    (within a second), removed, or emptied in place, and goes on in the right place.  `max_size` (bytes, 0: never
+    or removed (within a second), or emptied in place, and goes on in the right place.  `max_size` (bytes, 0: never
     rotated) and `keep` may be changed at any time; with `keep` 0 a full file is emptied.  `on_rotated` is called with
     the predecessors when there is one more.
     """
@@ -127,26 +127,31 @@ class LogFile:
 
     def _go_to_end(self) -> None:
         """Be at the end of the file that is at the path, whatever others have done to it meanwhile."""
-        if self._fd >= 0:
-            found = os.fstat(self._fd)
-            if not found.st_nlink:
-                self.close()
-                self.scanned = 0
-            elif found.st_size != self._size:
-                self._size = os.lseek(self._fd, 0, os.SEEK_END)
-                self.scanned = min(self.scanned, self._size)
-            if time.monotonic() >= self._look_at and self._was_moved(found):
-                self._begin_anew()
-        self.open()
+        if self._fd >= 0 and time.monotonic() >= self._look_at:
+            self._look()
+        if self._fd < 0:
+            self.open()
+        elif (end := os.lseek(self._fd, 0, os.SEEK_END)) != self._size:
+            self._size = end
+            self.scanned = min(self.scanned, end)
 
-    def _was_moved(self, found: os.stat_result) -> bool:
+    def _look(self) -> None:
+        """Let go of a file that was removed, and of one that was moved when there can be another in its place."""
         self._look_at = time.monotonic() + LOOK_EVERY
+        found = os.fstat(self._fd)
+        if not found.st_nlink:
+            self.close()
+            self.scanned = 0
+        elif not self._is_at_its_path(found):
+            self._begin_anew()
+
+    def _is_at_its_path(self, found: os.stat_result) -> bool:
         try:
-            return not os.path.samestat(self.path.lstat(), found)
+            return os.path.samestat(self.path.lstat(), found)
         except FileNotFoundError:
-            return True
-        except OSError:
             return False
+        except OSError:
+            return True
 
     def _ends_with_a_line(self) -> bool:
         return self._size == 0 or os.pread(self._fd, 1, self._size - 1) == b"\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Generic
 
 from fleetd.core.spec import LogSpec
-from fleetd.shell.pipes import CHUNK, Peephole
+from fleetd.shell.pipes import CHUNK, Peephole, keep_memory_of_chunks
 from fleetd.shell.stream import Audience, Report, Scanner, SlotLog, Stream
 from fleetd.shell.tail import Follow
 from fleetd.shell.targets import Surroundings, Targets
@@ -45,6 +45,7 @@ class Output(Generic[Report]):
     ) -> None:
         self._audience = Audience(on_reports, on_dropped)
         self._targets = Targets(directory, clock, self._try_again, surroundings or Surroundings())
+        keep_memory_of_chunks()
         self._peephole = Peephole()
         self._epoll = select.epoll()
         self._loop: asyncio.AbstractEventLoop | None = None
