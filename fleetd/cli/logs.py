@@ -78,8 +78,10 @@ def _workers(client: ControlClient, targets: list[str]) -> list[Mapping[str, Any
 
 def _check_times(workers: Iterable[Mapping[str, Any]]) -> None:
     for worker in workers:
-        if worker["path"] is None or worker["format"] != "prefix":
-            raise UsageError(f"--since needs the times in a log file of format prefix, and {worker['name']} has none")
+        if worker["path"] is None or worker["format"] == "raw":
+            raise UsageError(
+                f"--since needs the times in a log file of format prefix or json, and {worker['name']} has none"
+            )
 
 
 def _is_readable(worker: Mapping[str, Any]) -> bool:

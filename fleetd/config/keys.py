@@ -100,14 +100,15 @@ GIVE_UP = TableOf(
 
 LOG = TableOf(
     (
-        Key("to", OneOf(("files", "journal", "stdout", "none")), '"files"', "Where worker output goes.",
-            later=_REFUSED, harmless=("files", "none")),
-        Key("format", OneOf(("raw", "prefix", "json")), '"prefix"', "How it is written; prefix: time and worker first.",
-            later=_REFUSED, harmless=("raw", "prefix")),
+        Key("to", OneOf(("files", "journal", "stdout", "none")), '"files"',
+            "Where worker output goes: LOGDIR/INSTANCE/POOL-SLOT.log, systemd's journal, the daemon's own standard "
+            "output, or nowhere."),
+        Key("format", OneOf(("raw", "prefix", "json")), '"prefix"',
+            "How it is written: as it is; time and worker before each line; or each line as a JSON object with at, "
+            "worker and line. The journal has fields instead."),
         Key("max-size", Size(4096), '"50MiB"', "A log file that grew larger is put aside."),
         Key("keep", Whole(0, 10_000), "10", "How many files that were put aside are kept."),
-        Key("compress", Flag(), "false", "Whether files that were put aside are compressed.",
-            later=_REFUSED, harmless=(False,)),
+        Key("compress", Flag(), "false", "Whether files that were put aside are compressed, as POOL-SLOT.log.N.gz."),
     )
 )  # fmt: skip
 

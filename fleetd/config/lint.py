@@ -11,7 +11,7 @@ from fleetd.config.load import Loaded
 from fleetd.config.pools import ReadPool
 from fleetd.config.problems import Finding, Problem, Severity, Where
 from fleetd.core.backoff import delay
-from fleetd.core.spec import GiveUp
+from fleetd.core.spec import GiveUp, LogTarget
 
 _WARNING, _ERROR = Severity.WARNING, Severity.ERROR
 _GROUP_WRITES, _OTHERS_WRITE, _STICKY = 0o020, 0o002, 0o1000
@@ -80,6 +80,7 @@ def _pool(pool: ReadPool, loaded: Loaded, *, is_root: bool) -> Iterator[Finding]
     yield from _limits(pool)
     yield from _failures(pool)
     yield from _starting(pool, loaded)
+    yield from _log(pool)
     if is_root and pool.spec.launch.user is None:
         yield _finding(_WARNING, pool, "user", "the workers run as root", 'add user = "NAME"')
 
@@ -164,6 +165,19 @@ def _starting(pool: ReadPool, loaded: Loaded) -> Iterator[Finding]:
         yield _finding(_WARNING, pool, "queues", message, "put {queues} into the command, or read FLEETD_QUEUES")
 
 
+def _log(pool: ReadPool) -> Iterator[Finding]:
+    log = pool.spec.log
+    given = pool.values.get("log", {})
+    if log.to is not LogTarget.FILES:
+        for key in ("max-size", "keep", "compress"):
+            if key in given:
+                yield _finding(_WARNING, pool, f"log.{key}", f'does nothing with to = "{log.to}"', "take it out")
+    if log.to in {LogTarget.JOURNAL, LogTarget.NONE} and "format" in given:
+        yield _finding(_WARNING, pool, "log.format", f'does nothing with to = "{log.to}"', "take it out")
+    if log.to is LogTarget.FILES and log.compress and log.keep == 0:
+        yield _finding(_WARNING, pool, "log.compress", "does nothing with keep = 0: no file is put aside", "keep some")
+
+
 def _names_queues(pool: ReadPool) -> bool:
     launch = pool.spec.launch
     texts = (*launch.command, *launch.env.values())
@@ -171,7 +185,7 @@ def _names_queues(pool: ReadPool) -> bool:
 
 
 def _finding(severity: Severity, pool: ReadPool, key: str, message: str, remedy: str) -> Finding:
-    place = pool.node.within(key)
+    place = pool.node.within(*key.split("."))
     return Finding(severity, Problem(place.where, f"{pool.node.key}.{key}", message, remedy))
 
 

@@ -133,7 +133,8 @@ class Keeper:
             try:
                 self._obey(body, fds)
             except (KeyError, TypeError, ValueError) as problem:  # a daemon that speaks otherwise must not end it
-                print(f"keeper: request ignored: {problem!r}", file=sys.stderr, flush=True)  # noqa: T201
+                with contextlib.suppress(OSError):  # its log may be on a full disk
+                    print(f"keeper: request ignored: {problem!r}", file=sys.stderr, flush=True)  # noqa: T201
         return True
 
     @staticmethod

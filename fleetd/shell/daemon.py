@@ -35,14 +35,17 @@ from fleetd.shell.interpreter import Interpreter
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place
 from fleetd.shell.live_runs import LiveRuns, Reading
+from fleetd.shell.outlet import standard_streams
 from fleetd.shell.paths import Instance
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.samples import Samples, resident
+from fleetd.shell.targets import Surroundings
 from fleetd.shell.verbs import Verbs
 from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
 
 EVENTS_A_TURN = 64
 SAVE_WITHIN = 5.0  # seconds in which lazily remembered things are written
+SAVE_AGAIN = 30.0  # seconds until that is tried again where it failed
 MEMORY_EVERY = 5.0  # seconds between looks at the memory of workers that have a limit
 
 _log = logging.getLogger("fleetd")
@@ -56,8 +59,13 @@ def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: Ke
     """
     assert loaded.spec is not None
     gc.freeze()  # what was imported stays: no collection need look at it again
-    log.configure(loaded.spec.daemon.log_level, loaded.spec.daemon.log_format)
-    return asyncio.run(Daemon(loaded.spec, places, load, keeper, listening).serve())
+    own_log = None if listening is None else log.DetachedLog(places.daemon_log)
+    stdout, stderr = standard_streams()
+    surroundings = Surroundings(stdout)
+    if own_log is not None:
+        surroundings.before_stdout = own_log.keep_up
+    log.configure(loaded.spec.daemon.log_level, loaded.spec.daemon.log_format, stderr, surroundings.before_stdout)
+    return asyncio.run(Daemon(loaded.spec, places, load, keeper, listening, own_log, surroundings).serve())
 
 
 class Daemon:
@@ -70,6 +78,8 @@ class Daemon:
         load: Callable[[], Loaded],
         keeper: KeeperLink,
         listening: int | None,
+        own_log: log.DetachedLog | None,
+        surroundings: Surroundings,
     ) -> None:
         self.places = places
         self.spec = spec
@@ -87,12 +97,15 @@ class Daemon:
         self._load = load
         self._keeper = keeper
         self._listening = listening
+        self._own_log = own_log
+        self._surroundings = surroundings
         self._inbox: deque[Event] = deque()
         self._is_due = False
         self._decided: dict[int, asyncio.Future[None]] = {}  # by the id of an event in the inbox
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._saving: asyncio.TimerHandle | None = None
+        self._save_fails = False
         self._sampling: asyncio.TimerHandle | None = None
         self._changed: asyncio.Future[None] | None = None
         self._last_roll = 0
@@ -105,7 +118,13 @@ class Daemon:
         remembered = memory.load(self.places.state_file)
         place = Place(self.identity.host, self.identity.fleet, str(Path.cwd()), self.places.notify)
         self.runs = LiveRuns(
-            self.places, place, self._keeper, post=self.post, tell=self.facts.tell, reading=self._reading
+            self.places,
+            place,
+            self._keeper,
+            post=self.post,
+            tell=self.facts.tell,
+            reading=self._reading,
+            surroundings=self._surroundings,
         )
         self._interpreter = Interpreter(
             self.runs, tell=self.facts.tell, remember=self._remember, finish=self.finished.set
@@ -218,8 +237,8 @@ class Daemon:
 
     def _reopen_logs(self) -> None:
         self.runs.output.reopen()
-        if self._listening is not None:
-            log.reopen(self.places.daemon_log)
+        if self._own_log is not None:
+            self._own_log.reopen()
 
     # -- the pool files ----------------------------------------------------------------------------------------------
 
@@ -280,7 +299,15 @@ class Daemon:
         try:
             memory.save(self.places.state_file, self.state.remembered_now())
         except OSError as error:
-            _log.error("%s cannot be written: %s; stops and scaling would be forgotten", self.places.state_file, error)
+            if not self._save_fails:
+                text = "%s cannot be written: %s; stops and scaling would be forgotten"
+                _log.error(text, self.places.state_file, error.strerror or error)
+            self._save_fails = True
+            self._saving = self._loop.call_later(SAVE_AGAIN, self._save)
+        else:
+            if self._save_fails:
+                _log.info("%s is written again", self.places.state_file)
+            self._save_fails = False
 
     # -- measures ----------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,11 @@ records of an earlier boot.  The last line of a run counts; a run that is over h
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -16,6 +19,7 @@ from fleetd.core.records import RunRecord
 from fleetd.shell.documents import decode, encode
 
 SPARE_LINES = 1000  # lines that are over before the file is written anew
+TRY_EVERY = 1.0  # seconds between attempts to write to a full disk
 
 
 class Entry(Struct, frozen=True, omit_defaults=True):
@@ -45,15 +49,20 @@ class Journal:
         self._counted: dict[str, tuple[int, int]] = {}
         self._spent = 0
         self._fd: int | None = None
+        self._is_closed = False
+        self._failure: OSError | None = None  # the file lacks something since this
+        self._try_at = 0.0  # monotonic time of the next attempt to write it anew
 
     def open(self) -> Mapping[str, Entry]:
         """Read what an earlier daemon of this boot left, and go on from there.
 
-        A line that was cut off by a crash ends the reading of it and loses no other.  Raises OSError.
+        A line that was cut off by a crash ends the reading of it and loses no other.  Raises OSError when it cannot be
+        read; one that cannot be written is tried again with what is to be written next.
         """
         for line in _lines(self._path, self._boot_id):
             self._take(line)
-        self._rewrite()
+        with suppress(OSError):
+            self._rewrite()
         return dict(self._entries)
 
     @property
@@ -78,6 +87,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; it stays for the next daemon."""
+        self._is_closed = True
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -97,28 +107,56 @@ class Journal:
             self._note(line.entry)
 
     def _append(self, line: Line) -> None:
-        if self._fd is None:
+        """Write a line; what a full disk took of it, or of one before, is put right by writing the file anew."""
+        if self._is_closed:
             return
-        os.write(self._fd, encode(line) + b"\n")
         self._spent += 1
-        if self._spent > SPARE_LINES + 10 * len(self._entries):
+        if self._failure is not None or self._fd is None or self._spent > SPARE_LINES + 10 * len(self._entries):
             self._rewrite()
+            return
+        data = encode(line) + b"\n"
+        try:
+            written = os.write(self._fd, data)
+        except OSError as error:
+            self._failure = error
+            raise
+        if written < len(data):
+            self._failure = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise self._failure
 
     def _rewrite(self) -> None:
-        new = self._path.with_suffix(".new")
+        if self._failure is not None and time.monotonic() < self._try_at:
+            raise self._failure
         entries = (Line(entry=entry) for entry in self._entries.values())
         lines = (Line(boot=self._boot_id), Line(counted=self._counted), *entries)
-        new.write_bytes(b"".join(encode(line) + b"\n" for line in lines))
-        new.chmod(0o600)
-        self.close()
-        new.replace(self._path)
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._spent = 0
+        new = self._path.with_suffix(".new")
+        try:
+            fd = _written(new, b"".join(encode(line) + b"\n" for line in lines))
+            new.replace(self._path)
+        except OSError as error:
+            self._failure, self._try_at = error, time.monotonic() + TRY_EVERY
+            new.unlink(missing_ok=True)
+            raise
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd, self._failure, self._spent = fd, None, 0
 
 
 def boot_id() -> str:
     """The kernel's id of this boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def _written(path: Path, data: bytes) -> int:
+    """A descriptor of a new file that holds the data, to be appended to."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _lines(path: Path, boot: str) -> Iterator[Line]:

@@ -33,6 +33,7 @@ from fleetd.shell.notify import NotifySocket
 from fleetd.shell.output import Output
 from fleetd.shell.paths import Instance
 from fleetd.shell.processes import Processes
+from fleetd.shell.targets import Surroundings
 
 LINES_WITH_EXIT = 20
 MESSENGERS_A_TURN = 64  # runs that are heard before the loop may do something else
@@ -85,6 +86,7 @@ class LiveRuns:
         post: Callable[[Event], None],
         tell: Callable[[Fact], None],
         reading: Callable[[str], Reading],
+        surroundings: Surroundings | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._place = place
@@ -96,10 +98,12 @@ class LiveRuns:
         self._records: dict[str, RunRecord] = {}  # the last of each run
         self._unwritten: dict[str, None] = {}
         self._journal = Journal(places.journal, boot_id())
-        self.output: Output[LineReport] = Output(places.logs, on_reports=self._reported, on_dropped=self._dropped)
         self._ears = select.epoll()  # one for all notify sockets: a reader of the loop's own takes a kilobyte a run
         self._speakers: dict[int, str] = {}
         self._loop.add_reader(self._ears.fileno(), self._listen_up)
+        self.output: Output[LineReport] = Output(
+            places.logs, on_reports=self._reported, on_dropped=self._dropped, surroundings=surroundings
+        )
         self._journal_fails = False
         self._strays: set[int] = set()  # told already
         self._entries = self._journal.open()
@@ -217,17 +221,19 @@ class LiveRuns:
         """See `Outcomes`.  What it wrote and said comes before its exit; what it started is gone before, too."""
         live = self._runs[run]
         live.exit = (code, signal)
-        self.output.finish(run)
+        was_taken = self.output.finish(run)
         if live.socket is not None:
             self._hear(run, live.socket)
-        if self.processes.is_empty(run):
+        is_empty = self.processes.is_empty(run)
+        if is_empty and was_taken:
             self._ended(run, ())
         else:
-            self._begin(self._clear_up(run))
+            self._begin(self._clear_up(run, is_empty=is_empty))
 
-    async def _clear_up(self, run: str) -> None:
-        left = await self.processes.kill(run)
+    async def _clear_up(self, run: str, *, is_empty: bool) -> None:
+        left = () if is_empty else await self.processes.kill(run)
         self.output.finish(run)
+        await self.output.caught_up(run)
         self._ended(run, left)
 
     def _ended(self, run: str, left: tuple[int, ...]) -> None:

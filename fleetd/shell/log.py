@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fleetd.core.spec import DaemonLogFormat
+from fleetd.shell.log_directory import entered, open_log
+from fleetd.shell.logfile import FILE_MODE, LOOK_EVERY
+from fleetd.shell.outlet import Outlet
+from fleetd.shell.predecessors import Predecessors
 
-_log = logging.getLogger("fleetd")
+LARGEST = 50 * 1024 * 1024  # bytes of a detached daemon's log
+KEPT = 10  # files of that size that are kept beside it
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 _QUIET = logging.CRITICAL  # third parties speak only through exceptions
 
 
@@ -31,24 +39,82 @@ class _Json(logging.Formatter):
         return json.dumps(line)
 
 
-def reopen(path: Path) -> None:
-    """Let standard output and error of a detached daemon go to the file that is at `path` now."""
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        _log.error("%s cannot be opened: %s; the old file is written on", path, error.strerror)
-        return
-    for stream in (1, 2):
-        os.dup2(file, stream)
-    os.close(file)
+class DetachedLog:
+    """The file that standard output and error of a detached daemon lead to; PATH.1 to PATH.KEPT are older ones."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._look_at = 0.0  # monotonic time of the next look at the path
+
+    def keep_up(self) -> None:
+        """Begin a new file where this one is full, or was moved away; to be called before something is written."""
+        found = os.fstat(2)
+        if found.st_size >= LARGEST:
+            self._rotate(found)
+        elif time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK_EVERY
+            if not self._is_at_its_path(found):
+                self.reopen()
+
+    def reopen(self) -> None:
+        """Go on in the file that is at the path now; where it cannot be opened, in the one in hand."""
+        try:
+            with entered(self._path.parent) as directory:
+                file = open_log(self._path.name, directory, None, FILE_MODE, _FLAGS)
+        except OSError:
+            return
+        for stream in (1, 2):
+            os.dup2(file, stream)
+        os.close(file)
+
+    def _rotate(self, found: os.stat_result) -> None:
+        try:
+            if self._is_at_its_path(found):
+                Predecessors(self._path).shift(KEPT)
+        except OSError:
+            return  # a larger log is better than none
+        self.reopen()
+
+    def _is_at_its_path(self, found: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(self._path.lstat(), found)
+        except OSError:
+            return False
 
 
-def configure(level: str, log_format: DaemonLogFormat) -> None:
-    """Send everything at `level` and above to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+class _Handler(logging.Handler):
+    """Writes records to standard error without ever waiting; says later how many could not be written."""
+
+    def __init__(self, outlet: Outlet, before: Callable[[], None]) -> None:
+        super().__init__()
+        self._outlet = outlet
+        self._before = before
+        self._lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._before()
+            lines = self._notice() + self.format(record).encode(errors="replace") + b"\n"
+            written = self._outlet.write(lines) == len(lines)
+        except OSError:
+            written = False
+        self._lost = 0 if written else self._lost + 1
+
+    def _notice(self) -> bytes:
+        if not self._lost:
+            return b""
+        text = f"{self._lost} messages before this one are lost: this log could not be written"
+        return self.format(logging.LogRecord("fleetd", logging.WARNING, "", 0, text, None, None)).encode() + b"\n"
+
+
+def configure(
+    level: str, log_format: DaemonLogFormat, outlet: Outlet, before: Callable[[], None] = lambda: None
+) -> None:
+    """Send everything at `level` and above to the outlet; `before` is called before each message."""
+    handler = _Handler(outlet, before)
     handler.setFormatter(_Json() if log_format is DaemonLogFormat.JSON else _Text())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(_QUIET)
-    logging.raiseExceptions = False  # standard error may be gone
+    logging.raiseExceptions = False  # a message that cannot be put into words is not worth the daemon

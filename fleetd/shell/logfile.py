@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from fleetd.shell.log_directory import entered, make_directory, open_log
 from fleetd.shell.pipes import CHUNK, Peephole
+from fleetd.shell.predecessors import Predecessors
 
-DIRECTORY_MODE = 0o750
 FILE_MODE = 0o640
+LOOK_EVERY = 1.0  # seconds, while it is written, between two looks at whether the file was moved away
 
 # Not O_APPEND: splice(2) refuses to write into such a file.
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
@@ -22,18 +23,31 @@ class LogFile:
     """One log file and its rotated predecessors `PATH.1` (the youngest) to `PATH.keep`.
 
     It is opened by the first write.  Every method that writes raises OSError when the log cannot be written, and may be
-    called again: it opens the file anew where that failed before.  `max_size` (bytes, 0: never rotated) and `keep` may
-    be changed at any time; with `keep` 0 a full file is emptied.
+    called again: it opens the file anew where that failed before.  It notices by itself when the file was moved away
+    or removed (within a second), or emptied in place, and goes on in the right place.  `max_size` (bytes, 0: never
+    rotated) and `keep` may be changed at any time; with `keep` 0 a full file is emptied.  `on_rotated` is called with
+    the predecessors when there is one more.
     """
 
-    def __init__(self, path: Path, *, max_size: int, keep: int, owner: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_size: int,
+        keep: int,
+        owner: tuple[int, int] | None = None,
+        on_rotated: Callable[[Predecessors], None] | None = None,
+    ) -> None:
         self.path = path
         self.max_size = max_size
         self.keep = keep
+        self.on_rotated = on_rotated
+        self.predecessors = Predecessors(path)
         self.scanned = 0  # up to here the lines of some run were looked at for reports
         self._owner = owner
         self._fd = -1
         self._size = 0
+        self._look_at = 0.0  # monotonic time of the next look at the path
 
     @property
     def size(self) -> int:
@@ -42,19 +56,14 @@ class LogFile:
 
     def open(self) -> None:
         """Open the file, or create it, and go to its end.  An open file is left as it is."""
-        if self._fd >= 0:
-            return
-        make_directory(self.path.parent)
-        fd = self._open_or_create()
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise OSError(errno.EINVAL, "not a regular file", str(self.path))
-        self._size = os.lseek(fd, 0, os.SEEK_END)
-        self._fd = fd
+        if self._fd < 0:
+            self._fd = self._opened()
+            self._size = os.lseek(self._fd, 0, os.SEEK_END)
+            self._look_at = time.monotonic() + LOOK_EVERY
 
     def append(self, lines: bytes) -> None:
         """Write whole lines, all or nothing: what a full disk let through of them is taken back."""
-        self.open()
+        self._go_to_end()
         if self.max_size and self._size and self._size + len(lines) > self.max_size:
             self._rotate()
         if not self._ends_with_a_line():
@@ -75,7 +84,7 @@ class LogFile:
         A byte is in the pipe or in the file, never in both or neither, whenever this process is killed.  0 means that
         the pipe has no writer left.  Raises BlockingIOError when the pipe is empty.
         """
-        self.open()
+        self._go_to_end()
         limit = min(limit, CHUNK)
         if self.max_size and self._size >= self.max_size:
             rest = 0 if self._ends_with_a_line() else peephole.look(pipe, limit).find(b"\n") + 1
@@ -99,7 +108,7 @@ class LogFile:
         """
         self.open()
         if offset > self._size:
-            yield from self._end_of_previous(offset)
+            yield from self.predecessors.read(1, offset)
             offset = 0
         while chunk := os.pread(self._fd, CHUNK, offset):
             offset += len(chunk)
@@ -111,14 +120,38 @@ class LogFile:
             os.close(self._fd)
             self._fd = -1
 
-    def _open_or_create(self) -> int:
+    def _opened(self) -> int:
+        make_directory(self.path.parent)
+        with entered(self.path.parent) as directory:
+            return open_log(self.path.name, directory, self._owner, FILE_MODE, _FLAGS)
+
+    def _go_to_end(self) -> None:
+        """Be at the end of the file that is at the path, whatever others have done to it meanwhile."""
+        if self._fd >= 0 and time.monotonic() >= self._look_at:
+            self._look()
+        if self._fd < 0:
+            self.open()
+        elif (end := os.lseek(self._fd, 0, os.SEEK_END)) != self._size:
+            self._size = end
+            self.scanned = min(self.scanned, end)
+
+    def _look(self) -> None:
+        """Let go of a file that was removed, and of one that was moved when there can be another in its place."""
+        self._look_at = time.monotonic() + LOOK_EVERY
+        found = os.fstat(self._fd)
+        if not found.st_nlink:
+            self.close()
+            self.scanned = 0
+        elif not self._is_at_its_path(found):
+            self._begin_anew()
+
+    def _is_at_its_path(self, found: os.stat_result) -> bool:
         try:
-            return os.open(self.path, _FLAGS)
+            return os.path.samestat(self.path.lstat(), found)
         except FileNotFoundError:
-            fd = os.open(self.path, _FLAGS | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        if self._owner is not None:
-            os.fchown(fd, *self._owner)
-        return fd
+            return False
+        except OSError:
+            return True
 
     def _ends_with_a_line(self) -> bool:
         return self._size == 0 or os.pread(self._fd, 1, self._size - 1) == b"\n"
@@ -130,42 +163,23 @@ class LogFile:
             os.lseek(self._fd, 0, os.SEEK_SET)
             self._size = self.scanned = 0
             return
-        full = self._fd
-        with suppress(OSError):
+        try:
             if self.path.exists():  # else an earlier try came as far as this
-                self._shift()
+                self.predecessors.shift(self.keep)
+        except OSError:
+            return
+        self._begin_anew()
+        if self.on_rotated is not None:
+            self.on_rotated(self.predecessors)
+
+    def _begin_anew(self) -> None:
+        """Go on in the file that is at the path now; where it cannot be opened, in the one in hand."""
+        old = self._fd
+        with suppress(OSError):
             self._fd = -1
             self.open()
             self.scanned = 0
         if self._fd < 0:
-            self._fd = full
-        elif self._fd != full:
-            os.close(full)
-
-    def _shift(self) -> None:
-        surplus = self.keep
-        while self._numbered(surplus).exists():
-            self._numbered(surplus).unlink()
-            surplus += 1
-        for number in range(self.keep - 1, 0, -1):
-            with suppress(FileNotFoundError):
-                self._numbered(number).rename(self._numbered(number + 1))
-        self.path.rename(self._numbered(1))
-
-    def _numbered(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{number}")
-
-    def _end_of_previous(self, offset: int) -> Iterator[bytes]:
-        with suppress(FileNotFoundError), self._numbered(1).open("rb") as previous:
-            previous.seek(offset)
-            while chunk := previous.read(CHUNK):
-                yield chunk
-
-
-def make_directory(path: Path) -> None:
-    """Make the directory and those above it that are missing, for their owner and his group only."""
-    if path.is_dir():
-        return
-    make_directory(path.parent)
-    with suppress(FileExistsError):
-        path.mkdir(mode=DIRECTORY_MODE)
+            self._fd = old
+        elif old >= 0:
+            os.close(old)

@@ -44,8 +44,12 @@ def save(path: Path, remembered: Remembered) -> None:
     """Write the file in one step: it is whole, old or new, at every instant.  Raises OSError."""
     new = path.with_suffix(".new")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(encode(_Document(SCHEMA, remembered.pools)))
-        file.flush()
-        os.fsync(fd)
-    new.replace(path)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(encode(_Document(SCHEMA, remembered.pools)))
+            file.flush()
+            os.fsync(fd)
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)  # of no use, and in the way on a full disk
+        raise

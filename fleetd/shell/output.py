@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Generic
 
 from fleetd.core.spec import LogSpec
-from fleetd.shell.pipes import CHUNK, Peephole
+from fleetd.shell.pipes import CHUNK, Peephole, keep_memory_of_chunks
 from fleetd.shell.stream import Audience, Report, Scanner, SlotLog, Stream
 from fleetd.shell.tail import Follow
+from fleetd.shell.targets import Surroundings, Targets
 
 SHORTEST_REST = 0.001  # seconds
 LONGEST_REST = 0.050
@@ -40,10 +41,11 @@ class Output(Generic[Report]):
         on_reports: Callable[[str, Sequence[Report]], None],
         on_dropped: Callable[[str, int, str], None],
         clock: Callable[[], float] = time.time,
+        surroundings: Surroundings | None = None,
     ) -> None:
-        self._directory = directory
         self._audience = Audience(on_reports, on_dropped)
-        self._clock = clock
+        self._targets = Targets(directory, clock, self._try_again, surroundings or Surroundings())
+        keep_memory_of_chunks()
         self._peephole = Peephole()
         self._epoll = select.epoll()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -52,10 +54,13 @@ class Output(Generic[Report]):
         self._by_pipe: dict[int, Stream[Report]] = {}
         self._ready: deque[Stream[Report]] = deque()  # to be read in this turn
         self._resting: list[Stream[Report]] = []  # to be read in the next one
+        self._refused: list[Stream[Report]] = []  # to be read when their sink takes something again
+        self._catching_up: dict[Stream[Report], asyncio.Future[None]] = {}
         self._unfinished: dict[Stream[Report], float] = {}  # when the beginning of its last line grew
         self._rest = SHORTEST_REST
         self._next_turn: asyncio.Handle | None = None
         self._unfinished_timer: asyncio.Handle | None = None
+        self._is_asleep = False  # until a pipe has something
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
@@ -84,12 +89,26 @@ class Output(Generic[Report]):
         self._epoll.register(fd, select.EPOLLIN | select.EPOLLET)
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._loop.add_reader(self._epoll.fileno(), self._wake)
+            self._sleep()
 
-    def finish(self, run: str) -> None:
-        """The main process has exited: read what it left, at most a pipe full, and end its last line."""
-        if (stream := self._streams.get(run)) is not None and not stream.ended:
-            stream.drain(self._peephole)
+    def finish(self, run: str) -> bool:
+        """The main process has exited: read what it left, at most a pipe full, and end its last line.
+
+        False when the sink does not take all of it now: `caught_up` waits for that.
+        """
+        stream = self._streams.get(run)
+        if stream is None or stream.ended:
+            return True
+        stream.drain(self._peephole)
+        self._queue_refused(stream)
+        return not stream.behind
+
+    async def caught_up(self, run: str) -> None:
+        """Wait until what a run left was taken, or is dropped as nobody takes it: for some seconds at most."""
+        stream = self._streams.get(run)
+        if stream is not None and stream.behind:
+            future = self._catching_up.setdefault(stream, asyncio.get_running_loop().create_future())
+            await asyncio.shield(future)
 
     def close(self, run: str) -> None:
         """Nothing of the run is left: read the last of it and let go of its pipe."""
@@ -109,6 +128,7 @@ class Output(Generic[Report]):
             self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
         self._peephole.close()
+        self._targets.close()
 
     # -- what was written --------------------------------------------------------------------------------------------
 
@@ -143,12 +163,12 @@ class Output(Generic[Report]):
         """The worker's log file, None when there is none."""
         log = self._logs.get(f"{pool}:{slot}")
         if log is not None:
-            return log.path if log.file is not None else None
-        path = self._path_of(pool, slot)
+            return log.sink.path
+        path = self._targets.path(f"{pool}:{slot}")
         return path if path.exists() else None
 
     def follow(self, callback: Follow) -> Callable[[], None]:
-        """Tell `callback(worker, lines)` what is written from now on, until the answer is called."""
+        """Tell `callback` what is written from now on, until the answer is called."""
         self._audience.followers.append(callback)
 
         def unfollow() -> None:
@@ -166,9 +186,8 @@ class Output(Generic[Report]):
 
     def reopen(self) -> None:
         """Go on in new files where others have moved the old ones away."""
-        for stream in self._streams.values():
-            if stream.log.file is not None:
-                stream.log.close()
+        for log in self._logs.values():
+            log.sink.close()
         for stream in self._streams.values():
             stream.begin(None)
 
@@ -176,21 +195,18 @@ class Output(Generic[Report]):
         if worker in self._logs:
             self._logs[worker].configure(log)
         else:
-            pool, _, slot = worker.rpartition(":")
-            self._logs[worker] = SlotLog(worker, self._path_of(pool, int(slot)), log, owner, self._clock)
+            self._logs[worker] = SlotLog(worker, log, owner, self._targets)
         return self._logs[worker]
-
-    def _path_of(self, pool: str, slot: int) -> Path:
-        return self._directory / f"{pool}-{slot}.log"
 
     def _let_go(self, stream: Stream[Report]) -> None:
         self._ignore(stream)
         self._unfinished.pop(stream, None)
         self._streams.pop(stream.run)
-        stream.ended = True
+        self._told_caught_up(stream)
+        stream.ended, stream.refused = True, False
         os.close(stream.pipe)
         if not any(other.log is stream.log for other in self._streams.values()):
-            stream.log.close()
+            stream.log.sink.close()
 
     def _ignore(self, stream: Stream[Report]) -> None:
         if self._by_pipe.get(stream.pipe) is stream:  # not another one that has its number now
@@ -199,8 +215,14 @@ class Output(Generic[Report]):
 
     # -- turns -------------------------------------------------------------------------------------------------------
 
+    def _sleep(self) -> None:
+        assert self._loop is not None
+        self._is_asleep = True
+        self._loop.add_reader(self._epoll.fileno(), self._wake)
+
     def _wake(self) -> None:
         assert self._loop is not None
+        self._is_asleep = False
         self._loop.remove_reader(self._epoll.fileno())
         self._rest = SHORTEST_REST
         self._next_turn = self._loop.call_later(self._rest, self._turn)
@@ -224,7 +246,14 @@ class Output(Generic[Report]):
             elif self._resting:
                 self._next_turn = self._loop.call_later(self._rest, self._turn)
             else:
-                self._loop.add_reader(self._epoll.fileno(), self._wake)
+                self._sleep()
+
+    def _try_again(self) -> None:
+        """A sink takes something again, or will take nothing for long: those who waited for it have their turn."""
+        self._resting += self._refused
+        self._refused.clear()
+        if self._is_asleep:
+            self._wake()
 
     def _read_ready(self) -> None:
         """One chunk from each pipe in turn, from full ones again.
@@ -237,12 +266,14 @@ class Output(Generic[Report]):
             stream = self._ready.popleft()
             self._resting.append(stream)
             held = stream.held
-            taken = 0 if stream.ended else stream.take(self._peephole)
+            taken = self._take(stream)
             left -= taken
             greatest = max(greatest, taken)
             if taken >= FULL:
                 self._ready.append(self._resting.pop())
                 stream.enlarge()
+            elif stream.refused:
+                self._refused.append(self._resting.pop())
             elif not taken and stream.held <= held:
                 self._quieten(self._resting.pop())
             self._watch_unfinished(stream, grew=stream.held > held)
@@ -250,6 +281,26 @@ class Output(Generic[Report]):
             self._rest = max(SHORTEST_REST, self._rest / 2)
         elif greatest < FULL // 2:
             self._rest = min(LONGEST_REST, self._rest * 2)
+
+    def _queue_refused(self, stream: Stream[Report]) -> None:
+        if stream.refused and not stream.queued:
+            stream.queued = True
+            self._refused.append(stream)
+
+    def _take(self, stream: Stream[Report]) -> int:
+        if stream.ended:
+            return 0
+        if not stream.behind:
+            return stream.take(self._peephole)
+        taken = stream.drain(self._peephole)
+        if not stream.behind:
+            self._told_caught_up(stream)
+        return taken
+
+    def _told_caught_up(self, stream: Stream[Report]) -> None:
+        future = self._catching_up.pop(stream, None)
+        if future is not None and not future.done():
+            future.set_result(None)
 
     def _quieten(self, stream: Stream[Report]) -> None:
         stream.queued = False
@@ -273,6 +324,7 @@ class Output(Generic[Report]):
         for stream in [stream for stream, since in self._unfinished.items() if since <= due]:
             del self._unfinished[stream]
             stream.take(self._peephole, unfinished=True)
+            self._queue_refused(stream)
         if self._unfinished:
             wait = min(self._unfinished.values()) - due
             self._unfinished_timer = self._loop.call_later(wait, self._end_unfinished)

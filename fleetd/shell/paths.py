@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fleetd.errors import FleetdError, NotFoundError, UsageError
+from fleetd.shell.log_directory import directory_mode
 
 if TYPE_CHECKING:  # the command line starts without the specification's classes
     from fleetd.core.spec import DaemonSpec
@@ -122,14 +123,17 @@ def runtime_directories() -> tuple[Path, ...]:
 def prepare(places: Instance, socket_group: str | None = None) -> None:
     """Make the instance's directories, and make sure that nobody else could have put things there.
 
-    Workers of other users must reach their notify sockets, so as root the runtime directory may be entered by all; the
-    state and the logs are the daemon's own.  Raises FleetdError for a directory that another user owns or may write to.
+    Workers of other users must reach their notify sockets, so as root the runtime directory may be entered by all; they
+    may pass through the directories of the logs to files that are theirs; the state is the daemon's own.  Raises
+    FleetdError for a directory that another user owns or may write to.
     """
     shared = os.geteuid() == 0 or socket_group is not None
     for directory in (places.runtime.parent, places.runtime, places.notify):
         _own_directory(directory, 0o755 if shared else 0o700)
     _own_directory(places.state, 0o700)
-    _own_directory(places.logs, 0o750)
+    if os.geteuid() == 0 and not places.logs.parent.exists():
+        _own_directory(places.logs.parent, 0o755)
+    _own_directory(places.logs, directory_mode())
 
 
 def take_lock(places: Instance) -> int:

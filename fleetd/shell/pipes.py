@@ -11,9 +11,24 @@ import termios
 CHUNK = 64 * 1024  # bytes a system call; reading more at once is slower
 LARGE = 1024 * 1024  # the size that an ordinary user may give a few pipes, and root any
 
-_tee = ctypes.CDLL(None, use_errno=True).tee
+_libc = ctypes.CDLL(None, use_errno=True)
+_tee = _libc.tee
 _tee.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint)
 _tee.restype = ctypes.c_ssize_t
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+
+
+def keep_memory_of_chunks() -> None:
+    """Let the C library keep a few chunks' worth of freed memory instead of asking the kernel for it each time.
+
+    Whether it did so by itself was chance, and cost a third of the speed.  Does nothing where there is no mallopt(3).
+    """
+    mallopt = getattr(_libc, "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, 16 * CHUNK)
+        mallopt(_TRIM_THRESHOLD, 32 * CHUNK)
 
 
 class Peephole:

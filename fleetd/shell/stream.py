@@ -1,23 +1,21 @@
-"""One run's output on its way: out of its pipe, into the log of its slot, past the eyes that look for job lines."""
+"""One run's output on its way: out of its pipe, into the sink of its slot, past the eyes that look for job lines."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from fleetd.core.spec import LogFormat, LogSpec, LogTarget
-from fleetd.shell.logfile import LogFile
+from fleetd.core.spec import LogSpec
 from fleetd.shell.pipes import CHUNK, Peephole, enlarge, waiting
+from fleetd.shell.sinks import ByteSink, LineSink, Sink
 from fleetd.shell.tail import Follow, Following, Tail
+from fleetd.shell.targets import Targets
 
 LONGEST_HELD = 32 * 1024  # bytes; half of the smallest pipe, which is what it surely takes of odd-sized writes
 SETTLED = 2.0  # seconds without a loss until a log counts as writable again: on a full disk a small chunk may fit
-_STAMP = len("2026-11-23T21:14:05.123+00:00 ")
 
 Report = TypeVar("Report")
 Report_co = TypeVar("Report_co", covariant=True)
@@ -43,54 +41,22 @@ class Audience(Generic[Report]):
 class SlotLog:
     """Where the output of one slot goes, whichever run of it wrote it."""
 
-    def __init__(
-        self, worker: str, path: Path, spec: LogSpec, owner: tuple[int, int] | None, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, worker: str, spec: LogSpec, owner: tuple[int, int] | None, targets: Targets) -> None:
         self.worker = worker
-        self.path = path
         self.earlier = Tail()  # of the runs that are over
-        self.file: LogFile | None = None
-        self.raw = False
-        self._owner = owner
-        self._clock = clock
-        self._name = worker.encode() + b" "
-        self.configure(spec)
+        self._targets = targets
+        self._file = targets.log_file(worker, owner)
+        self._spec = spec
+        self.sink: Sink = targets.sink(worker, spec, self._file)
 
     def configure(self, spec: LogSpec) -> None:
         """Take on other settings; what was written stays as it is."""
-        self.raw = spec.format is LogFormat.RAW
-        if spec.to is not LogTarget.FILES:
-            self.close()
-            self.file = None
-        elif self.file is None:
-            self.file = LogFile(self.path, max_size=spec.max_size, keep=spec.keep, owner=self._owner)
-        else:
-            self.file.max_size, self.file.keep = spec.max_size, spec.keep
-
-    def prefixed(self, chunk: bytes) -> bytes:
-        """Each line with the local time (ISO 8601, ms, offset to UTC) and the worker before it, the last one ended."""
-        now = datetime.fromtimestamp(self._clock(), UTC).astimezone()
-        prefix = now.isoformat(timespec="milliseconds").encode() + b" " + self._name
-        body = chunk[:-1] if chunk.endswith(b"\n") else chunk
-        return b"%b%b\n" % (prefix, body.replace(b"\n", b"\n" + prefix))
-
-    def written_since(self, offset: int) -> Iterator[bytes]:
-        """What the log holds after `offset`, as the workers wrote it; raises OSError when it cannot be read."""
-        if self.file is None:
+        if spec == self._spec:
             return
-        rest = b""
-        for chunk in self.file.read_from(offset):
-            if self.raw:
-                yield chunk
-                continue
-            *lines, rest = (rest + chunk).split(b"\n")
-            own = (line[_STAMP + len(self._name) :] for line in lines if line.startswith(self._name, _STAMP))
-            yield b"".join(line + b"\n" for line in own)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self.file is not None:
-            self.file.close()
+        if spec.to is not self._spec.to:
+            self.sink.close()
+        self._spec = spec
+        self.sink = self._targets.sink(self.worker, spec, self._file)
 
 
 class Stream(Generic[Report]):
@@ -105,6 +71,8 @@ class Stream(Generic[Report]):
         self.tail = Tail()
         self.dropped = 0  # bytes
         self.held = 0  # bytes of an unfinished line that are left in the pipe
+        self.refused = False  # there is something for the sink, which takes nothing now
+        self.behind = 0  # bytes left in the pipe when its main process ended: to be taken before that is told
         self.hung_up = False  # nobody can write any more; what was written may still be there
         self.ended = False  # that is read, too
         self.offset = 0  # in the log: what is before it was scanned, and reported
@@ -118,42 +86,40 @@ class Stream(Generic[Report]):
 
     def begin(self, offset: int | None) -> None:
         """Open the log, and look through what was written to it after `offset` and not looked at before."""
-        log = self.log.file
-        if log is None:
-            return
         reports: list[Report] = []
         try:
-            log.open()
-            if offset is not None:
-                start = max(offset, log.scanned) if offset <= log.size else offset
-                for chunk in self.log.written_since(start):
-                    reports += self._look_at(chunk)
+            for chunk in self.log.sink.unseen(offset):
+                reports += self._look_at(chunk)
         except OSError:
             return  # the first output will tell
-        self._mark(log)
+        self.offset = self.log.sink.mark(self._begun)
         if reports:
             self._audience.on_reports(self.run, reports)
 
     def take(self, peephole: Peephole, limit: int = CHUNK, *, unfinished: bool = False) -> int:
         """Bring at most `limit` bytes where they belong and return how many left the pipe.
 
-        0: it is empty, it has `ended`, or there is only the beginning of a line (`held`), which is taken all the same
-        when `unfinished` is set, when nobody can finish it, and when it is too long to wait for.
+        0: it is empty, it has `ended`, its sink has `refused` it, or there is only the beginning of a line (`held`),
+        which is taken all the same when `unfinished` is set, when nobody can finish it, and when it is too long to wait
+        for.
         """
+        self.refused = False
+        sink = self.log.sink
         try:
-            if self.log.file is None:
-                chunk = os.read(self.pipe, limit)
-            elif self.log.raw:
-                chunk = self._move(self.log.file, peephole, limit)
+            if sink.by_line is True:
+                chunk = self._copy_lines(sink, peephole, limit, unfinished=unfinished)
             else:
-                chunk = self._copy_lines(self.log.file, peephole, limit, unfinished=unfinished)
+                chunk = self._move(sink, peephole, limit)
         except BlockingIOError:
+            self.behind = 0
             return 0
         if chunk:
             self.held = 0
+            self.behind = max(0, self.behind - len(chunk))
             self._tell(chunk)
-        elif not self.held:
+        elif not self.held and not self.refused:
             self.ended = True
+            self.behind = 0
         return len(chunk)
 
     def enlarge(self) -> None:
@@ -162,29 +128,38 @@ class Stream(Generic[Report]):
             self._large = True
             enlarge(self.pipe)
 
-    def drain(self, peephole: Peephole) -> None:
-        """Take what is in the pipe at this moment, and no more, so that nobody who goes on writing can hold it up."""
-        left = waiting(self.pipe)
-        while left > 0 and (taken := self.take(peephole, min(left, CHUNK))):
-            left -= taken
-        if left > 0:
-            self.take(peephole, left, unfinished=True)
+    def drain(self, peephole: Peephole) -> int:
+        """Take what is in the pipe when this is first called, and no more, so that who goes on writing holds nobody up.
 
-    def _move(self, log: LogFile, peephole: Peephole, limit: int) -> bytes:
+        What the sink refuses of it is `behind`, for the next call.  Returns how many bytes left the pipe.
+        """
+        self.behind = begun_with = self.behind or waiting(self.pipe)
+        while self.behind and self.take(peephole, min(self.behind, CHUNK)):
+            pass
+        if self.behind and not self.refused:
+            self.take(peephole, min(self.behind, CHUNK), unfinished=True)
+        left = self.behind
+        if not self.refused:
+            self.behind = 0
+        return begun_with - left
+
+    def _move(self, sink: ByteSink, peephole: Peephole, limit: int) -> bytes:
         try:
-            count = log.move_from(self.pipe, peephole, limit)
+            chunk = sink.move(self.pipe, peephole, limit)
         except BlockingIOError:
             raise
         except OSError as error:
             chunk = os.read(self.pipe, limit)
             self._drop(len(chunk), error)
         else:
-            chunk = log.read(log.size - count, count)
-            self._kept(count)
+            self._kept(len(chunk))
         return chunk
 
-    def _copy_lines(self, log: LogFile, peephole: Peephole, limit: int, *, unfinished: bool) -> bytes:
+    def _copy_lines(self, sink: LineSink, peephole: Peephole, limit: int, *, unfinished: bool) -> bytes:
         """Look, write, and only then take: a chunk is repeated if this process is killed in between, never lost."""
+        if not sink.is_ready:
+            self.refused = True
+            return b""
         seen = peephole.look(self.pipe, limit)
         self.held = 0
         end = seen.rfind(b"\n") + 1
@@ -193,15 +168,16 @@ class Stream(Generic[Report]):
         if not end:
             self.held = len(seen)
             return b""
-        chunk = seen[:end]
         try:
-            log.append(self.log.prefixed(chunk))
+            taken = sink.write(self.run, seen[:end])
         except OSError as error:
+            taken = end
             self._drop(end, error)
         else:
-            self._kept(end)
-        peephole.discard(self.pipe, end)
-        return chunk
+            self._kept(taken)
+        self.refused = taken < end and not sink.is_ready
+        peephole.discard(self.pipe, taken)
+        return seen[:taken]
 
     def _drop(self, count: int, error: OSError) -> None:
         if not count:
@@ -210,7 +186,7 @@ class Stream(Generic[Report]):
         news = self._failing is None
         self._failing = time.monotonic()
         if news:
-            self._audience.on_dropped(self.run, self.dropped, f"{self.log.path}: {error.strerror or error}")
+            self._audience.on_dropped(self.run, self.dropped, f"{self.log.sink.name}: {error.strerror or error}")
 
     def _kept(self, count: int) -> None:
         if self._failing is not None and count and time.monotonic() - self._failing > SETTLED:
@@ -219,23 +195,17 @@ class Stream(Generic[Report]):
 
     def _tell(self, chunk: bytes) -> None:
         reports = tuple(self._look_at(chunk))
-        if self.log.file is not None:
-            self._mark(self.log.file)
+        self.offset = self.log.sink.mark(self._begun)
         if reports:
             self._audience.on_reports(self.run, reports)
         if self._audience.followers:
             self._following = self._following or Following()
-            if lines := self._following.lines(chunk):
-                for follow in tuple(self._audience.followers):
-                    follow(self.log.worker, lines)
+            lines, left_out = self._following.lines(chunk)
+            for follow in tuple(self._audience.followers) if lines else ():
+                follow(self.log.worker, lines, left_out)
 
     def _look_at(self, chunk: bytes) -> Iterable[Report]:
         self.tail.add(chunk)
         end = chunk.rfind(b"\n")
         self._begun = len(chunk) - end - 1 if end >= 0 else self._begun + len(chunk)
         return self._scanner.feed(chunk) if self._scanner is not None else ()
-
-    def _mark(self, log: LogFile) -> None:
-        """Scanned so far; whoever goes on from here needs the beginning of an unfinished line again."""
-        log.scanned = log.size
-        self.offset = max(0, log.size - self._begun) if self.log.raw else log.size

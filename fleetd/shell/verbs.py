@@ -29,6 +29,7 @@ from fleetd.core.spec import MOST_WORKERS
 from fleetd.core.targets import resolve
 from fleetd.errors import FleetdError, NotFoundError, UsageError, WaitTimeoutError
 from fleetd.shell.control import Reply, Verb
+from fleetd.shell.tail import Backlog
 from fleetd.shell.waiting import Waiting, trouble
 
 if TYPE_CHECKING:
@@ -123,18 +124,16 @@ class Verbs:
 
     async def _logs_follow(self, args: Args, reply: Reply) -> Any:
         names = {f"{pool.name}:{slot.index}" for pool, slot in self._waiting.slots(self._targets(args))}
-        queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue(LINES_OF_LOG)
+        backlog = Backlog()
 
-        def pass_on(worker: str, lines: Iterable[str]) -> None:
-            for line in lines if worker in names else ():
-                if queue.full():
-                    queue.get_nowait()
-                queue.put_nowait((worker, line))
+        def pass_on(worker: str, lines: tuple[str, ...], left_out: int) -> None:
+            if worker in names:
+                backlog.add(worker, lines, left_out)
 
         unfollow = self._daemon.runs.output.follow(pass_on)
         try:
             while True:
-                worker, line = await queue.get()
+                worker, line = await backlog.next()
                 await reply.item({"worker": worker, "line": line})
         finally:
             unfollow()

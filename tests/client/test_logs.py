@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import threading
 import time
@@ -113,3 +115,88 @@ def test_a_change_ends_the_wait(tmp_path: Path) -> None:
         changes.wait(30)
         assert time.monotonic() - began < 10
         writer.join()
+
+
+# -- compressed predecessors, and logs in JSON -------------------------------------------------------------------------
+
+
+def packed(path: Path) -> Path:
+    """Compresses a file as the daemon does: under another name, with the time of the old one."""
+    target = path.with_name(f"{path.name}.gz")
+    found = path.stat()
+    target.write_bytes(gzip.compress(path.read_bytes()))
+    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+    path.unlink()
+    return target
+
+
+@pytest.mark.parametrize("which", [("log.1",), ("log.2",), ("log.1", "log.2")])
+@pytest.mark.parametrize(("wanted", "first"), [(3, 6), (4, 5), (6, 3), (8, 1), (100, 0)])
+def test_last_lines_go_back_into_compressed_files(log: Path, wanted: int, first: int, which: tuple[str, ...]) -> None:
+    for name in which:
+        packed(log.with_name(f"media-0.{name}"))
+    assert texts(log, wanted) == [f"line {number}" for number in range(first, 9)]
+
+
+def test_a_number_that_has_both_files_counts_once(log: Path) -> None:
+    for number in (1, 2):
+        old = log.with_name(f"media-0.log.{number}")
+        old.with_name(f"{old.name}.gz").write_bytes(gzip.compress(old.read_bytes()))
+    assert texts(log, 100) == [f"line {number}" for number in range(9)]
+
+
+def test_a_damaged_one_is_read_as_far_as_it_goes(log: Path) -> None:
+    damaged = packed(log.with_name("media-0.log.1"))
+    damaged.write_bytes(damaged.read_bytes()[:-4])
+    assert texts(log, 4)[-3:] == ["line 6", "line 7", "line 8"]
+
+
+def test_lines_since_a_time_in_compressed_files(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    old = path.with_name("a.log.1")
+    old.write_text(stamped(1, "old") + stamped(5, "five"))
+    path.write_text(stamped(9, "nine"))
+    packed(old)
+    assert [line.text.split()[-1] for line in lines_since(path, AT + 5)] == ["five", "nine"]
+    os.utime(path.with_name("a.log.1.gz"), (AT + 5, AT + 5))
+    assert [line.text.split()[-1] for line in lines_since(path, AT + 8)] == ["nine"]
+
+
+def test_following_sees_each_line_once_when_its_file_is_compressed_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.with_name("a.log.1").write_text("older\n")
+    path.write_text("before\n")
+    following = Following(path)
+    with path.open("a") as file:
+        file.write("one\n")
+    for number in (1, 0):
+        (path.with_name(f"a.log.{number}") if number else path).rename(path.with_name(f"a.log.{number + 1}"))
+    packed(path.with_name("a.log.2"))
+    packed(path.with_name("a.log.1"))
+    path.write_text("two\n")
+    assert list(following.new_lines()) == ["one", "two"]
+    path.rename(path.with_name("a.log.0"))  # and two rotations at once
+    path.with_name("a.log.2.gz").rename(path.with_name("a.log.4.gz"))
+    path.with_name("a.log.1.gz").rename(path.with_name("a.log.3.gz"))
+    path.with_name("a.log.0").rename(path.with_name("a.log.2"))
+    packed(path.with_name("a.log.2"))
+    path.with_name("a.log.1").write_text("three\n")
+    packed(path.with_name("a.log.1"))
+    path.write_text("four\n")
+    assert list(following.new_lines()) == ["three", "four"]
+    following.close()
+
+
+def test_lines_in_json_read_as_those_with_a_prefix(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    at = stamped(3, "").split()[0]
+    own = json.dumps({"at": at, "worker": "media:0", "line": 'a "quoted"\tword'})
+    others = ['{"at": "nothing else"}', '{"at": "cut o', '{"level": "info"}']
+    path.write_text("".join(line + "\n" for line in [own, *others]))
+    shown = [f'{at} media:0 a "quoted"\tword', *others]
+    assert [(line.stamp, line.text) for line in last_lines(path, 9)] == [(at, text) for text in shown]
+    assert [line.text for line in lines_since(path, AT + 3)] == shown
+    assert list(lines_since(path, AT + 4)) == []
+    following = Following(path, from_start=True)
+    assert list(following.new_lines()) == shown
+    following.close()

@@ -42,6 +42,22 @@ SILENT = (
 
 CASES = [
     (
+        POOL + 'log = { to = "stdout", compress = true }',
+        'warning: pool.toml:3: pool.media.log.compress: does nothing with to = "stdout"; take it out',
+    ),
+    (
+        POOL + 'log = { to = "journal", format = "json" }',
+        'warning: pool.toml:3: pool.media.log.format: does nothing with to = "journal"; take it out',
+    ),
+    (
+        POOL + '[pool.media.log]\nto = "none"\nmax-size = "1MiB"',
+        'warning: pool.toml:5: pool.media.log.max-size: does nothing with to = "none"; take it out',
+    ),
+    (
+        POOL + "log = { keep = 0, compress = true }",
+        "warning: pool.toml:3: pool.media.log.compress: does nothing with keep = 0: no file is put aside; keep some",
+    ),
+    (
         LARAVEL + 'job-timeout = "1h"\nstop-timeout = "30s"',
         (
             "error: pool.toml:4: pool.media.stop-timeout: a stop kills a job after 30s, which may take 1h "

@@ -56,11 +56,11 @@ BY_LINES = {
 
 def numbers_in(log: Path) -> list[int]:
     """The numbers of a counting worker's lines, in the order of the file."""
-    return [int(number) for number in re.findall(r"line (\d+)\n", log.read_text())]
+    return [int(number) for number in re.findall(r"line (\d+)(?:\"\})?\n", log.read_text())]
 
 
 def test_the_same_workers_and_every_line_once(fleetd: Fleetd) -> None:
-    pools = {form: shell(COUNTING, log={"format": form}, numprocs=2) for form in ("raw", "prefix")}
+    pools = {form: shell(COUNTING, log={"format": form}, numprocs=2) for form in ("raw", "prefix", "json")}
     fleetd.configure(pools)
     fleetd.start()
     pids = {pool: fleetd.pids(pool) for pool in pools}
@@ -73,22 +73,24 @@ def test_the_same_workers_and_every_line_once(fleetd: Fleetd) -> None:
             pass
         fleetd.start()
         assert {pool: fleetd.pids(pool) for pool in pools} == pids
-    fleetd.run("stop", "raw", "prefix")
+    fleetd.run("stop", *pools)
     for slot in (0, 1):
         raw = numbers_in(fleetd.log_directory / f"raw-{slot}.log")
         assert raw == list(range(1, len(raw) + 1)), "raw: each line once, in order"
-        prefix = numbers_in(fleetd.log_directory / f"prefix-{slot}.log")
-        assert set(prefix) == set(range(1, max(prefix) + 1)), "prefix: none is missing"
+        for form in ("prefix", "json"):
+            found = numbers_in(fleetd.log_directory / f"{form}-{slot}.log")
+            assert set(found) == set(range(1, max(found) + 1)), f"{form}: none is missing"
         assert len(raw) > 200
     assert not fleetd.events("worker.started")
 
 
-@pytest.mark.parametrize("source", ["socket", "lines"])
+@pytest.mark.parametrize("source", ["socket", "lines", "lines in json"])
 def test_jobs_are_counted_exactly(fleetd: Fleetd, source: str) -> None:
     if source == "socket":
         fleetd.configure({"media": python(JOBS, str(fleetd.directory), numprocs=2)})
     else:
-        pool = python(LINES, str(fleetd.directory), numprocs=2, framework="lines", log={"format": "raw"})
+        form = "json" if source.endswith("json") else "raw"
+        pool = python(LINES, str(fleetd.directory), numprocs=2, framework="lines", log={"format": form})
         fleetd.configure({"media": pool}, framework=BY_LINES)
     fleetd.start()
     pids = fleetd.pids("media")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -17,46 +19,59 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.process
 
 READER = """
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
-from fleetd.core.spec import LogFormat, LogSpec
+from fleetd.core.spec import LogFormat, LogSpec, LogTarget
+from fleetd.shell.outlet import Outlet
 from fleetd.shell.output import Output
+from fleetd.shell.targets import Surroundings
 
-async def main(fd, directory, form):
-    output = Output(Path(directory), on_reports=print, on_dropped=print)
-    output.attach("a", int(fd), "media:0", LogSpec(format=LogFormat(form), max_size=2_000_000, keep=1000))
+async def main(fd, directory, form, to, compress):
+    out = os.open(Path(directory, "out"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    output = Output(Path(directory), on_reports=print, on_dropped=print, surroundings=Surroundings(Outlet(out)))
+    log = LogSpec(LogTarget(to), LogFormat(form), max_size=2_000_000, keep=1000, compress=compress == "compress")
+    output.attach("a", int(fd), "media:0", log)
     print("reads", flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(main(*sys.argv[1:]))
 """
-KILLS = 25
-LINES = 400_000
+KILLS = 15
+BATCH = 40
 WRITER = f"""
-import os
-for n in range(0, {LINES}, 40):
-    os.write(1, b"".join(b"%099d\\n" % m for m in range(n, n + 40)))
+import os, signal
+stopping = []
+signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
+n = 0
+while not stopping:
+    left = b"".join(b"%099d\\n" % m for m in range(n, n + {BATCH}))
+    while left:
+        left = left[os.write(1, left):]
+    n += {BATCH}
 """
+CASES = [("raw", "files"), ("prefix", "files"), ("json", "files"), ("prefix", "stdout"), ("json", "stdout")]
 
 
-@pytest.mark.parametrize("form", ["raw", "prefix"])
-def test_no_byte_is_lost_when_the_reader_is_killed(tmp_path: Path, form: str) -> None:
-    """Raw: each byte once.  With prefixes: the chunk in hand may come twice, none is lost."""
+@pytest.mark.parametrize("compress", ["", "compress"])
+@pytest.mark.parametrize(("form", "to"), CASES)
+def test_no_byte_is_lost_when_the_reader_is_killed(tmp_path: Path, form: str, to: str, compress: str) -> None:
+    """Raw files: each byte once.  Else the chunk in hand may come twice, none is lost."""
     directory = tmp_path / "logs"
+    directory.mkdir(mode=0o755)
     reader, writer = os.pipe()
     worker = subprocess.Popen([sys.executable, "-c", WRITER], stdout=writer)
     os.close(writer)
-    command = [sys.executable, "-c", READER, str(reader), str(directory), form]
+    command = [sys.executable, "-c", READER, str(reader), str(directory), form, to, compress]
     daemon = subprocess.Popen(command, pass_fds=[reader], stdout=subprocess.PIPE)
     try:
         for _ in range(KILLS):
             assert daemon.stdout is not None
             assert daemon.stdout.readline() == b"reads\n"
             time.sleep(random.uniform(0, 0.01))  # any instant is meant
-            assert worker.poll() is None, "it was not reading when it was killed"
             daemon.kill()
             daemon.communicate()
             daemon = subprocess.Popen(command, pass_fds=[reader], stdout=subprocess.PIPE)
+        worker.terminate()
         wait_for(lambda: worker.poll() is not None and waiting(reader) == 0, "the pipe to be empty")
     finally:
         worker.kill()
@@ -65,15 +80,20 @@ def test_no_byte_is_lost_when_the_reader_is_killed(tmp_path: Path, form: str) ->
         daemon.communicate()
         os.close(reader)
     found = numbers(directory)
+    assert len(found) > KILLS * BATCH
+    assert (max(found) + 1) % BATCH == 0, "the last line is there"
     if form == "raw":
-        assert found == list(range(LINES))
+        assert found == list(range(len(found)))
     else:
-        assert set(found) == set(range(LINES))
+        assert set(found) == set(range(max(found) + 1))
 
 
 def numbers(directory: Path) -> list[int]:
     """The numbers in the logs, from the oldest to the youngest; a line that a kill cut off counts as none."""
-    old = sorted(directory.glob("media-0.log.*"), key=lambda part: -int(part.suffix[1:]))
-    text = b"".join(part.read_bytes() for part in (*old, *directory.glob("media-0.log")))
-    last = (line.rsplit(b" ", 1)[-1] for line in text.splitlines())
-    return [int(digits) for digits in last if len(digits) == 99]
+    parts = {int(re.findall(r"\d+", part.name)[-1]): part for part in directory.glob("media-0.log.[0-9]*")}
+    files = [parts[number] for number in sorted(parts, reverse=True)] + [
+        *directory.glob("media-0.log"),
+        directory / "out",
+    ]
+    text = b"".join(gzip.decompress(f.read_bytes()) if f.suffix == ".gz" else f.read_bytes() for f in files)
+    return [int(found) for found in re.findall(rb"(?m)(?:^|[ \"])(\d{99})(?:\"\})?$", text)]

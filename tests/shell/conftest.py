@@ -1,0 +1,34 @@
+"""Benches for tests of output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fleetd.shell.targets import Surroundings
+from tests.support.output_bench import Bench
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Where a bench's logs are; not made yet."""
+    return tmp_path / "logs" / "instance"
+
+
+@pytest.fixture
+def benches(directory: Path) -> Iterator[Callable[..., Bench]]:
+    """Makes benches; their children do not outlive the test."""
+    made: list[Bench] = []
+
+    def make(surroundings: Surroundings | None = None) -> Bench:
+        made.append(Bench(directory, surroundings))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        for child in bench.children:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
