@@ -52,6 +52,10 @@ class LogFile:
     @property
     def size(self) -> int:
         """The end of the file, which is where the next byte goes."""
+        if self._fd < 0:
+            with suppress(OSError):
+                return self.path.stat().st_size
+            return 0
         return self._size
 
     def open(self) -> None:

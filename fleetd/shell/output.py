@@ -205,7 +205,8 @@ class Output(Generic[Report]):
         self._told_caught_up(stream)
         stream.ended, stream.refused = True, False
         os.close(stream.pipe)
-        if not any(other.log is stream.log for other in self._streams.values()):
+        stream.log.streams -= 1
+        if not stream.log.streams:
             stream.log.sink.close()
 
     def _ignore(self, stream: Stream[Report]) -> None:

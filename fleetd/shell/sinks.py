@@ -119,8 +119,8 @@ class _InFile:
     def unseen(self, offset: int | None) -> Iterator[bytes]:
         """See `_Sink`."""
         log = self._log
-        log.open()
         if offset is not None:
+            log.open()
             start = max(offset, log.scanned) if offset <= log.size else offset
             yield from decoded(self._form, log.read_from(start))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from fleetd.core.spec import LogSpec
 from fleetd.shell.pipes import CHUNK, Peephole, enlarge, waiting
@@ -29,8 +30,7 @@ class Scanner(Protocol[Report_co]):
         ...
 
 
-@dataclass(slots=True)
-class Audience(Generic[Report]):
+class Audience(Struct, Generic[Report]):
     """Who is told of output."""
 
     on_reports: Callable[[str, Sequence[Report]], None]
@@ -43,6 +43,7 @@ class SlotLog:
 
     def __init__(self, worker: str, spec: LogSpec, owner: tuple[int, int] | None, targets: Targets) -> None:
         self.worker = worker
+        self.streams = 0  # of runs that are not closed
         self.earlier = Tail()  # of the runs that are over
         self._targets = targets
         self._file = targets.log_file(worker, owner)
@@ -62,12 +63,18 @@ class SlotLog:
 class Stream(Generic[Report]):
     """The output of one run.  Owns the descriptor `pipe`, the read end of a pipe."""
 
+    __slots__ = (
+        "_audience", "_begun", "_failing", "_following", "_large", "_scanner", "behind", "dropped", "ended", "held",
+        "hung_up", "log", "offset", "pipe", "queued", "refused", "run", "tail",
+    )  # fmt: skip
+
     def __init__(
         self, run: str, pipe: int, log: SlotLog, scanner: Scanner[Report] | None, audience: Audience[Report]
     ) -> None:
         self.run = run
         self.pipe = pipe
         self.log = log
+        log.streams += 1
         self.tail = Tail()
         self.dropped = 0  # bytes
         self.held = 0  # bytes of an unfinished line that are left in the pipe

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from fleetd.core.spec import LogSpec, LogTarget
 from fleetd.shell.compression import Compressor
@@ -17,8 +18,7 @@ from fleetd.shell.sinks import LineFile, Nowhere, RawFile, Sink
 from fleetd.shell.standard_output import StandardOutput, ToStandardOutput
 
 
-@dataclass
-class Surroundings:
+class Surroundings(Struct):
     """What of the daemon's own the output of workers may go to; `before_stdout` is called before each write there."""
 
     stdout: Outlet = field(default_factory=lambda: Outlet(1))
