@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fleetd.core.facts import Fact
 from fleetd.core.records import RunRecord
-from fleetd.core.spec import Launch
+from fleetd.core.spec import Launch, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Spawn:
     directory: str | None
     epoch: int | None
     max_jobs: int | None  # with its jitter
+    generation: int = 0  # of the release: another one is loaded anew
+    start_timeout: Seconds = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Outcomes(Protocol):
@@ -18,6 +19,9 @@ class Outcomes(Protocol):
 
     def exited(self, run: str, code: int | None, signal: int | None) -> None:
         """Its main process ended; both None: how is not known.  Its output may not have been read yet."""
+
+    def template_told(self, report: Mapping[str, Any]) -> None:
+        """What became of a template of workers: `what` (ready, ended or leaked), `pool`, `pid` and more."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SYSTEM_PIDS = frozenset({0, 1})
+TEMPLATE = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,10 @@ def children_of(pid: int) -> tuple[int, ...] | None:
 
 
 def run_of(pid: int) -> str | None:
-    """The FLEETD_RUN that the process was started with; None without one, or when we may not look."""
+    """The FLEETD_RUN that the process was started with; None without one, or when we may not look.
+
+    TEMPLATE for a template of preloaded workers: no run, and nothing that a run has left.
+    """
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -56,6 +60,8 @@ def run_of(pid: int) -> str | None:
     for variable in environment.split(b"\0"):
         if variable.startswith(b"FLEETD_RUN="):
             return variable[11:].decode(errors="replace")
+        if variable.startswith(b"FLEETD_TEMPLATE="):
+            return TEMPLATE
     return None
 
 

@@ -189,6 +189,8 @@ class Processes:
                     self._spawned(report, fds)
                 case "spawn-failed":
                     self._spawn_failed(report)
+                case "template":
+                    self._outcomes.template_told(report)
                 case "exited":
                     self._exited(report["run"], report["status"])
                 case _:

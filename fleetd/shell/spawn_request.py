@@ -8,9 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fleetd.errors import FleetdError
 from fleetd.keeper import NEEDS_FORK
 
 Json = dict[str, Any]
+
+
+class LaunchError(FleetdError):
+    """A process cannot even be asked for; the text is one line for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,12 @@ class SpawnRequest:
     limits: tuple[tuple[int, int], ...] = ()
     nice: int | None = None
     affinity: tuple[int, ...] = ()
+    preload: Mapping[str, Any] | None = None  # how to be forked from a template: see `fleetd.keeper.templates`
 
     @property
     def forks(self) -> bool:
-        """Whether the keeper forks for it, instead of a vfork from where it stands."""
-        return any(getattr(self, name) not in {None, ()} for name in NEEDS_FORK)
+        """Whether it is forked, instead of born by a vfork of the keeper from where it stands."""
+        return self.preload is not None or any(getattr(self, name) not in {None, ()} for name in NEEDS_FORK)
 
     def packed(self) -> Json:
         """Itself for the keeper, without what is left at its default."""
@@ -64,12 +70,13 @@ def explain(error: Json, request: SpawnRequest) -> str:
     return {
         "directory": f"directory {what}: {reason}{whose}",
         "program": f"command {what}: {reason}{whose}",
-        "interpreter": f"command {request.argv[0]}: its interpreter {what} does not exist",
+        "interpreter": f"command {''.join(request.argv[:1])}: its interpreter {what} does not exist",
         "env-file": f"env-file {what}: {reason}{whose}" if line is None else f"env-file {what}, line {line}: {reason}",
         "identity": f"cannot become user {request.user or request.uid} or its groups: {reason}",
         "limits": f"limits: {limit_name(what)} {reason}",
         "nice": f"nice {what}: {reason}",
         "cpu-affinity": f"cpu-affinity {what}: {reason}",
+        "preload": f"{what}: {reason}",
         "notify": f"notify socket {what}: {reason}",
     }.get(stage, f"cannot start a process ({stage}): {reason}")
 
