@@ -12,6 +12,7 @@ by exec would be after the same imports: signal handlers, threads and files that
 from __future__ import annotations
 
 import array
+import contextlib
 import errno
 import fcntl
 import gc
@@ -30,7 +31,7 @@ from typing import Any, NoReturn
 PACKET_BYTES = 65536
 MOST_SAID = 65536  # bytes of what the imports wrote that are kept for the first worker
 LONGEST_PROBLEM = 500
-BATCH = 64  # workers that one intermediate process forks
+BATCH = 16  # workers that one intermediate process forks, before the first of them begins
 RESERVED = b"FLEETD_TEMPLATE="  # the variable whose place in memory FLEETD_RUN takes, where /proc/PID/environ reads it
 
 Json = dict[str, Any]
@@ -52,6 +53,7 @@ class Template:
         self._keeper = keeper
         self._said = b""  # what the imports wrote, until the first worker has it
         self._title = self._mark = (0, 0)  # where in memory, and how many bytes
+        self._environ = dict(os.environ)
         self._umask = os.umask(0o077)
         os.umask(self._umask)
 
@@ -88,7 +90,7 @@ class Template:
             os._exit(0)
 
     def _end_with_the_keeper(self, number: int | None) -> None:
-        """Have the kernel send us a signal when the keeper hangs up; otherwise we would see it only after the imports."""
+        """Have the kernel send us a signal when the keeper hangs up: we would see it only after the imports else."""
         flags = fcntl.fcntl(self._keeper, fcntl.F_GETFL)
         if number is not None:
             fcntl.fcntl(self._keeper, fcntl.F_SETOWN, os.getpid())
@@ -96,7 +98,7 @@ class Template:
         fcntl.fcntl(self._keeper, fcntl.F_SETFL, flags & ~fcntl.FASYNC if number is None else flags | fcntl.FASYNC)
 
     def _take_output(self) -> None:
-        """Keep what the imports wrote (into a file in memory, so that it blocks nobody); from now on it goes nowhere."""
+        """Keep what the imports wrote (into a file in memory, so that it blocks nobody); what follows goes nowhere."""
         flush()
         try:
             size = os.lseek(1, 0, os.SEEK_END)
@@ -161,13 +163,15 @@ class Template:
                 break
             if worker == 0:
                 self._keeper.close()
-                for descriptor in (each for other in births if other is not birth for each in other):
+                for descriptor in (each for other in births[number + 1 :] for each in other):
                     os.close(descriptor)
                 os.setsid()
                 os.read(gate, 1)
                 os.close(gate)
                 return birth
             self._said = b""
+            for descriptor in birth:
+                os.close(descriptor)
         os._exit(0)
 
     # -- beginning ---------------------------------------------------------------------------------------------------
@@ -202,14 +206,24 @@ class Template:
         if request.get("env_file"):
             env.update(variables_of(request["env_file"], set(request["env_wins"])))
         env["PWD"] = directory
-        os.environ.clear()
-        os.environ.update(env)
+        self._take_environment(env)
         os.write(answers, json.dumps({"directory": directory}).encode() + b"\n")
         if request["run"][0] == "script":
             request["run"][1] = find_script(request["run"][1])
         self._write_marks(request["argv"], env.get("FLEETD_RUN", ""))
         if "numpy.random" in sys.modules:  # `random` sees to it by itself
             sys.modules["numpy.random"].seed()
+
+    def _take_environment(self, env: dict[str, str]) -> None:
+        """Each variable as the keeper says, but for those that the imports have set or removed: they did it for us, too."""
+        for name in self._environ.keys() | env.keys():
+            now, wanted = os.environ.get(name), env.get(name)
+            if now == wanted or now != self._environ.get(name):
+                continue
+            if wanted is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = wanted
 
     # -- what others see of a worker ---------------------------------------------------------------------------------
 
@@ -230,15 +244,20 @@ class Template:
 
     def _write_marks(self, argv: list[str], run: str) -> None:
         """Show the worker's own command line and FLEETD_RUN, by which what it forks is known; best effort."""
-        texts = "\0".join(argv).encode(errors="replace"), b"FLEETD_RUN=" + run.encode()
+        place, room = self._title
+        title = " ".join(argv).encode(errors="replace")[: room - 2].ljust(room - 1, b"\0") + b"."
+        # With a last byte that is not zero, the kernel shows a title of our own, up to its first zero byte.
+        marks = [(place, title if room > 1 else b"")]
+        place, room = self._mark
+        marks.append((place, (b"FLEETD_RUN=" + run.encode())[:room].ljust(room, b"\0")))
         try:
             memory = os.open("/proc/self/mem", os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
             return
         try:
-            for (place, room), text in zip((self._title, self._mark), texts):  # noqa: B905 - not in 3.9
-                if room:
-                    os.pwrite(memory, text[: room - 1].ljust(room, b"\0"), place)
+            for place, text in marks:
+                if text:
+                    os.pwrite(memory, text, place)
         except OSError:
             pass
         finally:
@@ -259,7 +278,7 @@ def receive(source: socket.socket, size: int, most: int, flags: int = 0) -> tupl
 
 
 def greet(hello: int) -> Json:
-    """Tell the keeper that we are here, and wait until it holds us; ends the process if it does not want us any more."""
+    """Tell the keeper that we are here, and wait until it holds us; ends the process if it wants us no more."""
     with socket.socket(fileno=hello) as keeper:
         try:
             keeper.send(b"hello")
@@ -287,15 +306,15 @@ def give_up(answers: int, report: Json) -> NoReturn:
 def refuse(births: list[tuple[int, int, int]], error: OSError) -> None:
     """Say that there can be no process."""
     for _, _, answers in births:
-        os.write(answers, json.dumps({"stage": "fork", "what": "", "line": None, "errno": error.errno}).encode() + b"\n")
+        os.write(
+            answers, json.dumps({"stage": "fork", "what": "", "line": None, "errno": error.errno}).encode() + b"\n"
+        )
 
 
 def wait_for(pid: int) -> None:
     """Until our child has ended, also where the application has told the kernel to reap its children."""
-    try:
+    with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
-    except ChildProcessError:
-        pass
 
 
 def variables_of(path: str, wins: set[str]) -> dict[str, str]:
@@ -374,10 +393,8 @@ def explain(error: BaseException) -> str:
 def flush() -> None:
     """Have written what is buffered."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
-        except (OSError, ValueError, AttributeError):
-            pass
 
 
 def main() -> int:

@@ -121,7 +121,7 @@ def count(value: Any) -> int:
 
 
 def flag(value: Any) -> bool:
-    """true or false."""
+    """Either true or false."""
     if not isinstance(value, bool):
         raise WrongFormError(f"must be true or false, not {value!r}")
     return value

@@ -1,11 +1,12 @@
 """A template of preloaded workers, as the keeper holds it (`fleetd/preload.py` is its program).
 
-They speak over a SOCK_SEQPACKET socket of their own.  The keeper says what to import: {"modules", "entry"}; the template
-answers {"ready": {"threads"}} or {"failed": {"what", "problem"}}, and ends.  From then on each packet of the keeper asks
-for one birth, with three descriptors: a socket for this birth, the write end of the output, the write end of the answers
-(as in `Run.answers`).  The worker says hello on the birth's socket, which tells the keeper its pid by SCM_CREDENTIALS, and
-the keeper answers with what it is to be: {"argv", "env", "directory", "env_file", "env_wins", "run", "arguments"}, in a
-memfd where that is large.  All that comes from a template comes from the application's user, and is believed no further.
+They speak over a SOCK_SEQPACKET socket of their own.  The keeper says what to import: {"modules", "entry"}; the
+template answers {"ready": {"threads"}}, or {"failed": {"what", "problem"}} and ends.  From then on each packet of the
+keeper asks for one birth, with three descriptors: a socket for this birth, the write end of the output, and that of the
+answers (as in `Run.answers`).  The worker says hello on the birth's socket, which tells the keeper its pid by
+SCM_CREDENTIALS, and the keeper answers with what it is to be: {"argv", "env", "directory", "env_file", "env_wins",
+"run", "arguments"}, in a memfd where that is large.  All that comes from a template comes from the application's user,
+and is believed no further.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ class Template(Run):
         with stage("start"):
             self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            theirs.set_inheritable(True)  # noqa: FBT003 - positional only
+            theirs.set_inheritable(True)
             own = frozenset(preload["own"])
             env = {name: value for name, value in request["env"].items() if name not in own}
             argv = [*preload["python"], PROGRAM, str(theirs.fileno()), self.pool]

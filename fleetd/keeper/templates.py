@@ -286,7 +286,7 @@ class Templates:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def due_in(self) -> float | None:
-        """Seconds until something is due; None: nothing is.  Templates that only stand by for their workers need none."""
+        """Seconds until something is due; None: nothing is, as where templates only stand by for their workers."""
         now = time.monotonic()
         dues = [due for template in self._processes.values() if (due := self._due(template)) is not None]
         return max(0.0, min(dues) - now) if dues else None

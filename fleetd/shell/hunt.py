@@ -168,7 +168,9 @@ class Hunt:
     def _is_marked(self, run: str, process: Process) -> bool:
         """Whether it says itself that it is the run's: by its FLEETD_RUN, its session or its process group."""
         marked = self._run_of(process)
-        return marked == run or (marked in {None, TEMPLATE} and self._leaders.get(run) in {process.session, process.group})
+        return marked == run or (
+            marked in {None, TEMPLATE} and self._leaders.get(run) in {process.session, process.group}
+        )
 
     def _belonging(self, run: str, table: Table) -> list[Process]:
         leader = self._leaders.get(run)

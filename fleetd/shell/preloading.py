@@ -76,7 +76,9 @@ def python_program(argv: tuple[str, ...], path: str, directory: Path) -> Program
     interpreter = _interpreter(script)
     if not interpreter or not PYTHON.fullmatch(Path(interpreter[0]).name):
         named = f"its first line names {interpreter[0]}" if interpreter else "it is no script"
-        raise LaunchError(f"preload: {script} is no Python program ({named}): take preload out, or give a command that is")
+        raise LaunchError(
+            f"preload: {script} is no Python program ({named}): take preload out, or give a command that is"
+        )
     return Program(interpreter, "script", argv[0], argv[1:])
 
 
@@ -109,7 +111,7 @@ def _interpreter(script: Path) -> tuple[str, ...]:
     """The interpreter that a script's first line names, with its one argument; () for what is no script."""
     try:
         descriptor = os.open(script, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise LaunchError(f"command {script}: is not a file")
             head = file.read(HEAD_BYTES).decode(errors="replace").splitlines()
