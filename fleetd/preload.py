@@ -215,7 +215,7 @@ class Template:
             sys.modules["numpy.random"].seed()
 
     def _take_environment(self, env: dict[str, str]) -> None:
-        """Each variable as the keeper says, but for those that the imports have set or removed: they did it for us, too."""
+        """Each variable as the keeper says, but for those that the imports set or removed: they did it for us, too."""
         for name in self._environ.keys() | env.keys():
             now, wanted = os.environ.get(name), env.get(name)
             if now == wanted or now != self._environ.get(name):
@@ -365,7 +365,8 @@ def run(request: Json) -> int:
         else:
             runpy.run_path(what, run_name="__main__")
     except Exception as error:  # noqa: BLE001 - as the interpreter does, but without our own frames
-        sys.excepthook(type(error), error, own_part(error.__traceback__))
+        trace = own_part(error.__traceback__)
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
         return 1
     return 0
 

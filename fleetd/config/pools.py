@@ -168,8 +168,6 @@ def _check_preload(node: Node, values: Mapping[str, Any], framework: Framework, 
         message = f"only Python programs can be preloaded, and nothing says that the framework {framework.name} is one"
         remedy = f"take it out; a [framework.{framework.name}] of your own says python = true"
         reader.problem(node.within("preload"), message, remedy)
-    if "python" in values and not values.get("preload") and "entry" not in node.value:
-        reader.problem(node.within("python"), "does nothing without preload or entry", "take it out")
 
 
 def _check_autoscale(node: Node, values: Mapping[str, Any], reader: Reader) -> None:
