@@ -42,7 +42,7 @@ class Keeper:
         self._reports: deque[tuple[Json, str | None]] = deque()
         self._poll = select.poll()
         self._poll.register(listener, select.POLLIN)
-        self._templates = Templates(births, self._poll, self._born, self._abandon, self._report)
+        self._templates = Templates(births, self._poll, self._by_pid, self._born, self._abandon, self._report)
         self._wake, wake_up = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll.register(self._wake, select.POLLIN)
         signal.set_wakeup_fd(wake_up, warn_on_full_buffer=False)

@@ -45,7 +45,7 @@ class Birth:
     def __init__(self, run: Run, request: Json) -> None:
         self.run = run
         self.request = request
-        self.failures = 0
+        self.lost_by: list[int] = []  # the pids of the templates that were asked, and from which no worker came
         self.hello: socket.socket | None = None  # open while the worker is awaited
         self.answers: int | None = None
         self.asked_at = 0.0
@@ -83,13 +83,13 @@ class Birth:
 
     def refusal(self) -> Json | None:
         """What the template, or the worker, says of why there is none."""
-        with contextlib.suppress(BlockingIOError, ValueError, TypeError):
+        with contextlib.suppress(OSError, ValueError, TypeError, IndexError):
             told = json.loads(os.read(self.answers, PACKET_BYTES).splitlines()[0]) if self.answers is not None else None
             return told if isinstance(told, dict) and "stage" in told else None
         return None
 
     def hear(self) -> int | None:
-        """The pid of the worker that said hello; None if it has not yet.
+        """The pid of the worker that said hello: a child of ours, of the right user; None if it has not yet.
 
         Raises:
             EOFError: there will be none.
@@ -110,14 +110,16 @@ class Birth:
                     return int(pid)
         raise EOFError
 
-    def hold(self, pid: int) -> None:
+    def hold(self, pid: int, *, taken: bool) -> None:
         """The worker is ours from now on, and may begin.
 
         Raises:
-            EOFError: it is gone.
+            EOFError: it is gone, or its pid is `taken`: a process that was born before says that it is this one.
 
         """
         assert self.hello is not None
+        if taken:
+            raise EOFError
         try:
             self.run.fds["pidfd"] = os.pidfd_open(pid)
             self.run.pid = pid
@@ -180,7 +182,8 @@ class Template(Run):
         finally:
             theirs.close()
         kind, what = preload["run"]
-        send(self.socket, {"modules": preload["modules"], "entry": what if kind == "entry" else None})
+        with contextlib.suppress(OSError):  # it has ended already, which is heard by its end
+            send(self.socket, {"modules": preload["modules"], "entry": what if kind == "entry" else None})
         self.socket.setblocking(False)  # noqa: FBT003 - positional only
 
     def open_output(self, uid: int | None) -> int:  # noqa: ARG002 - of a file in memory nobody is the owner

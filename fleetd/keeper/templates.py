@@ -14,7 +14,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from fleetd.keeper.births import Births
@@ -24,7 +24,8 @@ from fleetd.keeper.template import IN_FLIGHT, LONGEST, TEMPLATE_ONLY, Birth, Tem
 
 NEWEST_SPARE = 300.0  # seconds that a pool's newest template stays without workers: longer than the longest backoff
 OLDER_SPARE = 10.0
-TRIES = 2
+TEMPLATES_TRIED = 2
+TRIES = 5  # in all: one that is ending may be asked more than once before that is known
 
 Json = dict[str, Any]
 
@@ -36,12 +37,14 @@ class Templates:
         self,
         births: Births,
         poll: select.poll,
+        known: Container[int],
         born: Callable[[Run], None],
         failed: Callable[[Run, Json], None],
         report: Callable[[Json], None],
     ) -> None:
         self._births = births
         self._poll = poll
+        self._known = known  # pids of runs
         self._born = born
         self._failed = failed
         self._report = report
@@ -136,10 +139,10 @@ class Templates:
             if pid is None:
                 return
             hello = birth.hello.fileno()
-            birth.hold(pid)
+            birth.hold(pid, taken=pid in self._known or pid in self._processes)
         except EOFError:
             self._drop(birth)
-            self._try_again(birth)
+            self._try_again(birth, template)
         else:
             self._unwatch(hello)
             self._asked.pop(birth.run.run, None)
@@ -150,11 +153,12 @@ class Templates:
         self._serve(template)
         self._look_after(template)
 
-    def _try_again(self, birth: Birth) -> None:
+    def _try_again(self, birth: Birth, template: Template) -> None:
         refusal = birth.refusal()
         birth.close()
-        birth.failures += 1
-        if refusal is not None or birth.failures >= TRIES:
+        birth.lost_by.append(template.pid)
+        in_vain = len(set(birth.lost_by)) >= TEMPLATES_TRIED or len(birth.lost_by) >= TRIES
+        if refusal is not None or in_vain:
             self._fail(birth, refusal or failure_of(birth, "the template ended, or the worker before it began"))
         else:
             self._asked[birth.run.run] = birth
