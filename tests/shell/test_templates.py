@@ -217,6 +217,45 @@ def test_each_generation_and_environment_has_a_template_of_its_own(short_path: P
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("kind", ["module", "script"])
+def test_a_program_runs_as_main_with_its_arguments_and_its_exit_code(short_path: Path, kind: str) -> None:
+    (short_path / "program.py").write_text(
+        "import sys, atexit, app\natexit.register(print, 'at exit', flush=True)\n"
+        "print(__name__, sys.argv[1:], sys.modules['__main__'].__dict__ is globals(), flush=True)\nsys.exit(4)\n"
+    )
+    what = {"module": "program", "script": "./program.py"}[kind]
+
+    async def test() -> None:
+        world = PreloadWorld(short_path)
+        preload = {"pool": "media", "generation": 0, "timeout": 20.0, "python": (sys.executable,), "own": ()}
+        preload |= {"modules": ("app",), "run": (kind, what), "arguments": ("a", "b c")}
+        env = {"ROOT": str(short_path)}
+        world.spawn("r1", "python3", "program.py", directory=str(short_path), preload=preload, env=env)
+        assert await world.until("exited", "r1") == (4, None)
+        assert world.read("r1") == "__main__ ['a', 'b c'] True\nat exit\n"
+        assert world.imports == 1
+        await world.end()
+
+    asyncio.run(test())
+
+
+def test_numpys_global_random_state_is_seeded_anew(short_path: Path) -> None:
+    (short_path / "numpy").mkdir()
+    (short_path / "numpy" / "__init__.py").touch()
+    (short_path / "numpy" / "random.py").write_text("import os\nseeded = []\ndef seed(): seeded.append(os.getpid())\n")
+
+    async def test() -> None:
+        world = PreloadWorld(short_path, "import numpy.random")
+        text = (short_path / "app.py").read_text()
+        (short_path / "app.py").write_text(text.replace('"at work"', '"at work", numpy.random.seeded'))
+        world.fork("r1")
+        pid, _ = await world.until("spawned", "r1")
+        assert f"at work [{pid}]\n" in await world.until_read("r1", "at work")
+        await world.end()
+
+    asyncio.run(test())
+
+
 # -- who says hello --------------------------------------------------------------------------------------------------
 
 
