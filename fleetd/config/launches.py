@@ -42,6 +42,7 @@ def build_launch(
     command, shown = _command(node, values, own, reader)
     directory: Text | None = values.get("directory")
     env_file: Text | None = values.get("env-file")
+    python: Text | None = values.get("python")
     queues: tuple[Text, ...] = values.get("queues", ())
     return Launch(
         command=command,
@@ -59,6 +60,9 @@ def build_launch(
         max_jobs=values.get("max-jobs"),
         job_timeout=values.get("job-timeout"),
         watchdog=values.get("watchdog"),
+        preload=values.get("preload", ()),
+        entry=values.get("entry"),
+        python=python.value if python else None,
     )
 
 
@@ -76,8 +80,10 @@ def _command(node: Node, values: Mapping[str, Any], own: OwnFramework, reader: R
     given: tuple[Text, ...] | None = values.get("command")
     if given is not None:
         return tuple(text.template for text in given), tuple(text.shown for text in given)
+    if "entry" in values:
+        return (), _by_hand(values)
     if own.framework.command is None:
-        if "entry" not in values and "command" not in node.value:
+        if "entry" not in node.value and "command" not in node.value:
             reader.problem(
                 node,
                 f"the framework {own.framework.name} builds no command line",
@@ -97,6 +103,13 @@ def _command(node: Node, values: Mapping[str, Any], own: OwnFramework, reader: R
     if not command:
         reader.problem(node, f"the framework {own.framework.name} gives an empty command line", "set its options")
     return command, tuple(argument.replace(_MASK, "${") for argument in shown)
+
+
+def _by_hand(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """A command that does what an entry pool's workers do, for people."""
+    python: Text | None = values.get("python")
+    module, _, function = values["entry"].partition(":")
+    return (python.shown if python else "python3", "-c", f"import sys, {module}; sys.exit({module}.{function}())")
 
 
 def _command_line(

@@ -121,6 +121,8 @@ def _limits(pool: ReadPool) -> Iterator[Finding]:
     for key in ("max-jobs", "max-memory", "max-lifetime"):
         if f"{key}-jitter" in pool.values and key not in pool.values:
             yield _finding(_WARNING, pool, f"{key}-jitter", f"does nothing without {key}", f"add {key}")
+    if "python" in pool.values and not spec.launch.is_preloaded:
+        yield _finding(_WARNING, pool, "python", "does nothing without preload or entry", "take it out, or add one")
     if "max-memory-of" in pool.values and "max-memory" not in pool.values:
         yield _finding(_WARNING, pool, "max-memory-of", "does nothing without max-memory", "add max-memory")
 

@@ -56,10 +56,10 @@ def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramewo
     framework = own.framework
     launch = build_launch(node, values, own, broker.url if broker else None, reader)
     surge, unavailable = _rolling(node, values, launch, reader)
-    _check_entry(node, values, reader)
+    _check_preload(node, values, framework, reader)
     _check_autoscale(node, values, reader)
     # A command of the pool's own holds none of the framework's flags, so that fleetd has to see to the limits itself.
-    enforced = frozenset[str]() if "command" in values else framework.enforces
+    enforced = frozenset[str]() if "command" in values or "entry" in values else framework.enforces
     job_timeout: float | None = values.get("job-timeout")
     spec = PoolSpec(
         name=name,
@@ -159,11 +159,14 @@ def _rolling(node: Node, values: Mapping[str, Any], launch: Launch, reader: Read
     return surge, unavailable
 
 
-def _check_entry(node: Node, values: Mapping[str, Any], reader: Reader) -> None:
+def _check_preload(node: Node, values: Mapping[str, Any], framework: Framework, reader: Reader) -> None:
     if "entry" in values and "command" in values:
         reader.problem(node.within("entry"), "a pool has an entry or a command, not both", "take one of them out")
-    if values.get("preload") and "entry" not in node.value:
-        reader.problem(node.within("preload"), "preload is only for a pool with an entry", "add entry, or take it out")
+    has_own_program = "entry" in node.value or "command" in node.value or framework.command is None
+    if values.get("preload") and not has_own_program and not framework.python:
+        message = f"only Python programs can be preloaded, and nothing says that the framework {framework.name} is one"
+        remedy = f"take it out; a [framework.{framework.name}] of your own says python = true"
+        reader.problem(node.within("preload"), message, remedy)
 
 
 def _check_autoscale(node: Node, values: Mapping[str, Any], reader: Reader) -> None:

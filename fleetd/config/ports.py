@@ -98,6 +98,11 @@ class Framework(Protocol):
         ...
 
     @property
+    def python(self) -> bool:
+        """Whether its command is a Python program, which can be preloaded."""
+        ...
+
+    @property
     def env(self) -> Mapping[str, str]:
         """Environment that its workers get beside the pool's."""
         ...

@@ -35,7 +35,19 @@ def spawn(turn: Turn, pool: Pool, slot: Slot, release: Release, directory: str |
     slot.retry_at = None
     slot.in_backoff = False
     turn.record(run)
-    turn.emit(Spawn(run.id, pool.name, slot.index, spec.launch, directory, release.epoch, run.max_jobs))
+    turn.emit(
+        Spawn(
+            run.id,
+            pool.name,
+            slot.index,
+            spec.launch,
+            directory,
+            release.epoch,
+            run.max_jobs,
+            release.generation,
+            spec.start_timeout,
+        )
+    )
     return run
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from fleetd.core.facts import Fact
 from fleetd.core.records import RunRecord
-from fleetd.core.spec import Launch
+from fleetd.core.spec import Launch, Seconds
 
 
 class Spawn(Struct, frozen=True):
@@ -22,6 +22,8 @@ class Spawn(Struct, frozen=True):
     directory: str | None
     epoch: int | None
     max_jobs: int | None  # with its jitter
+    generation: int = 0  # of the release: another one is loaded anew
+    start_timeout: Seconds = 60.0
 
 
 class Signal(Struct, frozen=True):

@@ -87,6 +87,14 @@ class Launch(Struct, frozen=True):
     max_jobs: int | None = None  # exported as FLEETD_MAX_JOBS
     job_timeout: Seconds | None = None  # exported as FLEETD_JOB_TIMEOUT
     watchdog: Seconds | None = None  # exported as WATCHDOG_USEC
+    preload: tuple[str, ...] = ()  # modules that a template imports, of which workers are forked
+    entry: str | None = None  # "module:function", called instead of a command
+    python: str | None = None  # the interpreter of the template; None: the one that the command names
+
+    @property
+    def is_preloaded(self) -> bool:
+        """Whether workers are forked from a template."""
+        return bool(self.preload) or self.entry is not None
 
 
 class LineMeaning(StrEnum):

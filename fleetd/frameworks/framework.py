@@ -37,6 +37,7 @@ class Framework(Struct, frozen=True):
     enforces: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     broker_env: str | None = None
+    python: bool = False  # the command is a Python program
     options: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     option_meanings: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     places: Mapping[str, Places] = field(default_factory=lambda: MappingProxyType({}))  # by kind of broker
@@ -142,6 +143,7 @@ def define(name: str, table: Mapping[str, Any], *, trusted: bool = False) -> Fra
         enforces=frozenset(top.take("enforces", reading.several(reading.one_of(*ENFORCEABLE))) or ()),
         env=_env(top),
         broker_env=top.take("broker-env", reading.filled),
+        python=top.take("python", reading.flag) or False,
         options=options,
         option_meanings=meanings,
         places=_places(top),

@@ -39,6 +39,7 @@ TOP_KEYS = (
     Key("enforces", "list", f"Limits that its own flags enforce, of {', '.join(ENFORCEABLE)}."),
     Key("env", "table", "Environment of its workers, under the pool's own."),
     Key("broker-env", "text", "The variable from which its workers read the broker's URL."),
+    Key("python", "true or false", "Whether the command is a Python program, which `preload` can load beforehand."),
     Key("options", "table of tables", "The framework's own settings, which a pool sets in `options`."),
     Key("patterns", "array of tables", "The lines of its output that mean something."),
     Key("brokers", "table of tables", f"Where queues stand, by kind of broker: {', '.join(BROKERS)}."),

@@ -120,6 +120,13 @@ def count(value: Any) -> int:
     return whole(value)
 
 
+def flag(value: Any) -> bool:
+    """Either true or false."""
+    if not isinstance(value, bool):
+        raise WrongFormError(f"must be true or false, not {value!r}")
+    return value
+
+
 def exit_code(value: Any) -> int:
     """A number that a process can exit with; a key of a table is text."""
     number = int(value) if isinstance(value, str) and value.isdecimal() else whole(value)

@@ -90,6 +90,7 @@ class Births:
         processors to notice: so the daemon has the keeper go where the next worker is to be born before there is one.
         """
         if cgroup is None or self._home is None:
+            self._leave()
             return None
         if cgroup != self._inside:
             try:

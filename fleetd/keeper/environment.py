@@ -1,13 +1,24 @@
-"""Environment files: KEY=VALUE lines, read with the worker's identity."""
+"""Environment files: KEY=VALUE lines, read with the worker's identity.
+
+Imports nothing of fleetd: `fleetd/preload.py` runs it by its path.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
-from fleetd.keeper.failure import StartError, stage
-
 ENV_FILE_BYTES = 1 << 20
+
+
+class EnvFileError(Exception):
+    """An environment file cannot be read: why (an errno or a few words), and in which line."""
+
+    def __init__(self, reason: int | str, line: int | None = None) -> None:
+        super().__init__(reason, line)
+        self.reason = reason
+        self.line = line
 
 
 def read_env_file(path: str) -> dict[str, str]:
@@ -17,24 +28,26 @@ def read_env_file(path: str) -> dict[str, str]:
     as they are) or double quotes (backslash escapes n, t, ", $ and itself); ` #` ends an unquoted value.
 
     Raises:
-        StartError: with the line's number, never its text.
+        EnvFileError: with the line's number, never its text.
 
     """
-    with stage("env-file", path):
+    try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise StartError("env-file", "is not a regular file", path)
+                raise EnvFileError("is not a regular file")
             data = file.read(ENV_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
+        raise EnvFileError(getattr(error, "errno", None) or errno.EINVAL) from error
     if len(data) > ENV_FILE_BYTES:
-        raise StartError("env-file", "is larger than 1 MiB", path)
+        raise EnvFileError("is larger than 1 MiB")
     variables: dict[str, str] = {}
     for number, line in enumerate(data.split(b"\n"), 1):
         try:
             variables.update(read_env_line(line))
         except ValueError as problem:  # UnicodeDecodeError is one, and its text would show the line
             text = "is not UTF-8" if isinstance(problem, UnicodeError) else str(problem)
-            raise StartError("env-file", text, path, number) from None
+            raise EnvFileError(text, number) from None
     return variables
 
 

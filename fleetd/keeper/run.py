@@ -17,10 +17,10 @@ PIPE_BYTES_AS_ROOT = 1 << 20
 class Run:
     """What is held of one run."""
 
-    def __init__(self, run: str, meta: str, notify: str | None) -> None:
+    def __init__(self, run: str) -> None:
         self.run = run
-        self.meta = meta
-        self.notify_path = notify
+        self.meta = ""
+        self.notify_path: str | None = None
         self.pid = 0
         self.directory: str | None = None
         self.cgroup: str | None = None

@@ -19,6 +19,7 @@ from fleetd.keeper import FD_ORDER, PACKET_BYTES, PROTOCOL
 from fleetd.keeper.births import Births
 from fleetd.keeper.failure import StartError
 from fleetd.keeper.run import Run
+from fleetd.keeper.templates import Templates
 
 GRACE_SECONDS = 10.0  # how long it stays without a daemon and without runs
 RETRY_SECONDS = 0.05
@@ -42,6 +43,7 @@ class Keeper:
         self._reports: deque[tuple[Json, str | None]] = deque()
         self._poll = select.poll()
         self._poll.register(listener, select.POLLIN)
+        self._templates = Templates(births, self._poll, self._by_pid, self._born, self._abandon, self._report)
         self._wake, wake_up = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll.register(self._wake, select.POLLIN)
         signal.set_wakeup_fd(wake_up, warn_on_full_buffer=False)
@@ -56,11 +58,14 @@ class Keeper:
         while not self._told_to_quit:
             needed = self._daemon is not None or self._runs
             if not needed and time.monotonic() - alone_since >= GRACE_SECONDS:
-                return
+                break
             if self._deaf or self._crowded:
                 timeout: float | None = RETRY_SECONDS
             else:
                 timeout = None if needed else GRACE_SECONDS
+            due = self._templates.due_in()
+            if due is not None:
+                timeout = due if timeout is None else min(due, timeout)
             ready = self._poll.poll(None if timeout is None else timeout * 1000)
             if needed:
                 alone_since = time.monotonic()
@@ -69,7 +74,10 @@ class Keeper:
                 self._poll.register(self._listener, select.POLLIN)
             for descriptor, _ in ready:
                 self._handle(descriptor)
+            if due is not None:
+                self._templates.on_time()
             self._flush()
+        self._templates.end()
 
     def _handle(self, descriptor: int) -> None:
         if descriptor == self._wake:
@@ -82,6 +90,8 @@ class Keeper:
             self._learn(self._starting[descriptor])
         elif self._daemon is not None and descriptor == self._daemon.fileno():
             self._take_requests(REQUESTS_A_TURN)
+        else:
+            self._templates.handle(descriptor)
 
     # -- the daemon --
 
@@ -164,6 +174,7 @@ class Keeper:
         elif verb == "hello":
             self._introduced = True
             self._reports.clear()
+            self._templates.cancel()
             self._report({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "runs": len(self._runs)})
             for run in self._runs.values():
                 self._report(run.report("held"), run.run)
@@ -202,14 +213,18 @@ class Keeper:
 
     def _spawn(self, request: Json, fds: list[int]) -> None:
         name = request["run"]
-        if name in self._runs:
+        if name in self._runs or name in self._templates:
             self._report({"event": "spawn-failed", "run": name, "error": StartError("start", errno.EEXIST).report})
             return
-        run = Run(name, request.get("meta", ""), request.get("notify"))
+        run = Run(name)
         try:
             if request.get("in_memfd"):
                 request |= read_memfd(fds)
+            run.meta, run.notify_path = request.get("meta", ""), request.get("notify")
             request["env"] = self._environ | request["env"]
+            if request.get("preload") is not None:
+                self._templates.ask(run, request)
+                return
             self._births.start(run, request)
         except StartError as error:
             self._abandon(run, error.report)
@@ -217,12 +232,16 @@ class Keeper:
         except (KeyError, TypeError) as error:
             self._abandon(run, StartError("start", f"the request is malformed: {error!r}").report)
             return
-        self._runs[name] = run
+        self._born(run)
+
+    def _born(self, run: Run) -> None:
+        """It has a process, which runs, or is on its way to what it is to run."""
+        self._runs[run.run] = run
         self._by_pid[run.pid] = run
         if run.answers is None:
-            self._report(run.report("spawned"), name)
+            self._report(run.report("spawned"), run.run)
         else:
-            self._report({"event": "born", "run": name})
+            self._report({"event": "born", "run": run.run})
             self._starting[run.answers] = run
             self._poll.register(run.answers, select.POLLIN)
 
@@ -239,7 +258,7 @@ class Keeper:
         except BlockingIOError:
             return
         for line in told.splitlines():
-            answer: Json = json.loads(line)
+            answer = answer_of(line)
             if "directory" in answer:
                 run.directory = answer["directory"]
             else:
@@ -261,11 +280,13 @@ class Keeper:
 
     def _hold(self, request: Json, fds: list[int]) -> None:
         """Take over what an earlier keeper held; the daemon learns of its exit by itself."""
-        run = self._runs.setdefault(request["run"], Run(request["run"], request["meta"], request.get("notify")))
+        run = Run(request["run"])
+        run.meta, run.notify_path = request["meta"], request.get("notify")
         run.pid, run.directory, run.cgroup = request["pid"], request["directory"], request.get("cgroup")
         run.fds = dict(zip(request["fds"], fds, strict=False))
         run.status = request.get("status")
         run.foreign = True
+        self._runs[run.run] = run
 
     def _forget(self, name: str) -> None:
         run = self._runs.pop(name, None)
@@ -283,12 +304,22 @@ class Keeper:
                 return
             if pid == 0:
                 return
+            self._templates.reaped(pid, status)
             run = self._by_pid.pop(pid, None)
             while run is not None and run.answers is not None:
                 self._learn(run)
             if run is not None and run.run in self._runs:
                 run.status = status
                 self._report({"event": "exited", "run": run.run, "status": status})
+
+
+def answer_of(line: bytes) -> Json:
+    """What a child tells on its way: `directory`, or what failed.  One forked from a template may tell anything."""
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+        answer: Json = json.loads(line)
+        if isinstance(answer.get("directory") or answer["stage"], str):
+            return answer
+    return StartError("start", "the worker's process answered nonsense").report
 
 
 def wake(_number: int, _frame: object) -> None:

@@ -10,7 +10,7 @@ import resource
 import signal
 from typing import Any
 
-from fleetd.keeper.environment import read_env_file
+from fleetd.keeper.environment import EnvFileError, read_env_file
 from fleetd.keeper.failure import StartError, stage
 
 RESETTABLE = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
@@ -104,7 +104,11 @@ def become(request: Json, output: int, soft_nofile: int, answers: int) -> None:
     directory = enter_directory(request["directory"], env)
     if request.get("env_file"):
         wins: frozenset[str] = frozenset(request.get("env_wins") or ())
-        env.update({name: value for name, value in read_env_file(request["env_file"]).items() if name not in wins})
+        try:
+            variables = read_env_file(request["env_file"])
+        except EnvFileError as error:
+            raise StartError("env-file", error.reason, request["env_file"], error.line) from error
+        env.update({name: value for name, value in variables.items() if name not in wins})
     os.write(answers, json.dumps({"directory": directory}).encode() + b"\n")
     program = find_program(request["argv"][0], env.get("PATH"))
     try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -19,6 +20,9 @@ class Outcomes(Protocol):
 
     def exited(self, run: str, code: int | None, signal: int | None) -> None:
         """Its main process ended; both None: how is not known.  Its output may not have been read yet."""
+
+    def template_told(self, report: Mapping[str, Any]) -> None:
+        """What became of a template of workers: `what` (ready, ended or leaked), `pool`, `pid` and more."""
 
 
 class Held(Struct):

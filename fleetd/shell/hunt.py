@@ -8,7 +8,7 @@ import time
 
 from msgspec import Struct, field
 
-from fleetd.shell.proc import Process, Table, children_of, read_process, run_of, send
+from fleetd.shell.proc import TEMPLATE, Process, Table, children_of, read_process, run_of, send
 
 KILL_SECONDS = 5.0
 SHORTEST_WAIT = 0.001
@@ -84,7 +84,8 @@ class Hunt:
         table = self._look()
         orphans = () if self._keeper is None else table.children(self._keeper)
         owned = {process.pid for run in self._leaders for process in self._belonging(run, table)}
-        return tuple(pid for pid in orphans if pid not in owned and table.processes[pid].alive)
+        strays = [table.processes[pid] for pid in orphans if pid not in owned and table.processes[pid].alive]
+        return tuple(stray.pid for stray in strays if self._run_of(stray) != TEMPLATE)
 
     async def kill(self, run: str) -> tuple[int, ...]:
         """SIGKILL to all that is the run's, until nothing is left; the pids that are left after 5 s."""
@@ -160,14 +161,16 @@ class Hunt:
                 process = read_process(pid)
                 if process is None or not process.alive:
                     return None
-                orphans.append(process)
-                self._run_of(process)
+                if self._run_of(process) != TEMPLATE or process.session != process.pid:
+                    orphans.append(process)
         return orphans
 
     def _is_marked(self, run: str, process: Process) -> bool:
         """Whether it says itself that it is the run's: by its FLEETD_RUN, its session or its process group."""
         marked = self._run_of(process)
-        return marked == run or (marked is None and self._leaders.get(run) in {process.session, process.group})
+        return marked == run or (
+            marked in {None, TEMPLATE} and self._leaders.get(run) in {process.session, process.group}
+        )
 
     def _belonging(self, run: str, table: Table) -> list[Process]:
         leader = self._leaders.get(run)

@@ -15,17 +15,13 @@ from msgspec import Struct
 
 from fleetd.core.effects import Spawn
 from fleetd.core.spec import Seconds
-from fleetd.errors import FleetdError
-from fleetd.shell.spawn_request import SpawnRequest
+from fleetd.shell.preloading import preload_of
+from fleetd.shell.spawn_request import LaunchError, SpawnRequest
 
 PLACEHOLDER = re.compile(r"\{\{|\{(slot|pool|host|queues|epoch)\}")
 PRIVATE = re.compile(
     r"FLEETD_|(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES)|WATCHDOG_(USEC|PID)|INVOCATION_ID|JOURNAL_STREAM|MAINPID)$"
 )  # what was told to the daemon and is not true of a worker
-
-
-class LaunchError(FleetdError):
-    """A process cannot even be asked for; the text is one line for a person."""
 
 
 class Place(Struct, frozen=True):
@@ -59,7 +55,7 @@ def request_for(spawn: Spawn, place: Place, meta: str = "") -> SpawnRequest:
     A pinned directory that is no more there gives way to the Launch's own.
 
     Raises:
-        LaunchError: an unknown user, group or limit.
+        LaunchError: an unknown user, group or limit, or a command that cannot be preloaded.
 
     """
     launch = spawn.launch
@@ -71,9 +67,11 @@ def request_for(spawn: Spawn, place: Place, meta: str = "") -> SpawnRequest:
     directory = spawn.directory
     if directory is None or _is_gone(directory):
         directory = str(Path(place.directory, expand(launch.directory or "", values)))
+    command = (launch.entry,) if launch.entry is not None else launch.command
+    argv = tuple(expand(argument, values) for argument in command)
     return SpawnRequest(
         run=spawn.run,
-        argv=tuple(expand(argument, values) for argument in launch.command),
+        argv=argv,
         env=env | fixed,
         directory=directory,
         meta=meta,
@@ -88,6 +86,9 @@ def request_for(spawn: Spawn, place: Place, meta: str = "") -> SpawnRequest:
         limits=tuple((limit_number(name), value) for name, value in launch.limits),
         nice=launch.nice,
         affinity=launch.cpu_affinity,
+        preload=preload_of(spawn, argv, inherited(os.environ) | env | fixed, directory)
+        if launch.is_preloaded
+        else None,
     )
 
 

@@ -32,6 +32,7 @@ from fleetd.shell.launch import Place, inherited, request_for
 from fleetd.shell.notify import NotifySocket
 from fleetd.shell.output import Output
 from fleetd.shell.paths import Instance
+from fleetd.shell.preloading import template_facts
 from fleetd.shell.processes import Processes
 from fleetd.shell.targets import Surroundings
 
@@ -249,6 +250,11 @@ class LiveRuns:
         if new := sorted(strays - self._strays):
             self._tell(Fact(Kind.PROCESS_STRAYED, fields={"pids": tuple(map(str, new))}))
         self._strays = strays
+
+    def template_told(self, report: Mapping[str, Any]) -> None:
+        """See `Outcomes`."""
+        for fact in template_facts(report):
+            self._tell(fact)
 
     # -- what runs tell ----------------------------------------------------------------------------------------------
 

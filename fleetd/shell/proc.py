@@ -12,6 +12,7 @@ from msgspec import Struct
 SYSTEM_PIDS = frozenset({0, 1})
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
+TEMPLATE = ""
 
 
 class Process(Struct, frozen=True):
@@ -74,7 +75,10 @@ def children_of(pid: int) -> tuple[int, ...] | None:
 
 
 def run_of(pid: int) -> str | None:
-    """The FLEETD_RUN that the process was started with; None without one, or when we may not look."""
+    """The FLEETD_RUN that the process was started with; None without one, or when we may not look.
+
+    TEMPLATE for a template of preloaded workers: no run, and nothing that a run has left.
+    """
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -82,6 +86,8 @@ def run_of(pid: int) -> str | None:
     for variable in environment.split(b"\0"):
         if variable.startswith(b"FLEETD_RUN="):
             return variable[11:].decode(errors="replace")
+        if variable.startswith(b"FLEETD_TEMPLATE="):
+            return TEMPLATE
     return None
 
 

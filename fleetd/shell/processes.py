@@ -118,7 +118,8 @@ class Processes:
             )
             return
         self._asked[request.run] = request
-        self._request(replace(request, cgroup=self.trees.path_for(request.run)), [])
+        cgroup = self.trees.path_for(request.run, is_forked=request.preload is not None)
+        self._request(replace(request, cgroup=cgroup), [])
 
     def signal(self, run: str, number: int) -> bool:
         """Send a signal to the run's main process only; whether there was one to take it."""
@@ -133,7 +134,8 @@ class Processes:
 
     async def kill(self, run: str) -> tuple[int, ...]:
         """SIGKILL to everything that the run started, until nothing is left; the pids that are left after 5 s."""
-        if self._asked.get(run) is not None and run not in self._born:  # the keeper may be in its cgroup
+        request = self._asked.get(run)
+        if request is not None and request.preload is None and run not in self._born:  # the keeper may be in its cgroup
             await self._birth(run)
         return await self.trees.kill(run)
 
@@ -204,6 +206,8 @@ class Processes:
                     self._spawned(report, fds)
                 case "spawn-failed":
                     self._spawn_failed(report)
+                case "template":
+                    self._outcomes.template_told(report)
                 case "exited":
                     self._exited(report["run"], report["status"])
                 case _:

@@ -9,9 +9,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleetd.keeper import NEEDS_FORK
+from fleetd.errors import FleetdError
 
 Json = dict[str, Any]
+
+
+class LaunchError(FleetdError):
+    """A process cannot even be asked for; the text is one line for a person."""
 
 
 class SpawnRequest(Struct, frozen=True, omit_defaults=True, tag_field="verb", tag="spawn"):
@@ -39,11 +43,7 @@ class SpawnRequest(Struct, frozen=True, omit_defaults=True, tag_field="verb", ta
     nice: int | None = None
     affinity: tuple[int, ...] = ()
     cgroup: str | None = None
-
-    @property
-    def forks(self) -> bool:
-        """Whether the keeper forks for it, instead of a vfork from where it stands."""
-        return any(getattr(self, name) not in {None, ()} for name in NEEDS_FORK)
+    preload: Mapping[str, Any] | None = None  # how to be forked from a template: see `fleetd.keeper.templates`
 
 
 def explain(error: Json, request: SpawnRequest) -> str:
@@ -61,12 +61,13 @@ def explain(error: Json, request: SpawnRequest) -> str:
     return {
         "directory": f"directory {what}: {reason}{whose}",
         "program": f"command {what}: {reason}{whose}",
-        "interpreter": f"command {request.argv[0]}: its interpreter {what} does not exist",
+        "interpreter": f"command {''.join(request.argv[:1])}: its interpreter {what} does not exist",
         "env-file": f"env-file {what}: {reason}{whose}" if line is None else f"env-file {what}, line {line}: {reason}",
         "identity": f"cannot become user {request.user or request.uid} or its groups: {reason}",
         "limits": f"limits: {limit_name(what)} {reason}",
         "nice": f"nice {what}: {reason}",
         "cpu-affinity": f"cpu-affinity {what}: {reason}",
+        "preload": f"{what}: {reason}",
         "notify": f"notify socket {what}: {reason}",
     }.get(stage, f"cannot start a process ({stage}): {reason}")
 

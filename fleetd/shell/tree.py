@@ -36,9 +36,16 @@ class Trees:
             self._prepared = self._make(os.urandom(16).hex())
         return self._prepared
 
-    def path_for(self, run: str) -> str | None:
-        """The cgroup that a run is to be born in: what was prepared, or a new one; None where there is none."""
-        path, self._prepared = self._prepared or self._make(run), None
+    def path_for(self, run: str, *, is_forked: bool = False) -> str | None:
+        """The cgroup that a run is to be in: what was prepared, or a new one; None where there is none.
+
+        One that `is_forked` from a template is not born where the keeper is.
+        """
+        path = None if is_forked else self._prepared
+        if path is None:
+            path = self._make(run)
+        else:
+            self._prepared = None
         if path is not None:
             self._paths[run] = path
         return path

@@ -21,6 +21,9 @@ WARNINGS = frozenset(
         Kind.WORKER_LEFTOVER,
         Kind.PROCESS_STRAYED,
         Kind.OUTPUT_DROPPED,
+        Kind.TEMPLATE_THREADED,
+        Kind.TEMPLATE_ENDED,
+        Kind.TEMPLATE_LEAKED,
         Kind.ROLLOUT_HALTED,
     }
 )
@@ -74,6 +77,21 @@ def _strayed(fields: Fields) -> str:
     return f"some worker's processes have left it in every way, and nobody ends them: pids {', '.join(fields['pids'])}"
 
 
+def _template_ready(fields: Fields) -> str:
+    loaded = f"{fields['rss'] / 1e6:.0f} MB in {fields['seconds']:g} s"
+    return f"preloaded in {fields['directory']} (template: pid {fields['pid']}, {loaded})"
+
+
+def _template_threaded(fields: Fields) -> str:
+    threads = fields["threads"]
+    return f"preload started {threads - 1} thread(s), which workers do not have: start them in the worker instead"
+
+
+def _template_leaked(fields: Fields) -> str:
+    grown = f"from {fields['before'] / 1e6:.0f} to {fields['rss'] / 1e6:.0f} MB"
+    return f"the template (pid {fields['pid']}) grew {grown} and is replaced"
+
+
 _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.DAEMON_STARTED: lambda f: f"fleetd {f['version']} started: instance {f['instance']}, pid {f['pid']}",
     Kind.DAEMON_STOPPING: lambda _: "stopping: every worker is drained",
@@ -93,6 +111,10 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.PROCESS_STRAYED: _strayed,
     Kind.OUTPUT_DROPPED: lambda f: f"output is dropped: {f['error']} ({f['bytes']} bytes so far)",
     Kind.OUTPUT_KEPT: lambda f: f"output is written again ({f['bytes']} bytes were dropped)",
+    Kind.TEMPLATE_READY: _template_ready,
+    Kind.TEMPLATE_THREADED: _template_threaded,
+    Kind.TEMPLATE_ENDED: lambda f: f"the template (pid {f['pid']}) ended by itself: {f['how']}",
+    Kind.TEMPLATE_LEAKED: _template_leaked,
     Kind.POOL_ADDED: lambda f: f"added, {f['numprocs']} worker(s)",
     Kind.POOL_CHANGED: lambda f: f"{f['change']}: {', '.join(f['keys'])}",
     Kind.POOL_REMOVED: lambda _: "removed",

@@ -131,7 +131,8 @@ CHANGES: dict[str, str] = {
     "max-memory-of": '"tree"',
     "max-lifetime": "77", "max-lifetime-jitter": "7", "job-timeout": "77", "ready": '"notify"', "start-timeout": "77",
     "healthy-after": "7", "stop-signal": '"INT"', "stop-timeout": "77", "watchdog": "77", "max-surge": "2",
-    "max-unavailable": "2", "broker": '"other"', "options": '{ flag = "2" }', "log": '{ to = "none" }',
+    "max-unavailable": "2", "broker": '"other"', "options": '{ flag = "2" }', "preload": '["jobs"]',
+    "entry": '"jobs:main"', "python": '"python3.12"', "log": '{ to = "none" }',
 }  # fmt: skip
 BEFORE = """
 [broker.default]
@@ -141,6 +142,7 @@ url = "redis://o:1/0"
 [framework.mine]
 command = ["run", "{options.flag}", ["--memory", "{max-memory}"], ["--age", "{max-lifetime}"]]
 broker-env = "URL"
+python = true
 options = { flag = { default = "1" } }
 [framework.other]
 command = ["other"]
@@ -163,5 +165,5 @@ def test_a_key_rolls_exactly_if_it_changes_how_a_worker_is_started(key: Key) -> 
 
 
 def test_every_key_that_this_version_does_was_tried() -> None:
-    later = {"singleton", "singleton-lease", "balance", "preload", "entry", "autoscale"}
+    later = {"singleton", "singleton-lease", "balance", "autoscale"}
     assert {key.name for key in POOL.keys} - later == set(CHANGES)

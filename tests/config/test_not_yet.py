@@ -26,12 +26,6 @@ def test_refused_keys(key: str, note: str) -> None:
     assert [str(each) for each in loaded.refused] == [f"pool.toml:3: {note}"]
 
 
-def test_an_entry_with_preload() -> None:
-    loaded = load_text('[pool.media]\nentry = "jobs:main"\npreload = ["jobs"]\n')
-    assert loaded.problems == ()
-    assert [note.problem.key for note in loaded.refused] == ["pool.media.entry", "pool.media.preload"]
-
-
 def test_alerts() -> None:
     loaded = load_text(POOL + '[[alert]]\non = "worker.crash-loop"\nwebhook = "https://example.org/"\n')
     assert [str(note) for note in loaded.refused] == [f"pool.toml:3: alert.1: {REFUSED}"]
@@ -65,6 +59,6 @@ def test_targets_and_formats_of_output_are_all_done(key: str) -> None:
     assert load_text(POOL + key).not_yet == ()
 
 
-@pytest.mark.parametrize("key", ["singleton = false", 'balance = "off"', "preload = []"])
+@pytest.mark.parametrize("key", ["singleton = false", 'balance = "off"'])
 def test_the_default_written_out_is_no_later_work(key: str) -> None:
     assert load_text(POOL + key).not_yet == ()

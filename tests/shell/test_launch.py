@@ -73,7 +73,6 @@ def test_command_directory_and_environment() -> None:
         "NOTIFY_SOCKET": "/run/fleetd/x/notify/r1",
         "WATCHDOG_USEC": "1500000",
     }
-    assert not request.forks
 
 
 def test_a_pinned_directory_counts_while_it_exists(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,9 @@ class World:
     def exited(self, run: str, code: int | None, signal: int | None) -> None:
         self.read(run)
         self._tell("exited", run, code, signal)
+
+    def template_told(self, report: Mapping[str, Any]) -> None:
+        self._tell("template", report["pool"], dict(report))
 
     def _tell(self, *what: Any) -> None:
         self.told.append(what)

@@ -16,7 +16,7 @@ EXAMPLES: Mapping[str, Value] = {
     "jobs_failed": 1, "keys": ("env", "user"), "label": "v2", "lines": ("one", "last words"), "lived": 0.5,
     "longest_drain": 0.25, "numprocs": 3, "pending": 2, "phase": "healthy", "pid": 42, "pids": ("7", "8"),
     "planned": False, "reason": "exit", "rollout": 9, "run": "6f0c", "signal": None, "slots": 4, "version": "0.1.0",
-    "wait": 1.5,
+    "wait": 1.5, "rss": 43_000_000, "before": 20_000_000, "seconds": 0.4, "threads": 2, "how": "signal 9",
 }  # fmt: skip
 
 SENTENCES = {
@@ -29,12 +29,17 @@ SENTENCES = {
     Kind.POOL_CHANGED: "media: rolled: env, user",
     Kind.ROLLOUT_HALTED: "media:0: rollout halted: exit; 2 slot(s) keep the release they had; last line: last words",
     Kind.OUTPUT_DROPPED: "media:0: output is dropped: no space left on device (70 bytes so far)",
+    Kind.TEMPLATE_READY: "media: preloaded in /srv/r1 (template: pid 42, 43 MB in 0.4 s)",
+    Kind.TEMPLATE_THREADED: "media: preload started 1 thread(s), which workers do not have: start them in the worker "
+    "instead",
+    Kind.TEMPLATE_ENDED: "media: the template (pid 42) ended by itself: signal 9",
+    Kind.TEMPLATE_LEAKED: "media: the template (pid 42) grew from 20 to 43 MB and is replaced",
 }
 
 
 def fact(kind: Kind, **changed: Value) -> Fact:
     about_worker = kind.startswith(("worker.", "output.", "rollout.progress", "rollout.halted"))
-    about_pool = about_worker or kind.startswith(("pool.", "rollout."))
+    about_pool = about_worker or kind.startswith(("pool.", "rollout.", "template."))
     fields = {name: {**EXAMPLES, **changed}[name] for name in documented()[kind].fields}
     return Fact(kind, "media" if about_pool else None, "media:0" if about_worker else None, fields)
 

@@ -1,0 +1,58 @@
+"""Stock workers, preloaded: RQ's jobs for real, with exact counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.support.fleetd_cli import Document, Fleetd
+from tests.support.rq_app import RqApp
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.timeout(300)]
+
+
+def preloaded(rq: RqApp, **keys: Any) -> Document:
+    directory = str(rq.releases.current)
+    pool = {"framework": "rq", "directory": directory, "queues": ["default"], "env": dict(rq.environment)}
+    return {**pool, "preload": ["rq.cli", "tasks"], **keys}
+
+
+def test_every_rq_job_is_done_once_and_counted_once(fleetd: Fleetd, rq: RqApp) -> None:
+    fleetd.configure({"media": preloaded(rq, numprocs=3, **{"max-jobs": 10, "job-timeout": "1h"})})
+    fleetd.start()
+    jobs = rq.enqueue(200, fail_every=20)
+    wait_for(lambda: rq.jobs.ended().total() >= 100, "half of them", within=120)
+    fleetd.run("restart", "--graceful")
+    wait_for(lambda: rq.jobs.ended().total() >= len(jobs), "200 jobs to end", within=120, every=0.2)
+
+    def counted() -> bool:
+        found = fleetd.pool("media")["jobs"]
+        return bool((found["done"], found["failed"]) == (190, 10))
+
+    wait_for(counted, "190 done and 10 failed", every=0.2)
+    assert rq.jobs.count("started") == dict.fromkeys(jobs, 1)
+    assert rq.jobs.ended() == dict.fromkeys(jobs, 1)
+    assert {event["fields"]["code"] for event in fleetd.exits(17)} == {0}
+    ready = fleetd.events("template.ready")
+    assert len(ready) == 2, "one before the restart and one after it, for all the workers that there were"
+    keeper = psutil.Process(ready[-1]["fields"]["pid"]).ppid()
+    for pid in fleetd.pids("media").values():
+        assert psutil.Process(pid).ppid() == keeper
+        assert "rq worker" in " ".join(psutil.Process(pid).cmdline())
+
+
+def test_a_release_that_cannot_be_imported_leaves_the_old_workers_at_work(fleetd: Fleetd, rq: RqApp) -> None:
+    fleetd.configure({"media": preloaded(rq, numprocs=2)})
+    fleetd.start()
+    before = fleetd.pids("media")
+    (rq.releases.deploy("2") / "tasks.py").write_text("import no_such_module\n")
+    rq.releases.switch("2")
+    refused = fleetd.run("restart", "--graceful", code=1)
+    assert "preload tasks: ModuleNotFoundError: No module named 'no_such_module'" in refused.stdout + refused.stderr
+    assert fleetd.pids("media") == before
+    jobs = rq.enqueue(20)
+    wait_for(lambda: rq.jobs.ended().total() >= len(jobs), "20 jobs to end", within=60)
+    assert {line.release for line in rq.jobs.lines()} == {"1"}
