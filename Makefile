@@ -1,6 +1,7 @@
 # make run    a pool file at work on real jobs, in the foreground; Ctrl-C ends it
 # make test   all tests (what the machine lacks is skipped with a reason; in CI it fails)
 # make lint   format, style, layers, types
+# make bench  fleetd beside other supervisors (15 to 20 minutes); make bench BENCH="--only start,stop --workers 100"
 # make docs   the generated reference pages
 # make clean  everything that these made
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint format docs clean
+.PHONY: run test bench lint format docs clean
 
 run: .venv/.quickstart
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/quickstart/run.sh
@@ -16,6 +17,9 @@ run: .venv/.quickstart
 test: .venv/.test
 	@bash .ci/services.sh
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: .venv/.test
+	$(BIN)/python -m tests.bench $(BENCH)
 
 lint: .venv/.test .venv/.lint
 	$(BIN)/ruff format --check .
