@@ -13,7 +13,7 @@ from tests.bench import fleet, limits, machine
 from tests.bench.bench import Bench, Scale
 from tests.bench.cases import CASES
 from tests.bench.figures import Figure, Figures
-from tests.bench.peers import ALL, found
+from tests.bench.peers import MAKERS, found
 from tests.bench.programs import MissingError, compiled
 from tests.bench.table import as_markdown, as_text
 
@@ -31,11 +31,13 @@ def main(arguments: list[str]) -> int:
     limits.raise_open_files()
     facts = machine.facts()
     try:
-        bench = Bench(compiled("worker", HOME), compiled("floor", HOME), [], scale(args), tell)
-        bench.contenders = found(args.peers, HOME, bench.floor, tell)
+        worker = compiled("worker", HOME)
+        contenders = found(args.peers, HOME, tell)
     except MissingError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
+    bench = Bench(worker, contenders, scale(args), tell)
+    facts["versions"] = {contender.label: contender.version for contender in contenders}
     try:
         for case in args.only:
             CASES[case](bench)
@@ -55,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m tests.bench", description="Measure fleetd beside other supervisors."
     )
     whole.add_argument("--only", type=names(CASES), default=[*CASES], metavar="CASE,…", help=", ".join(CASES))
-    whole.add_argument("--peers", type=names(ALL), default=[*ALL], metavar="PEER,…", help=", ".join(ALL))
+    whole.add_argument("--peers", type=names(MAKERS), default=[*MAKERS], metavar="PEER,…", help=", ".join(MAKERS))
     whole.add_argument(
         "--workers", type=int, help=f"in all cases but the start (default {Scale.workers}), and there only"
     )

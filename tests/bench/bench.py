@@ -21,14 +21,18 @@ class Scale:
     workers: int = 500  # in the others
     kills: int = 50
     repeat: int = 3
+    idle: float = 20.0  # seconds
+    exits: float = 10.0  # seconds
+    flood: int = 256_000_000  # bytes, by all together
+    rate: int = 10_000_000  # bytes a second
+    steady: float = 10.0  # seconds
 
 
 @dataclass(slots=True)
 class Bench:
     """One run of the benchmark."""
 
-    worker: Path  # the compiled programs
-    floor: Path
+    worker: Path  # the compiled program
     contenders: Sequence[Contender]  # as they are measured where a case asks for nothing special
     scale: Scale
     tell: Callable[[str], None]
@@ -42,6 +46,7 @@ class Bench:
         measure: Callable[[Contender], Mapping[str, float]],
     ) -> None:
         """Call `measure` once and keep what it answers; if it fails, so do all `measures`, and the rest goes on."""
+        self.figures.announce(case, measures)
         began = time.monotonic()
         try:
             values = measure(contender)

@@ -32,10 +32,15 @@ class Figures:
 
     def __init__(self, figures: Iterable[Figure] = ()) -> None:
         self._figures = {(figure.case, figure.measure, figure.contender): figure for figure in figures}
+        self._order: dict[tuple[str, str], None] = {}  # case and measure, as announced
         self.notes: dict[str, list[str]] = {}  # by case
 
     def __iter__(self) -> Iterator[Figure]:
         return iter(self._figures.values())
+
+    def announce(self, case: str, measures: Iterable[str]) -> None:
+        """Say in which order the measures of a case stand, whoever comes first with one."""
+        self._order |= {(case, measure): None for measure in measures}
 
     def add(self, case: str, measure: str, contender: str, value: float) -> None:
         """One more value."""
@@ -61,7 +66,9 @@ class Figures:
 
     def measures(self, case: str) -> list[str]:
         """What was measured in a case."""
-        return list(dict.fromkeys(figure.measure for figure in self._figures.values() if figure.case == case))
+        with_figures = {figure.measure: None for figure in self._figures.values() if figure.case == case}
+        announced = {measure: None for of, measure in self._order if of == case and measure in with_figures}
+        return list(announced | with_figures)
 
     def contenders(self, case: str) -> list[str]:
         """Who took part in a case, the floor first."""

@@ -36,6 +36,11 @@ class Order:
     logs_kept: int
 
     @property
+    def writes(self) -> bool:
+        """Whether the workers write output."""
+        return ":" in self.mode
+
+    @property
     def logs(self) -> Path:
         return self.directory / "log"
 
@@ -53,6 +58,16 @@ class Contender(Protocol):
         ...
 
     @property
+    def has_status(self) -> bool:
+        """Whether it has a status command."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Which version is measured."""
+        ...
+
+    @property
     def stop_signal(self) -> int:
         """What makes it stop all workers and end."""
         ...
@@ -65,13 +80,19 @@ class Contender(Protocol):
         """The command that restarts all workers, or the signal that does."""
         ...
 
-    def status(self, order: Order) -> list[str] | None:
-        """The command that shows the state of all workers; None: there is none."""
+    def status(self, order: Order) -> list[str]:
+        """The command that shows the state of all workers."""
         ...
 
     def logs(self, order: Order) -> list[list[Path]]:
         """For each worker the files with its output, the oldest first."""
         ...
+
+
+def rotated(log: Path, kept: int) -> list[Path]:
+    """A log after those that were put aside as LOG.1, LOG.2 …, the oldest first."""
+    aside = [log.with_name(f"{log.name}.{age}") for age in range(kept, 0, -1)]
+    return [*(file for file in aside if file.exists()), log]
 
 
 @dataclass(slots=True)
@@ -130,10 +151,10 @@ class Fleet:
         return at
 
     def wait_until_gone(self, within: float = TO_END) -> None:
-        """Wait until every worker is gone and so is the supervisor."""
+        """Wait until every worker is gone and so are all processes of the supervisor."""
         deadline = time.monotonic() + within
-        pids = [self.board[number].pid for number in range(len(self.board))]
-        while pids or self.process.poll() is None:
+        pids = [self.board[number].pid for number in self.board.living()]
+        while pids or self.process.poll() is None or process_table.descendants(os.getpid()):
             pids = [pid for pid in pids if is_running(pid, self.order.worker)]
             if time.monotonic() > deadline:
                 raise OverdueError(f"{len(pids)} workers were left {within:g} s after the stop signal")

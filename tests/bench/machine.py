@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ def facts() -> dict[str, Any]:
         "memory_kb": int(_first("/proc/meminfo", "MemTotal").split()[0]),
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
-        "fleetd": version("fleetd"),
         "commit": _commit(),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,10 @@ MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What some processes have used together so far."""
+    """What a process has used so far, or several together."""
 
     cpu: float  # seconds
     wakeups: int  # voluntary context switches of all threads
-
-    def __sub__(self, earlier: Usage) -> Usage:
-        return Usage(self.cpu - earlier.cpu, self.wakeups - earlier.wakeups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +45,24 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def usage(pids: list[int]) -> Usage:
-    """What these processes have used since each began; one that is gone counts nothing."""
-    cpu = wakeups = 0
+def usage(pids: Iterable[int]) -> dict[int, Usage]:
+    """What each of these processes has used since it began; one that is gone is left out."""
+    used: dict[int, Usage] = {}
     for pid in pids:
+        cpu = wakeups = 0
         with contextlib.suppress(OSError):
             for thread in Path(f"/proc/{pid}/task").iterdir():
-                cpu += int((thread / "schedstat").read_text().split()[0])
+                cpu += int((thread / "schedstat").read_text().split()[0])  # finer than the ticks of utime and stime
                 wakeups += _field(thread / "status", "voluntary_ctxt_switches:")
-    return Usage(cpu / 1e9, wakeups)
+            used[pid] = Usage(cpu / 1e9, wakeups)
+    return used
+
+
+def spent(before: Mapping[int, Usage]) -> Usage:
+    """What the processes of an earlier `usage` have used since then, those that are still there."""
+    after = usage(before)
+    cpu = sum(used.cpu - before[pid].cpu for pid, used in after.items())
+    return Usage(cpu, sum(used.wakeups - before[pid].wakeups for pid, used in after.items()))
 
 
 def memory(pids: list[int]) -> Memory:

@@ -76,9 +76,9 @@ def _aligned(rows: list[list[str]]) -> list[str]:
 
 
 def _remarks(figures: Figures, case: str) -> list[str]:
-    failures = [
-        f"failed: {figure.contender}, {figure.measure}: {figure.failed}"
-        for figure in figures
-        if figure.case == case and figure.failed
-    ]
-    return [*figures.notes.get(case, []), *failures]
+    failures: dict[tuple[str, str], list[str]] = {}
+    for figure in figures:
+        if figure.case == case and figure.failed:
+            failures.setdefault((figure.contender, figure.failed), []).append(figure.measure)
+    told = [f"failed: {contender} ({'; '.join(measures)}): {why}" for (contender, why), measures in failures.items()]
+    return [*figures.notes.get(case, []), *told]

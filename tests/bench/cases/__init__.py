@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.bench.cases import replace, restart, start, stop
+from tests.bench.cases import exits, idle, output, replace, restart, start, status, stop
 
-CASES = {module.CASE: module.measure for module in (start, replace, restart, stop)}
+CASES = {module.CASE: module.measure for module in (start, replace, restart, stop, idle, status, exits, output)}

@@ -10,8 +10,9 @@ from typing import Any
 
 import tomli_w
 
+import fleetd
 from tests.bench.figures import FLEETD
-from tests.bench.fleet import Order
+from tests.bench.fleet import Order, rotated
 
 COMMAND = Path(sys.executable).parent / "fleetd"
 POOL = "bench"
@@ -20,7 +21,9 @@ POOL = "bench"
 class Fleetd:
     """One pool; `pool` are further keys of it, `framework` those of a framework that it is given."""
 
+    has_status = True
     stop_signal = signal.SIGTERM
+    version = fleetd.__version__
 
     def __init__(
         self,
@@ -64,8 +67,7 @@ class Fleetd:
         found = []
         for slot in range(order.workers):
             log = order.logs / POOL / f"{POOL}-{slot}.log"
-            aside = [log.with_name(f"{log.name}.{age}") for age in range(order.logs_kept, 0, -1)]
-            found.append([*(file for file in aside if file.exists()), log])
+            found.append(rotated(log, order.logs_kept))
         return found
 
     def _command(self, order: Order, verb: str, *rest: str) -> list[str]:

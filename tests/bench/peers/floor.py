@@ -13,7 +13,9 @@ class Floor:
     """`program` is the compiled floor; `logs_on`: output goes into files that are handed to the workers."""
 
     label = FLOOR
+    has_status = False
     stop_signal = signal.SIGTERM
+    version = ""
 
     def __init__(self, program: Path, *, logs_on: bool = False) -> None:
         self._program = program
@@ -27,8 +29,13 @@ class Floor:
         """HUP ends them all, and each is replaced."""
         return signal.SIGHUP
 
-    def status(self, order: Order) -> None:
+    def status(self, order: Order) -> list[str]:
         """It has none."""
+        raise NotImplementedError
+
+    def with_logs(self) -> Floor:
+        """The same with files."""
+        return Floor(self._program, logs_on=True)
 
     def logs(self, order: Order) -> list[list[Path]]:
         """One file each."""

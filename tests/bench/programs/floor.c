@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -50,18 +51,28 @@ static void tell_all(void)
         kill(pids[slot], SIGTERM);
 }
 
-static void replace_the_dead(int *left, int ending)
+static void gone(pid_t pid, int *left, int ending)
 {
-    pid_t pid;
-    while (*left && (pid = waitpid(-1, NULL, WNOHANG)) > 0)
-        for (int slot = 0; slot < count; slot++)
-            if (pids[slot] == pid) {
-                if (ending)
-                    --*left;
-                else
-                    start(slot);
-                break;
-            }
+    for (int slot = 0; slot < count; slot++)
+        if (pids[slot] == pid) {
+            if (ending)
+                --*left;
+            else
+                start(slot);
+            return;
+        }
+}
+
+/* Whether there may be more: those that die as fast as they are replaced must not keep it from its signals. */
+static int replace_the_dead(int *left, int ending)
+{
+    for (int round = 0; round < count; round++) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
+        if (pid <= 0)
+            return 0;
+        gone(pid, left, ending);
+    }
+    return 1;
 }
 
 int main(int arguments, char **argument)
@@ -86,14 +97,15 @@ int main(int arguments, char **argument)
 
     for (int slot = 0; slot < count; slot++)
         start(slot);
-    int left = count, ending = 0;
+    int left = count, ending = 0, more = 0;
+    const struct timespec no_time = {0, 0};
     while (left) {
-        int number = sigwaitinfo(&watched, NULL);
+        int number = more ? sigtimedwait(&watched, NULL, &no_time) : sigwaitinfo(&watched, NULL);
         if (number == SIGTERM)
             ending = 1;
         if (number == SIGTERM || number == SIGHUP)
             tell_all();
-        replace_the_dead(&left, ending);
+        more = replace_the_dead(&left, ending);
     }
     return 0;
 }
