@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tests.bench import fleet, limits, machine
+from tests.bench import fleet, limits, machine, quick
 from tests.bench.bench import Bench, Scale
 from tests.bench.cases import CASES
 from tests.bench.figures import Figure, Figures
@@ -19,26 +20,32 @@ from tests.bench.table import as_markdown, as_text
 
 HOME = Path(__file__).parents[2] / ".run" / "bench"
 RESULT = HOME / "RESULT.json"
+QUICK_RESULT = HOME / "QUICK.json"
 
 
 def main(arguments: list[str]) -> int:
     """Measure and print, or print what was measured before."""
     args = parser().parse_args(arguments)
+    if args.quick:
+        args.peers, args.result = [*quick.PEERS], QUICK_RESULT
     if args.markdown:
         print(as_markdown(read(args.result)))
         return 0
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # an end like any other: all is ended
     fleet.adopt_orphans()
     limits.raise_open_files()
     facts = machine.facts()
     try:
-        worker = compiled("worker", HOME)
-        contenders = found(args.peers, HOME, tell)
+        worker = compiled("worker", args.programs)
+        contenders = found(args.peers, args.programs, tell)
     except MissingError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     bench = Bench(worker, contenders, scale(args), tell)
     facts["versions"] = {contender.label: contender.version for contender in contenders}
     try:
+        if args.quick:
+            return judged(bench)
         for case in args.only:
             CASES[case](bench)
             print(f"\n{as_text(bench.figures, case)}\n", flush=True)
@@ -51,20 +58,33 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def judged(bench: Bench) -> int:
+    """The short run, with a verdict."""
+    quick.run(bench)
+    for case in bench.figures.cases():
+        print(f"\n{as_text(bench.figures, case)}")
+    complaints = quick.complaints(bench)
+    for complaint in complaints:
+        print(f"bench-quick: {complaint}", file=sys.stderr)
+    return 1 if complaints else 0
+
+
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
     whole = argparse.ArgumentParser(
         prog="python -m tests.bench", description="Measure fleetd beside other supervisors."
     )
-    whole.add_argument("--only", type=names(CASES), default=[*CASES], metavar="CASE,…", help=", ".join(CASES))
-    whole.add_argument("--peers", type=names(MAKERS), default=[*MAKERS], metavar="PEER,…", help=", ".join(MAKERS))
-    whole.add_argument(
-        "--workers", type=int, help=f"in all cases but the start (default {Scale.workers}), and there only"
-    )
-    whole.add_argument("--kills", type=int, default=Scale.kills, help=f"of one worker (default {Scale.kills})")
-    whole.add_argument("--repeat", type=int, default=Scale.repeat, help=f"the median counts (default {Scale.repeat})")
-    whole.add_argument("--result", type=Path, default=RESULT, help="where the figures go as JSON")
-    whole.add_argument("--markdown", action="store_true", help="measure nothing: print the last result as Markdown")
+    usual = Scale()
+    add = whole.add_argument
+    add("--only", type=names(CASES), default=[*CASES], metavar="CASE,…", help=", ".join(CASES))
+    add("--peers", type=names(MAKERS), default=[*MAKERS], metavar="PEER,…", help=", ".join(MAKERS))
+    add("--workers", type=int, help=f"(default {usual.workers}; for the start {', '.join(map(str, usual.starts))})")
+    add("--kills", type=int, default=usual.kills, help="of one worker (default %(default)s)")
+    add("--repeat", type=int, default=usual.repeat, help="how often; the median counts (default %(default)s)")
+    add("--quick", action="store_true", help="fleetd and the floor in a minute, and exit 1 if it is far off")
+    add("--markdown", action="store_true", help="measure nothing: print the last result as Markdown")
+    add("--result", type=Path, default=RESULT, help="where the figures are kept as JSON")
+    add("--programs", type=Path, default=HOME, help="where programs are compiled and peers installed")
     return whole
 
 
@@ -83,6 +103,8 @@ def names(known: object) -> object:
 
 def scale(args: argparse.Namespace) -> Scale:
     """How much of everything."""
+    if args.quick:
+        return quick.SCALE
     chosen = Scale(kills=args.kills, repeat=args.repeat)
     return replace(chosen, workers=args.workers, starts=(args.workers,)) if args.workers else chosen
 
@@ -97,7 +119,7 @@ def write(path: Path, facts: dict[str, object], figures: Figures) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "machine": facts,
-        "figures": [{**asdict(figure), "median": figure.median} for figure in figures],
+        "figures": [{**asdict(figure), **figure.summary()} for figure in figures],
         "notes": figures.notes,
     }
     path.write_text(json.dumps(document, indent=1) + "\n")

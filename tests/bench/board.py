@@ -64,9 +64,13 @@ class Board:
     def wait_for_births(self, count: int, within: float, *, poll: float = POLL) -> list[Record]:
         """The first `count` records, once all of them are born; raises OverdueError after `within` seconds."""
         deadline = time.monotonic() + within
-        while len(self) < count or not all(self._born(number) for number in range(count)):
+        born = 0
+        while born < count:
+            if born < len(self) and self._born(born):
+                born += 1
+                continue
             if time.monotonic() > deadline:
-                raise OverdueError(f"{len(self)} of {count} workers had started after {within:g} s")
+                raise OverdueError(f"{born} of {count} workers had started after {within:g} s")
             time.sleep(poll)
         return [self[number] for number in range(count)]
 
@@ -94,7 +98,8 @@ class Board:
         return self.killed.get(number) or self[number].died
 
     def _born(self, number: int) -> int:
-        return int.from_bytes(self._map[HEADER + number * RECORD.size :][:8], "little")
+        start = HEADER + number * RECORD.size
+        return int.from_bytes(self._map[start : start + 8], "little")
 
 
 def fewest_alive(board: Board, since: int) -> int:

@@ -26,6 +26,12 @@ class Figure:
         """The middle one of the values."""
         return statistics.median(self.values) if self.values else None
 
+    def summary(self) -> dict[str, float]:
+        """Its median and its ends, for a reader of the JSON."""
+        if not self.values:
+            return {}
+        return {"median": statistics.median(self.values), "min": min(self.values), "max": max(self.values)}
+
 
 class Figures:
     """All figures of one run of the benchmark, in the order in which they came."""
@@ -55,6 +61,10 @@ class Figures:
         notes = self.notes.setdefault(case, [])
         if text not in notes:
             notes.append(text)
+
+    def forget(self, case: str) -> None:
+        """Drop what was measured in a case."""
+        self._figures = {key: figure for key, figure in self._figures.items() if figure.case != case}
 
     def get(self, case: str, measure: str, contender: str) -> Figure | None:
         """One figure, if there is one."""

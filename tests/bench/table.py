@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from tests.bench.figures import FLEETD, FLOOR, Figure, Figures
 
 GAP = "  "
+WIDTH = 120  # of remarks
 
 
 def number(value: float) -> str:
@@ -33,17 +36,24 @@ def as_text(figures: Figures, case: str) -> str:
 
 
 def as_markdown(figures: Figures) -> str:
-    """All cases in one table a case, medians only, with what fleetd's are to the floor's."""
+    """A table for each case: medians, and how many times those of the others fleetd's are."""
     parts: list[str] = []
     for case in figures.cases():
         contenders = figures.contenders(case)
-        lines = [f"| {case} | {' | '.join(contenders)} | fleetd / floor |", "|---" * (len(contenders) + 2) + "|"]
+        others = [contender for contender in contenders if not contender.startswith(FLEETD)]
+        head = [case, *contenders, f"fleetd / {', '.join(others)}"]
+        lines = [_row(head), "|---" * len(head) + "|"]
         for measure in figures.measures(case):
             cells = [_cell(figures.get(case, measure, contender)) for contender in contenders]
-            ratio = figures.ratio(case, measure, FLEETD, FLOOR)
-            lines.append(f"| {measure} | {' | '.join(cells)} | {'' if ratio is None else number(ratio)} |")
-        parts.append("\n".join([*lines, "", *(f"{remark}  " for remark in _remarks(figures, case))]).rstrip())
+            ratios = [figures.ratio(case, measure, FLEETD, other) for other in others]
+            told = ["-" if ratio is None else number(ratio) for ratio in ratios] if any(ratios) else []
+            lines.append(_row([measure, *cells, ", ".join(told)]))
+        parts.append("\n".join([*lines, "", *_remarks(figures, case)]))
     return "\n\n".join(parts)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _cell(figure: Figure | None) -> str:
@@ -81,4 +91,4 @@ def _remarks(figures: Figures, case: str) -> list[str]:
         if figure.case == case and figure.failed:
             failures.setdefault((figure.contender, figure.failed), []).append(figure.measure)
     told = [f"failed: {contender} ({'; '.join(measures)}): {why}" for (contender, why), measures in failures.items()]
-    return [*figures.notes.get(case, []), *told]
+    return [line for remark in (*figures.notes.get(case, []), *told) for line in textwrap.wrap(remark, WIDTH)]

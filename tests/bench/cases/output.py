@@ -59,8 +59,8 @@ def measure(bench: Bench) -> None:
         bench.attempt(CASE, contender, under_load(contender), partial(flooded, bench))
     bench.figures.note(
         CASE,
-        "Lines of 100 bytes; files are on a tmpfs where there is one, and rotated. CPU: of the supervisor. fleetd: with "
-        "its defaults a prefix before each line; raw: as written; patterns: the prefix, and RQ's job lines looked for. "
+        "Lines of 100 bytes; files are on a tmpfs where there is one, and rotated. CPU: of the supervisor. fleetd: by "
+        "default a prefix before each line; raw: as written; patterns: the prefix, and RQ's job lines looked for. "
         "The floor hands the file to the worker.",
     )
 

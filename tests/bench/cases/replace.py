@@ -29,7 +29,7 @@ def measure(bench: Bench) -> None:
     for contender in everyone:
         bench.attempt(CASE, contender, [*ENDED.values()], partial(one, bench, signal.SIGTERM, ENDED))
         bench.attempt(CASE, contender, [*KILLED.values()], partial(one, bench, signal.SIGKILL, KILLED))
-        bench.repeat(CASE, contender, [all_killed(bench)], partial(all_at_once, bench))
+        bench.repeat(CASE, contender, [all_killed(bench.scale.workers)], partial(all_at_once, bench))
     bench.figures.note(
         CASE,
         f"One: {bench.scale.kills} times, of {bench.scale.workers} workers. By default fleetd waits about a second "
@@ -42,9 +42,9 @@ def without_backoff() -> Fleetd:
     return Fleetd(NO_BACKOFF, pool={"backoff": {"first": "1ms", "max": "1ms"}})
 
 
-def all_killed(bench: Bench) -> str:
+def all_killed(workers: int) -> str:
     """What the table calls it."""
-    return f"all {bench.scale.workers} killed, s"
+    return f"all {workers} killed, s"
 
 
 def one(bench: Bench, number: int, titles: Mapping[int, str], contender: Contender) -> Mapping[str, float]:
@@ -71,4 +71,4 @@ def all_at_once(bench: Bench, contender: Contender) -> Mapping[str, float]:
         before = len(fleet.board)
         began = min(fleet.board.kill(victim, fleet.order.worker) for victim in fleet.board.living())
         successors = fleet.births(before + bench.scale.workers, TO_REPLACE_ALL)[before:]
-        return {all_killed(bench): (max(record.born for record in successors) - began) / NANOSECONDS}
+        return {all_killed(bench.scale.workers): (max(record.born for record in successors) - began) / NANOSECONDS}

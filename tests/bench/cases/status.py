@@ -18,13 +18,13 @@ def measure(bench: Bench) -> None:
     """Each contender that has such a command."""
     for contender in bench.contenders:
         if contender.has_status:
-            bench.attempt(CASE, contender, [title(bench)], partial(status, bench))
+            bench.attempt(CASE, contender, [title(bench.scale.workers)], partial(status, bench))
     bench.figures.note(CASE, f"{TIMES} times; circusctl lists pids only, without states.")
 
 
-def title(bench: Bench) -> str:
+def title(workers: int) -> str:
     """What the table calls it."""
-    return f"{bench.scale.workers} workers, p50 ms"
+    return f"{workers} workers, p50 ms"
 
 
 def status(bench: Bench, contender: Contender) -> Mapping[str, float]:
@@ -32,7 +32,7 @@ def status(bench: Bench, contender: Contender) -> Mapping[str, float]:
     with running(contender, bench.scale.workers, bench.worker) as fleet:
         fleet.started()
         fleet.settle()
-        return {title(bench): median_ms(fleet, TIMES)}
+        return {title(bench.scale.workers): median_ms(fleet, TIMES)}
 
 
 def median_ms(fleet: Fleet, times: int) -> float:

@@ -16,13 +16,13 @@ CASE = "stop"
 def measure(bench: Bench) -> None:
     """Each contender with all workers."""
     for contender in bench.contenders:
-        bench.repeat(CASE, contender, titles(bench), partial(stop, bench))
+        bench.repeat(CASE, contender, titles(bench.scale.workers), partial(stop, bench))
     bench.figures.note(CASE, "From the supervisor's TERM (runit: HUP, its signal for this).")
 
 
-def titles(bench: Bench) -> list[str]:
+def titles(workers: int) -> list[str]:
     """What the table calls them."""
-    return [f"{bench.scale.workers} workers gone, s", "supervisor gone, s"]
+    return [f"{workers} workers gone, s", "supervisor gone, s"]
 
 
 def stop(bench: Bench, contender: Contender) -> Mapping[str, float]:
@@ -37,4 +37,6 @@ def stop(bench: Bench, contender: Contender) -> Mapping[str, float]:
         died = [fleet.board[number].died for number in living]
         if not all(died):
             raise RuntimeError(f"{died.count(0)} workers were not stopped but killed")
-        return dict(zip(titles(bench), ((at - began) / NANOSECONDS for at in (max(died), ended)), strict=True))
+        return dict(
+            zip(titles(bench.scale.workers), ((at - began) / NANOSECONDS for at in (max(died), ended)), strict=True)
+        )

@@ -66,7 +66,7 @@ class Fleetd:
         """The log of each slot and those that were put aside, of which .1 is the youngest."""
         found = []
         for slot in range(order.workers):
-            log = order.logs / POOL / f"{POOL}-{slot}.log"
+            log = order.logs / _instance(order) / f"{POOL}-{slot}.log"
             found.append(rotated(log, order.logs_kept))
         return found
 
@@ -74,4 +74,9 @@ class Fleetd:
         return [str(COMMAND), verb, "-c", str(self._file(order)), *rest]
 
     def _file(self, order: Order) -> Path:
-        return order.directory / f"{POOL}.toml"
+        return order.directory / f"{_instance(order)}.toml"
+
+
+def _instance(order: Order) -> str:
+    """A name that no other instance on this machine has: its cgroups are named after it."""
+    return f"bench-{order.directory.name.rpartition('-')[2]}"
