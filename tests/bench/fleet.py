@@ -181,7 +181,11 @@ def running(contender: Contender, workers: int, worker: Path, mode: str = "wait"
         board = Board(directory / "board")
         sizes = {"log_size": 50 << 20, "logs_kept": 10} | settings
         order = Order(directory, worker, board.path, workers, mode, **sizes)
-        command = contender.prepare(order)
+        try:
+            command = contender.prepare(order)
+        except RuntimeError:
+            board.close()
+            raise
         said = directory / "said"
         with said.open("wb") as output:
             began = time.monotonic_ns()

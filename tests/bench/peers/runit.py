@@ -12,6 +12,7 @@ from tests.bench.programs import MissingError
 
 RUN = "#!/bin/sh\nexec 2>&1\nexec {command}\n"
 LOG = "#!/bin/sh\nexec svlogd -b 65536 {logs}\n"
+MOST = 1000  # services of one runsvdir, as it was compiled
 TO_DOWNLOAD = 120.0  # seconds
 
 
@@ -27,7 +28,9 @@ class Runit:
         self.version = "2.1.2"  # the last there is
 
     def prepare(self, order: Order) -> list[str]:
-        """The folders of the services."""
+        """The folders of the services; raises RuntimeError for more than it can have."""
+        if order.workers > MOST:
+            raise RuntimeError(f"runsvdir serves at most {MOST} services")
         for number in range(order.workers):
             service = order.directory / "services" / f"{number:05d}"
             logs = self._logs(order, number)
