@@ -1,14 +1,16 @@
-# make run    a pool file at work on real jobs, in the foreground; Ctrl-C ends it
-# make test   all tests (what the machine lacks is skipped with a reason; in CI it fails)
-# make lint   format, style, layers, types
-# make docs   the generated reference pages
-# make clean  everything that these made
+# make run          a pool file at work on real jobs, in the foreground; Ctrl-C ends it
+# make test         all tests (what the machine lacks is skipped with a reason; in CI it fails)
+# make bench        fleetd beside other supervisors, 20 minutes; make bench BENCH="--only start,stop --workers 100"
+# make bench-quick  fleetd beside a floor in C, one minute; fails when a line is lost or a figure far off
+# make lint         format, style, layers, types
+# make docs         the generated reference pages
+# make clean        everything that these made
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint format docs clean
+.PHONY: run test bench bench-quick lint format docs clean
 
 run: .venv/.quickstart
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/quickstart/run.sh
@@ -16,6 +18,12 @@ run: .venv/.quickstart
 test: .venv/.test
 	@bash .ci/services.sh
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: .venv/.test
+	$(BIN)/python -m tests.bench $(BENCH)
+
+bench-quick: .venv/.test
+	$(BIN)/python -m tests.bench --quick
 
 lint: .venv/.test .venv/.lint
 	$(BIN)/ruff format --check .

@@ -1,0 +1,7 @@
+"""One file for each case: what is done, and what is measured of it."""
+
+from __future__ import annotations
+
+from tests.bench.cases import exits, idle, output, replace, restart, start, status, stop
+
+CASES = {module.CASE: module.measure for module in (start, replace, restart, stop, idle, status, exits, output)}
