@@ -1,6 +1,6 @@
 """The picture of a host that everybody else sees: `status --json`, and all that is rendered from it.
 
-The dataclasses are the document of the contract, field by field.  A fact that is not known is None.
+The structs are the document of the contract, field by field.  A fact that is not known is None.
 """
 
 from __future__ import annotations
