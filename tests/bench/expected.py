@@ -35,8 +35,8 @@ def expectations(scale: Scale) -> tuple[Expected, ...]:
     workers = scale.workers
     return (
         Expected(start.CASE, start.title(scale.starts[-1]), times=2.0),
-        Expected(replace.CASE, replace.ENDED[50], value=3.0),
-        Expected(replace.CASE, replace.all_killed(workers), replace.NO_BACKOFF, times=2.5),
+        Expected(replace.CASE, replace.KILLED[50], value=3.0),
+        Expected(replace.CASE, replace.all_killed(workers), times=2.5),
         Expected(stop.CASE, stop.titles(workers)[0], times=4.0),
         Expected(status.CASE, status.title(workers), value=80.0),
     )

@@ -17,7 +17,9 @@ from typing import Protocol
 from tests.bench import process_table
 from tests.bench.board import NANOSECONDS, Board, OverdueError, Record, is_running
 
-SETTLED = 1.5  # seconds: older than fleetd's healthy-after, and than runit's shortest time between two starts
+# Seconds: older than fleetd's healthy-after and its first backoff (1 s each, the second up to a quarter more), and than
+# runit's shortest time between two starts.
+SETTLED = 1.5
 TO_START = 120.0
 TO_END = 60.0
 TO_END_UNMEASURED = 15.0  # then it is killed: circus, for one, misses a TERM that comes while it starts

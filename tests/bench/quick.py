@@ -8,7 +8,6 @@ from functools import partial
 from tests.bench import expected
 from tests.bench.bench import Bench, Scale
 from tests.bench.cases import output, replace, restart, start, status, stop
-from tests.bench.figures import FLEETD
 from tests.bench.fleet import Contender
 from tests.bench.peers.fleetd import Fleetd
 
@@ -33,12 +32,11 @@ def complaints(bench: Bench) -> list[str]:
 
 
 def _replace(bench: Bench) -> None:
-    killed = replace.all_killed(bench.scale.workers)
+    all_killed = replace.all_killed(bench.scale.workers)
     for contender in bench.contenders:
-        ended = partial(replace.one, bench, signal.SIGTERM, replace.ENDED)
-        bench.attempt(replace.CASE, contender, [*replace.ENDED.values()], ended)
-        chosen = replace.without_backoff() if contender.label == FLEETD else contender
-        bench.attempt(replace.CASE, chosen, [killed], partial(replace.all_at_once, bench))
+        one_killed = partial(replace.one, bench, signal.SIGKILL, replace.KILLED)
+        bench.attempt(replace.CASE, contender, [*replace.KILLED.values()], one_killed)
+        bench.attempt(replace.CASE, contender, [all_killed], partial(replace.all_at_once, bench))
 
 
 def _restart(bench: Bench) -> None:

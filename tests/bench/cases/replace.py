@@ -8,12 +8,10 @@ from functools import partial
 
 from tests.bench.bench import Bench
 from tests.bench.board import NANOSECONDS
-from tests.bench.figures import FLEETD, percentile
+from tests.bench.figures import percentile
 from tests.bench.fleet import Contender, Fleet, running
-from tests.bench.peers.fleetd import Fleetd
 
 CASE = "replace"
-NO_BACKOFF = "fleetd, backoff 1 ms"
 TO_REPLACE_ONE = 15.0  # seconds
 TO_REPLACE_ALL = 120.0
 
@@ -22,24 +20,16 @@ KILLED = {50: "one killed, p50 ms", 99: "one killed, p99 ms"}
 
 
 def measure(bench: Bench) -> None:
-    """Each contender; fleetd also without the second that it waits by default after a worker that was killed."""
-    everyone = [*bench.contenders]
-    if any(contender.label == FLEETD for contender in everyone):
-        everyone.append(without_backoff())
-    for contender in everyone:
+    """Each contender."""
+    for contender in bench.contenders:
         bench.attempt(CASE, contender, [*ENDED.values()], partial(one, bench, signal.SIGTERM, ENDED))
         bench.attempt(CASE, contender, [*KILLED.values()], partial(one, bench, signal.SIGKILL, KILLED))
         bench.repeat(CASE, contender, [all_killed(bench.scale.workers)], partial(all_at_once, bench))
     bench.figures.note(
         CASE,
-        f"One: {bench.scale.kills} times, of {bench.scale.workers} workers. By default fleetd waits about a second "
-        "after a worker that did not end as planned (`backoff`); supervisord and circus look once a second.",
+        f"One: {bench.scale.kills} times, of {bench.scale.workers} workers. Every victim was well for longer "
+        "than fleetd's first backoff, so it is replaced at once; supervisord and circus look once a second.",
     )
-
-
-def without_backoff() -> Fleetd:
-    """What it takes fleetd itself, as after a planned exit."""
-    return Fleetd(NO_BACKOFF, pool={"backoff": {"first": "1ms", "max": "1ms"}})
 
 
 def all_killed(workers: int) -> str:
