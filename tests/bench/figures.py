@@ -81,9 +81,9 @@ class Figures:
         return list(announced | with_figures)
 
     def contenders(self, case: str) -> list[str]:
-        """Who took part in a case, the floor first."""
+        """Who took part in a case, the floor first, then fleetd in all its ways."""
         names = dict.fromkeys(figure.contender for figure in self._figures.values() if figure.case == case)
-        return sorted(names, key=lambda name: name != FLOOR)
+        return sorted(names, key=lambda name: (name != FLOOR, not name.startswith(FLEETD)))
 
     def ratio(self, case: str, measure: str, contender: str, to: str) -> float | None:
         """How many times the median of `to` that of `contender` is; None where one is missing or zero."""

@@ -231,7 +231,8 @@ def _end(fleet: Fleet) -> None:
 
 def kill_descendants() -> None:
     """Kill all that this process started, and what those started; all of it is the benchmark's own."""
-    while left := process_table.descendants(os.getpid()):
+    # Twice: while the table is read, a parent may end, and its child is found with neither the old nor the new one.
+    while left := process_table.descendants(os.getpid()) or process_table.descendants(os.getpid()):
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -30,19 +30,21 @@ class Memory:
 def descendants(pid: int) -> list[int]:
     """The processes below `pid`, without it; zombies are not among them."""
     children: defaultdict[int, list[int]] = defaultdict(list)
+    zombies: set[int] = set()  # what they left may still be listed as theirs
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-                if state != "Z":
-                    children[int(parent)].append(int(entry.name))
+                state, parent = (entry / "stat").read_bytes().rpartition(b")")[2].split()[:2]
+                children[int(parent)].append(int(entry.name))
+                if state == b"Z":
+                    zombies.add(int(entry.name))
     found: list[int] = []
     unseen = [pid]
     while unseen:
         below = children[unseen.pop()]
         found += below
         unseen += below
-    return found
+    return [pid for pid in found if pid not in zombies]
 
 
 def usage(pids: Iterable[int]) -> dict[int, Usage]:
@@ -53,7 +55,7 @@ def usage(pids: Iterable[int]) -> dict[int, Usage]:
         with contextlib.suppress(OSError):
             for thread in Path(f"/proc/{pid}/task").iterdir():
                 cpu += int((thread / "schedstat").read_text().split()[0])  # finer than the ticks of utime and stime
-                wakeups += _field(thread / "status", "voluntary_ctxt_switches:")
+                wakeups += _field(thread / "status", b"voluntary_ctxt_switches:")
             used[pid] = Usage(cpu / 1e9, wakeups)
     return used
 
@@ -71,13 +73,13 @@ def memory(pids: list[int]) -> Memory:
     for pid in pids:
         with contextlib.suppress(OSError):
             rollup = Path(f"/proc/{pid}/smaps_rollup")
-            rss += _field(rollup, "Rss:")
-            pss += _field(rollup, "Pss:")
+            rss += _field(rollup, b"Rss:")
+            pss += _field(rollup, b"Pss:")
     return Memory(rss * 1024 / MB, pss * 1024 / MB)
 
 
-def _field(file: Path, name: str) -> int:
-    for line in file.read_text().splitlines():
+def _field(file: Path, name: bytes) -> int:
+    for line in file.read_bytes().splitlines():  # the first line of a status is a name in any bytes
         if line.startswith(name):
             return int(line.split()[1])
     return 0
