@@ -91,6 +91,10 @@ class Contender(Protocol):
         """For each worker the files with its output, the oldest first."""
         ...
 
+    def tidy(self, order: Order) -> None:
+        """Remove what it leaves outside its directory after its end."""
+        ...
+
 
 def rotated(log: Path, kept: int) -> list[Path]:
     """A log after those that were put aside as LOG.1, LOG.2 …, the oldest first."""
@@ -227,6 +231,7 @@ def _end(fleet: Fleet) -> None:
         pass  # what is left is killed
     finally:
         kill_descendants()
+        fleet.contender.tidy(fleet.order)
 
 
 def kill_descendants() -> None:

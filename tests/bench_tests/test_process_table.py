@@ -63,9 +63,9 @@ def test_what_was_used_since_is_the_difference(process: subprocess.Popen[str]) -
     line(process)
     before = process_table.usage([process.pid])
     assert process.stdin is not None
-    process.stdin.write("\n\n")
+    process.stdin.write("\n")
     process.stdin.flush()
     assert line(process) == "worked"
     spent = process_table.spent(before)
     assert 0 < spent.cpu < process_table.usage([process.pid])[process.pid].cpu
-    assert spent.wakeups >= 1
+    wait_for(lambda: process_table.spent(before).wakeups >= 1, "the process to rest again")

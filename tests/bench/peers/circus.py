@@ -74,5 +74,8 @@ class Circus:
         """Of those put aside .1 is the youngest."""
         return [rotated(order.logs / f"{number}.log", order.logs_kept) for number in range(order.workers)]
 
+    def tidy(self, order: Order) -> None:
+        """Nothing."""
+
     def _control(self, order: Order, *verb: str) -> list[str]:
         return [str(self._commands / "circusctl"), "--endpoint", f"ipc://{order.directory}/endpoint", *verb]

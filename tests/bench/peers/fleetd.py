@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 
 import fleetd
+from fleetd.shell import cgroup
 from tests.bench.figures import FLEETD
 from tests.bench.fleet import Order, rotated
 
@@ -69,6 +70,12 @@ class Fleetd:
             log = order.logs / _instance(order) / f"{POOL}-{slot}.log"
             found.append(rotated(log, order.logs_kept))
         return found
+
+    def tidy(self, order: Order) -> None:
+        """The cgroups of its instance, which stay when it was killed, and when the last of them was still in use."""
+        home = cgroup.own_cgroup()
+        if home is not None:
+            cgroup.remove(str(home / f"fleetd-{_instance(order)}"))
 
     def _command(self, order: Order, verb: str, *rest: str) -> list[str]:
         return [str(COMMAND), verb, "-c", str(self._file(order)), *rest]

@@ -40,3 +40,6 @@ class Floor:
     def logs(self, order: Order) -> list[list[Path]]:
         """One file each."""
         return [[order.logs / f"{slot}.log"] for slot in range(order.workers)]
+
+    def tidy(self, order: Order) -> None:
+        """Nothing."""

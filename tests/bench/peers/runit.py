@@ -54,6 +54,9 @@ class Runit:
         folders = [self._logs(order, number) for number in range(order.workers)]
         return [[*sorted(folder.glob("@*")), folder / "current"] for folder in folders]
 
+    def tidy(self, order: Order) -> None:
+        """Nothing."""
+
     def _control(self, order: Order, verb: str) -> list[str]:
         services = (str(order.directory / "services" / f"{number:05d}") for number in range(order.workers))
         return [str(self._commands / "sv"), "-w", "60", verb, *services]

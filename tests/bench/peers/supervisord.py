@@ -81,6 +81,9 @@ class Supervisord:
         """Of those put aside .1 is the youngest."""
         return [rotated(order.logs / f"{number:05d}.log", order.logs_kept) for number in range(order.workers)]
 
+    def tidy(self, order: Order) -> None:
+        """Nothing."""
+
     def _control(self, order: Order, *verb: str) -> list[str]:
         return [str(self._commands / "supervisorctl"), "-c", str(self._file(order)), *verb]
 
