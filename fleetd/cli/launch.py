@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from fleetd.cli.configuration import Host, accepted
@@ -58,8 +59,7 @@ def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, lis
 def _import_asyncio_without_tls() -> None:
     """A daemon alone opens no TLS connection, and asyncio does without: 4 MB of OpenSSL and a third of its import."""
     sys.modules["ssl"] = None  # type: ignore[assignment] # what makes an import fail
-    import asyncio  # noqa: F401, PLC0415
-
+    import_module("asyncio")
     del sys.modules["ssl"]
 
 

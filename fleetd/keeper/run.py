@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -12,6 +13,7 @@ from fleetd.keeper import FD_ORDER
 from fleetd.keeper.failure import stage
 
 PIPE_BYTES_AS_ROOT = 1 << 20
+DATAGRAM = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
 
 
 class Run:
@@ -54,14 +56,16 @@ class Run:
         """Bind its datagram socket, with the sender's credentials in every message from the first one on."""
         if self.notify_path is None:
             return
-        with stage("notify", self.notify_path):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.notify_path)
-            notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            self.fds["notify"] = notify.detach()
-            with socket.socket(fileno=os.dup(self.fds["notify"])) as notify:
-                notify.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        with stage("notify", self.notify_path), socket.socket(socket.AF_UNIX, DATAGRAM) as notify:
+            notify.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            try:
                 notify.bind(self.notify_path)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                os.unlink(self.notify_path)
+                notify.bind(self.notify_path)
+            self.fds["notify"] = notify.detach()
             os.chmod(self.notify_path, 0o600)
             if uid is not None and os.geteuid() == 0:
                 os.chown(self.notify_path, uid, -1)

@@ -78,6 +78,7 @@ class Keeper:
                 self._templates.on_time()
             self._flush()
         self._templates.end()
+        self._births.enter(None)  # the daemon removes the cgroups as soon as we hang up
 
     def _handle(self, descriptor: int) -> None:
         if descriptor == self._wake:

@@ -15,6 +15,8 @@ SHORTEST_WAIT = 0.001
 LONGEST_WAIT = 0.050
 STOP_PASSES = 50  # a loop of forks is stopped within a few
 QUIET_PASSES = 2
+ORPHAN_PASSES = 4
+MOST_KNOWN = 20_000  # processes whose FLEETD_RUN is remembered
 
 
 class Prey(Struct, eq=False):
@@ -39,6 +41,9 @@ class Hunt:
         self._leaders: dict[str, int] = {}
         self._others: dict[int, str] = {}  # the same by pid, and the keeper, which is no run's
         self._foreign: set[str] = set()
+        self._expected: set[str] = set()  # asked for, and perhaps born: their main processes are not known yet
+        self._orphans: list[Process] | None = None  # as last looked for
+        self._has_looked = False  # since processes ended
         self._table: Table | None = None
         self._runs: dict[tuple[int, int], str | None] = {}  # FLEETD_RUN by pid and start, as reading it is slow
         self._prey: list[Prey] = []
@@ -52,8 +57,13 @@ class Hunt:
         if keeper is not None:
             self._others[keeper] = ""
 
+    def expect(self, run: str) -> None:
+        """A run is asked for."""
+        self._expected.add(run)
+
     def adopt(self, run: str, leader: int, *, foreign: bool) -> None:
         """A run's main process is `leader`."""
+        self._expected.discard(run)
         self._leaders[run] = leader
         self._others[leader] = run
         if foreign:
@@ -61,6 +71,7 @@ class Hunt:
 
     def forget(self, run: str) -> None:
         """The run is over."""
+        self._expected.discard(run)
         leader = self._leaders.pop(run, None)
         if leader is not None and self._others.get(leader) == run:
             del self._others[leader]
@@ -69,23 +80,31 @@ class Hunt:
     def invalidate(self) -> None:
         """Processes have ended since /proc was last looked at."""
         self._table = None
+        self._has_looked = False
 
     def is_empty(self, run: str) -> bool:
         """Whether nothing is left of an ended run: one look at the keeper's children, where it is not foreign."""
         if self._is_foreign(run):
             return not self._belonging(run, self._table or self._look())
-        orphans = self._orphans()
+        orphans = self._looked_for()
         return orphans is not None and not any(self._is_marked(run, orphan) for orphan in orphans)
 
     def strays(self) -> tuple[int, ...]:
         """The orphans that belong to no run that is held."""
-        if self._orphans() == []:
-            return ()
-        table = self._look()
-        orphans = () if self._keeper is None else table.children(self._keeper)
-        owned = {process.pid for run in self._leaders for process in self._belonging(run, table)}
-        strays = [table.processes[pid] for pid in orphans if pid not in owned and table.processes[pid].alive]
-        return tuple(stray.pid for stray in strays if self._run_of(stray) != TEMPLATE)
+        return tuple(orphan.pid for orphan in self._looked_for() or () if self._is_nobodys(orphan))
+
+    def _is_nobodys(self, orphan: Process) -> bool:
+        marked = self._run_of(orphan)
+        if marked is None:
+            return self._others.keys().isdisjoint({orphan.session, orphan.group})
+        return marked != TEMPLATE and marked not in self._leaders
+
+    def _looked_for(self) -> list[Process] | None:
+        """The orphans, looked for once for all runs that were told to have ended together."""
+        if not self._has_looked:
+            self._orphans = self._look_for_orphans()
+            self._has_looked = True
+        return self._orphans
 
     async def kill(self, run: str) -> tuple[int, ...]:
         """SIGKILL to all that is the run's, until nothing is left; the pids that are left after 5 s."""
@@ -94,7 +113,9 @@ class Hunt:
         self._prey.append(prey)
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._pursue())
-        return await prey.gone
+        left = await prey.gone
+        self.invalidate()
+        return left
 
     async def _pursue(self) -> None:
         wait = SHORTEST_WAIT
@@ -121,7 +142,7 @@ class Hunt:
         for _ in range(STOP_PASSES):
             table = self._look()
             found = [(prey, process) for prey in self._prey for process in self._belonging(prey.run, table)]
-            orphans = self._orphans()
+            orphans = self._look_for_orphans()
             for prey in self._prey:  # looking through /proc takes time, in which a chain of orphans moves on
                 found += [(prey, orphan) for orphan in orphans or () if self._is_marked(prey.run, orphan)]
             new = [(prey, process) for prey, process in found if (process.pid, process.started) not in stopped]
@@ -150,20 +171,26 @@ class Hunt:
         self._runs = {key: run for key, run in self._runs.items() if key in alive}
         return self._table
 
-    def _orphans(self) -> list[Process] | None:
-        """The living children of the keeper that are no main process; None when they change as we look."""
-        pids = None if self._keeper is None else children_of(self._keeper)
-        if pids is None:
-            return []
-        orphans: list[Process] = []
-        for pid in pids:
-            if pid not in self._others:
-                process = read_process(pid)
-                if process is None or not process.alive:
-                    return None
-                if self._run_of(process) != TEMPLATE or process.session != process.pid:
-                    orphans.append(process)
-        return orphans
+    def _look_for_orphans(self) -> list[Process] | None:
+        """The living children of the keeper that are no main process; None when they change as we look.
+
+        One that ends as we look may leave children to the keeper, after we have asked for its own: so we look again.
+        """
+        ended: set[int] = set()
+        for _ in range(ORPHAN_PASSES):
+            pids = None if self._keeper is None else children_of(self._keeper)
+            found = [(pid, read_process(pid)) for pid in pids or () if pid not in self._others]
+            changing = {pid for pid, process in found if process is None or not process.alive}
+            if changing <= ended:
+                living = (process for _, process in found if process is not None and process.alive)
+                return [process for process in living if not self._is_expected(process)]
+            ended = changing
+        return None
+
+    def _is_expected(self, process: Process) -> bool:
+        """Whether it is a main process that we have not been told of yet, or a template."""
+        marked = self._run_of(process)
+        return marked in self._expected or (marked == TEMPLATE and process.session == process.pid)
 
     def _is_marked(self, run: str, process: Process) -> bool:
         """Whether it says itself that it is the run's: by its FLEETD_RUN, its session or its process group."""
@@ -202,5 +229,7 @@ class Hunt:
     def _run_of(self, process: Process) -> str | None:
         key = (process.pid, process.started)
         if key not in self._runs:
+            if len(self._runs) > MOST_KNOWN:
+                self._runs.clear()
             self._runs[key] = run_of(process.pid) if process.alive else None
         return self._runs[key]

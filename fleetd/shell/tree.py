@@ -41,6 +41,7 @@ class Trees:
 
         One that `is_forked` from a template is not born where the keeper is.
         """
+        self._hunt.expect(run)
         path = None if is_forked else self._prepared
         if path is None:
             path = self._make(run)
