@@ -22,6 +22,8 @@ _LONGEST_TEXT = 255  # characters kept of an id, a name, a queue
 _COLOUR = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|[()][0-9A-Za-z])")
 _HALF_COLOUR = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|[()])?\Z")
 
+_COMMON = b" etaoinsrhldcumfpgwybvkxjqz0123456789:-./,_=" + bytes(range(65, 91))  # the most common byte first
+
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 _AMOUNT = re.compile(r"([\d.]+) ?(ms|s|m|h|d)(?![a-z])", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -45,6 +47,9 @@ class Patterns:
         self._by_literal: dict[bytes, list[int]] = {}
         for at, pattern in enumerate(patterns):
             self._by_literal.setdefault(pattern.literal.encode(), []).append(at)
+        self._by_rarest: dict[bytes, list[bytes]] = {}
+        for literal in self._by_literal:
+            self._by_rarest.setdefault(rarest(literal), []).append(literal)
 
     def read(self, line: bytes) -> LineReport | None:
         """What one line tells, given without its line feed; the first pattern that matches counts."""
@@ -59,9 +64,13 @@ class Patterns:
         return None
 
     def read_all(self, lines: bytes) -> Iterator[LineReport]:
-        """What whole lines tell, in their order; each ends with a line feed."""
+        """What whole lines tell, in their order; each ends with a line feed.
+
+        A single byte is looked for ten times faster than a text (memchr), so literals whose rarest byte is not there
+        are not looked for.
+        """
         spans: dict[int, int] = {}
-        for literal in self._by_literal:
+        for literal in (literal for byte, literals in self._by_rarest.items() if byte in lines for literal in literals):
             end = 0
             while (hit := lines.find(literal, end)) >= 0:
                 start = lines.rfind(b"\n", end, hit) + 1 or end
@@ -103,6 +112,11 @@ class Scanner:
         half = _HALF_COLOUR.search(chunk, max(0, len(chunk) - 40))
         self._half = half[0] if half else b""
         return _COLOUR.sub(b"", chunk[: len(chunk) - len(self._half)])
+
+
+def rarest(literal: bytes) -> bytes:
+    """The byte of a literal that output is least likely to hold: marks before capitals before letters and digits."""
+    return bytes([max(literal, key=lambda byte: (_COMMON.find(byte) < 0, _COMMON.find(byte)))])
 
 
 def seconds(text: str) -> Seconds | None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fleetd.core.spec import LineMeaning, LinePattern
 from fleetd.frameworks.framework import builtin, builtin_names
-from fleetd.frameworks.lines import LONGEST, LineReport, Patterns, Scanner, seconds
+from fleetd.frameworks.lines import LONGEST, LineReport, Patterns, Scanner, rarest, seconds
 
 DONE = LineMeaning.DONE
 PATTERNS = Patterns(
@@ -169,3 +169,11 @@ def test_shipped_patterns_take_linear_time(name: str) -> None:
 
     # 4 KiB in linear time take some 20 microseconds, in quadratic time more than 50 milliseconds.
     assert slowest(LONGEST - 64) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("literal", "byte"),
+    [(b": Job OK (", b"("), (b"*** Listening on ", b"*"), (b" DONE", b"O"), (b"done 12", b"2"), (b"  ", b" ")],
+)
+def test_a_literal_is_looked_for_where_its_rarest_byte_is(literal: bytes, byte: bytes) -> None:
+    assert rarest(literal) == byte
