@@ -48,13 +48,31 @@ def daemon(args: argparse.Namespace) -> ControlClient:
 
 
 def _runtime_directory(files: list[Path]) -> Path | None:
-    """What the files say of it.  Most say nothing, and are not parsed for it: that would take as long as the rest."""
+    """What the files say of it, and the least of work for it: to import all that reads them takes as long as the rest.
+
+    What a plain look cannot know (an `include`, a variable, a file that is wrong) is left to that.
+    """
     try:
         texts = [file.read_text(encoding="utf-8") for file in files]
     except (OSError, UnicodeDecodeError):
         return None
     if not any("runtime" in text or "include" in text for text in texts):
         return None
-    from fleetd.cli.configuration import runtime_directory_of  # noqa: PLC0415 - reads TOML
+    found = None if any("include" in text for text in texts) else _plainly_said(texts)
+    if found is not None:
+        return Path(found).absolute()
+    from fleetd.cli.configuration import runtime_directory_of  # noqa: PLC0415 - see above
 
     return runtime_directory_of(files)
+
+
+def _plainly_said(texts: list[str]) -> str | None:
+    """The value where one file says it as it is meant."""
+    import tomllib  # noqa: PLC0415 - see above
+
+    try:
+        tables = [table for text in texts if isinstance(table := tomllib.loads(text).get("daemon"), dict)]
+    except tomllib.TOMLDecodeError:
+        return None
+    said = [table[key] for table in tables for key in ("runtime-directory", "runtime_directory") if key in table]
+    return said[0] if len(said) == 1 and isinstance(said[0], str) and "$" not in said[0] else None
