@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -79,6 +78,8 @@ class Table:
 
     def refuse_others(self, known: Sequence[str]) -> None:
         """Note every key that is not known, with the nearest that is."""
+        import difflib  # noqa: PLC0415 - few tables have a mistake
+
         for key in self._values:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import threading
-import zlib
 from contextlib import suppress
 
 from fleetd.shell.predecessors import Compressing, Predecessors
@@ -102,6 +101,8 @@ class Compressor:
 
 
 def _copy(work: Compressing, closed: threading.Event) -> None:
+    import zlib  # noqa: PLC0415 - seldom needed
+
     packer = zlib.compressobj(wbits=_GZIP)
     while not closed.is_set() and (block := os.read(work.source, _BLOCK)):
         _write(work.target, packer.compress(block))

@@ -6,15 +6,16 @@ and the uncompressed one counts.
 
 from __future__ import annotations
 
-import gzip
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+if TYPE_CHECKING:
+    import gzip
 
 from fleetd.shell.log_directory import entered, is_file
 from fleetd.shell.pipes import CHUNK
@@ -51,6 +52,8 @@ class Predecessors:
 
     def read(self, number: int, offset: int) -> Iterator[bytes]:
         """What follows `offset` in one of them, decompressed, in chunks; nothing when it is not there."""
+        import zlib  # noqa: PLC0415 - seldom needed
+
         with ExitStack() as stack:
             try:
                 file = self._open(number, stack)
@@ -94,6 +97,8 @@ class Predecessors:
                 return stack.enter_context(os.fdopen(os.open(self._name(number), _READ, dir_fd=directory), "rb"))
             except FileNotFoundError:
                 fd = os.open(self._name(number) + COMPRESSED, _READ, dir_fd=directory)
+        import gzip  # noqa: PLC0415 - seldom needed
+
         packed = stack.enter_context(os.fdopen(fd, "rb"))
         return stack.enter_context(gzip.GzipFile(fileobj=packed))
 

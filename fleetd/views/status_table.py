@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
-from unicodedata import east_asian_width
 
 from fleetd.views.control_characters import made_visible
 
@@ -157,4 +156,8 @@ def _fitting(text: str, room: int | None) -> str:
 
 def _columns(text: str) -> int:
     """How many columns of a terminal the text takes: two for the wide characters of East Asian writing."""
-    return len(text) if text.isascii() else sum(2 if east_asian_width(each) in "WF" else 1 for each in text)
+    if text.isascii():
+        return len(text)
+    from unicodedata import east_asian_width  # noqa: PLC0415 - a megabyte, seldom needed
+
+    return sum(2 if east_asian_width(each) in "WF" else 1 for each in text)
