@@ -25,6 +25,7 @@ from fleetd.shell.tree import Trees
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+TIDY_SECONDS = 0.5  # after which what is left of runs that are over is removed
 SPARE_DESCRIPTORS = 64  # what the rest of the daemon needs
 DESCRIPTORS_A_RUN = 6  # pidfd, output and notify socket, the two again where they are read, and a log file
 
@@ -47,6 +48,7 @@ class Processes:
         self._adopted = AdoptedExits(self._loop, self._exited)
         self._births: dict[str, asyncio.Future[None]] = {}  # that somebody waits for
         self._born: set[str] = set()  # of those asked for: they have a process, which is not yet what was asked for
+        self._tidying: asyncio.TimerHandle | None = None
         self._vanishing: set[asyncio.Task[None]] = set()
         self.trees = trees
 
@@ -155,8 +157,17 @@ class Processes:
         self._adopted.leave(held.pidfd)
         for descriptor in held.fds:
             os.close(descriptor)
-        self.trees.forget(run)
+        self._leave_tree(run)
         self._request({"verb": "forget", "run": run}, [])
+
+    def _leave_tree(self, run: str) -> None:
+        self.trees.forget(run)
+        if self._tidying is None:
+            self._tidying = self._loop.call_later(TIDY_SECONDS, self._tidy)
+
+    def _tidy(self) -> None:
+        self._tidying = None
+        self.trees.tidy()
 
     def close(self, *, quit_keeper: bool) -> None:
         """Leave the runs to the keeper and the next daemon; or end the keeper too, when no run is left."""
@@ -169,6 +180,9 @@ class Processes:
             self._link.close()
             self._link = None
         self._adopted.close()
+        if self._tidying is not None:
+            self._tidying.cancel()
+            self._tidy()
         for held in self._runs.values():
             for descriptor in held.fds:
                 os.close(descriptor)
@@ -264,7 +278,7 @@ class Processes:
         """A run asked for when the keeper was lost may have been born: then nobody holds its output, and it must go."""
         request = self._answered(run)
         left = await self.trees.kill(run)
-        self.trees.forget(run)
+        self._leave_tree(run)
         text = "the keeper ended while it was starting" + (f" (left: pids {', '.join(map(str, left))})" if left else "")
         self._outcomes.spawn_failed(request.run if request is not None else run, text)
 
@@ -349,7 +363,7 @@ class Processes:
         held = self._runs.pop(run, None)
         for descriptor in [] if held is None else held.fds:
             os.close(descriptor)
-        self.trees.forget(run)
+        self._leave_tree(run)
         request = request or SpawnRequest(run=run, argv=("",), env={}, directory="")
         self._outcomes.spawn_failed(run, explain(report["error"], request))
 

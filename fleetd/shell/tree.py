@@ -19,6 +19,7 @@ class Trees:
         self._folder = folder
         self._paths: dict[str, str | None] = {}
         self._prepared: str | None = None
+        self._over: list[str] = []  # to be removed
         self._hunt = Hunt()
 
     @property
@@ -69,11 +70,16 @@ class Trees:
         self._hunt.adopt(run, leader, foreign=foreign)
 
     def forget(self, run: str) -> None:
-        """The run is over; its cgroup goes."""
+        """The run is over; its cgroup goes with the next `tidy`."""
         self._hunt.forget(run)
         path = self._paths.pop(run, None)
         if path is not None:
-            cgroup.remove(path)
+            self._over.append(path)
+
+    def tidy(self) -> None:
+        """Remove the cgroups of runs that are over: not at once, as that waits for a keeper that moves just then."""
+        while self._over:
+            cgroup.remove(self._over.pop())
 
     def sweep(self) -> None:
         """Remove the empty cgroups that an earlier daemon left of runs that nobody holds."""
