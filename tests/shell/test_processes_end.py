@@ -194,3 +194,21 @@ def test_200_at_once(short_path: Path, cgroups: bool) -> None:
         assert not any(alive(pid) for pid in pids)
 
     in_world(short_path, test, cgroups=cgroups)
+
+
+@NEEDS_CGROUP
+@pytest.mark.parametrize("times", range(5))
+def test_no_cgroup_is_left_of_an_instance_that_ended(short_path: Path, times: int) -> None:
+    folder = usable_folder(f"gone{times}")
+    assert folder is not None
+
+    async def run() -> None:
+        world = World(short_path, f"gone{times}")
+        world.processes.begin()
+        world.spawn("r1", "sleep", "100")
+        await world.until("spawned", "r1")
+        assert folder.exists()
+        await world.end()
+
+    asyncio.run(run())
+    assert not folder.exists()
