@@ -53,7 +53,11 @@ def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, lis
         _import_asyncio_without_tls()
     from fleetd.shell import daemon  # noqa: PLC0415 - while this is imported, the keeper starts
 
-    return daemon.run(load, loaded, places, keeper, listening)
+    try:
+        return daemon.run(load, loaded, places, keeper, listening)
+    except FleetdError:  # it has not begun
+        keeper.dismiss()
+        raise
 
 
 def _import_asyncio_without_tls() -> None:

@@ -96,6 +96,7 @@ class Births:
             try:
                 write_file(cgroup + "/cgroup.procs", b"0")
             except OSError:
+                self._leave()
                 return None
             self._inside = cgroup
         return cgroup

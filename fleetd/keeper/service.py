@@ -17,7 +17,7 @@ from typing import Any
 
 from fleetd.keeper import FD_ORDER, PACKET_BYTES, PROTOCOL
 from fleetd.keeper.births import Births
-from fleetd.keeper.failure import StartError
+from fleetd.keeper.failure import StartError, answer_of
 from fleetd.keeper.run import Run
 from fleetd.keeper.templates import Templates
 
@@ -266,6 +266,8 @@ class Keeper:
                 self._stop_learning(run)
                 del self._runs[run.run]
                 self._by_pid.pop(run.pid, None)
+                with contextlib.suppress(OSError):  # it ends by itself, unless it lies
+                    signal.pidfd_send_signal(run.fds["pidfd"], signal.SIGKILL)
                 self._abandon(run, answer)
                 return
         if not told:
@@ -312,15 +314,6 @@ class Keeper:
             if run is not None and run.run in self._runs:
                 run.status = status
                 self._report({"event": "exited", "run": run.run, "status": status})
-
-
-def answer_of(line: bytes) -> Json:
-    """What a child tells on its way: `directory`, or what failed.  One forked from a template may tell anything."""
-    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-        answer: Json = json.loads(line)
-        if isinstance(answer.get("directory") or answer["stage"], str):
-            return answer
-    return StartError("start", "the worker's process answered nonsense").report
 
 
 def wake(_number: int, _frame: object) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 from fleetd.keeper import PACKET_BYTES
 from fleetd.keeper.births import Births
-from fleetd.keeper.failure import StartError, stage
+from fleetd.keeper.failure import StartError, answer_of, stage
 from fleetd.keeper.run import Run
 from fleetd.keeper.worker import write_file
 
@@ -83,9 +83,9 @@ class Birth:
 
     def refusal(self) -> Json | None:
         """What the template, or the worker, says of why there is none."""
-        with contextlib.suppress(OSError, ValueError, TypeError, IndexError):
-            told = json.loads(os.read(self.answers, PACKET_BYTES).splitlines()[0]) if self.answers is not None else None
-            return told if isinstance(told, dict) and "stage" in told else None
+        with contextlib.suppress(OSError, IndexError):
+            answer = answer_of(os.read(self.answers, PACKET_BYTES).splitlines()[0]) if self.answers is not None else {}
+            return answer if "stage" in answer else None
         return None
 
     def hear(self) -> int | None:

@@ -73,14 +73,15 @@ def members(cgroup: str) -> tuple[int, ...]:
         return ()
 
 
-def remove(cgroup: str) -> None:
-    """Remove it with the empty ones that a worker may have made below it."""
+def remove(cgroup: str) -> bool:
+    """Remove it with the empty ones that a worker may have made below it; whether it is gone."""
     with contextlib.suppress(OSError):
         os.rmdir(cgroup)
-        return
+        return True
     for folder, _, _ in os.walk(cgroup, topdown=False):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
+    return not os.path.exists(cgroup)
 
 
 def had_oom_kill(cgroup: str) -> bool:

@@ -10,6 +10,7 @@ import struct
 import sys
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class KeeperLink:
         self._connection = connection
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
         self.pid = pid  # None: an older keeper, that will say so in its hello
+        self._is_new = pid is not None
 
     @classmethod
     def reach(cls, path: Path, instance: str) -> KeeperLink:
@@ -159,16 +161,21 @@ class KeeperLink:
 
     def _receive(self) -> tuple[Json, list[int]]:
         space = socket.CMSG_SPACE(len(keeper.FD_ORDER) * 4)
+        take = partial(self._connection.recvmsg, keeper.PACKET_BYTES, space, socket.MSG_CMSG_CLOEXEC)
         try:
-            body, ancillary, _, _ = self._connection.recvmsg(keeper.PACKET_BYTES, space, socket.MSG_CMSG_CLOEXEC)
+            body, ancillary, flags, _ = take()
         except ConnectionResetError:  # it hung up with requests unread, which is told once, before what it had said
-            body, ancillary, _, _ = self._connection.recvmsg(keeper.PACKET_BYTES, space, socket.MSG_CMSG_CLOEXEC)
+            body, ancillary, flags, _ = take()
         if not body:
             raise LinkLostError("the keeper hung up")
         fds: list[int] = []
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 fds.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+        if flags & socket.MSG_TRUNC:
+            for descriptor in fds:
+                os.close(descriptor)
+            return {"event": "too large"}, []
         return json.loads(body), fds
 
     def request(self, body: Json | SpawnRequest, fds: list[int]) -> bool:
@@ -211,6 +218,13 @@ class KeeperLink:
             self.flush()
             while True:
                 self._receive()
+
+    def dismiss(self) -> None:
+        """End a keeper that was started in vain: it holds nothing."""
+        if self._is_new:
+            with suppress(OSError):
+                self._connection.send(b'{"verb": "quit"}')
+        self.close()
 
     def close(self) -> None:
         """Hang up; what was not sent is dropped."""

@@ -96,7 +96,7 @@ def _is_gone(directory: str) -> bool:
     """Whether there is surely no such directory: one that this process may not look at is left to the worker."""
     try:
         return not stat.S_ISDIR(Path(directory).stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return True
     except OSError:
         return False

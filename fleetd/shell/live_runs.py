@@ -156,7 +156,7 @@ class LiveRuns:
         """Start a process for a run."""
         try:
             request = request_for(effect, self._place)
-        except (FleetdError, OSError) as error:
+        except (FleetdError, OSError, ValueError) as error:
             self._post(SpawnFailed(effect.run, str(error)))
             return
         self._runs[effect.run] = _Live(effect.pool, effect.slot, uid=request.uid, gid=request.gid)

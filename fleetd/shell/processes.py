@@ -8,7 +8,7 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ class Processes:
             link.close()
             raise
         for report, fds in held:
-            processes._take_over(report, fds)
+            if report["event"] == "held":
+                processes._take_over(report, fds)
         processes.trees.serve(link.pid)
         processes.trees.sweep()
         processes._furnish()
@@ -167,7 +168,8 @@ class Processes:
 
     def _tidy(self) -> None:
         self._tidying = None
-        self.trees.tidy()
+        if self.trees.tidy():
+            self._tidying = self._loop.call_later(TIDY_SECONDS, self._tidy)
 
     def close(self, *, quit_keeper: bool) -> None:
         """Leave the runs to the keeper and the next daemon; or end the keeper too, when no run is left."""
@@ -182,7 +184,7 @@ class Processes:
         self._adopted.close()
         if self._tidying is not None:
             self._tidying.cancel()
-            self._tidy()
+            self.trees.tidy()
         for held in self._runs.values():
             for descriptor in held.fds:
                 os.close(descriptor)
@@ -212,20 +214,26 @@ class Processes:
             return
         self.trees.invalidate()
         for report, fds in reports:
-            match report["event"]:
-                case "born":
-                    self._born.add(report["run"])
-                    self._was_born(report["run"])
-                case "spawned":
-                    self._spawned(report, fds)
-                case "spawn-failed":
-                    self._spawn_failed(report)
-                case "template":
-                    self._outcomes.template_told(report)
-                case "exited":
-                    self._exited(report["run"], report["status"])
-                case _:
-                    pass  # of a newer keeper
+            try:
+                self._take(report, fds)
+            except (KeyError, TypeError, ValueError, OverflowError):  # it must not keep us from the others
+                log.exception("a report of the keeper makes no sense")
+
+    def _take(self, report: Json, fds: list[int]) -> None:
+        match report["event"]:
+            case "born":
+                self._born.add(report["run"])
+                self._was_born(report["run"])
+            case "spawned":
+                self._spawned(report, fds)
+            case "spawn-failed":
+                self._spawn_failed(report)
+            case "template":
+                self._outcomes.template_told(report)
+            case "exited":
+                self._exited(report["run"], report["status"])
+            case _:
+                pass  # of a newer keeper
 
     def _lose_keeper(self) -> None:
         """Start another keeper, hand it what the lost one held, and watch the runs, which are not its own, by pidfd."""
@@ -236,9 +244,7 @@ class Processes:
             self._link.close()
             self._link = None
         for run in tuple(self._asked):
-            task = self._loop.create_task(self._clear_away(run))
-            self._vanishing.add(task)
-            task.add_done_callback(self._vanishing.discard)
+            self._in_time(self._clear_away(run))
         for held in self._runs.values():
             self.trees.adopt(held.run, held.pid, held.cgroup, foreign=True)
             if not held.ended and not held.foreign:
@@ -359,13 +365,28 @@ class Processes:
 
     def _spawn_failed(self, report: Json) -> None:
         run = report["run"]
+        was_born = run in self._born
         request = self._answered(run)
         held = self._runs.pop(run, None)
         for descriptor in [] if held is None else held.fds:
             os.close(descriptor)
+        text = explain(report["error"], request or SpawnRequest(run=run, argv=("",), env={}, directory=""))
+        if was_born or held is not None:
+            self._in_time(self._end_failed(run, text))
+        else:  # the keeper may still be where it was to be born
+            self._leave_tree(run)
+            self._outcomes.spawn_failed(run, text)
+
+    async def _end_failed(self, run: str, text: str) -> None:
+        """What says that it failed ends by itself, and is made to."""
+        await self.trees.kill(run)
         self._leave_tree(run)
-        request = request or SpawnRequest(run=run, argv=("",), env={}, directory="")
-        self._outcomes.spawn_failed(run, explain(report["error"], request))
+        self._outcomes.spawn_failed(run, text)
+
+    def _in_time(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._vanishing.add(task)
+        task.add_done_callback(self._vanishing.discard)
 
     def _exited(self, run: str, status: int | None) -> None:
         held = self._runs.get(run)

@@ -10,6 +10,8 @@ from pathlib import Path
 from fleetd.shell import cgroup
 from fleetd.shell.hunt import KILL_SECONDS, LONGEST_WAIT, SHORTEST_WAIT, Hunt
 
+TRIES = 20  # to remove a cgroup in which something is still ending
+
 
 class Trees:
     """The trees of an instance's runs: each in a cgroup of its own where there can be one, else found in /proc."""
@@ -19,7 +21,8 @@ class Trees:
         self._folder = folder
         self._paths: dict[str, str | None] = {}
         self._prepared: str | None = None
-        self._over: list[str] = []  # to be removed
+        self._over: list[tuple[str, int]] = []  # to be removed, and how often that is tried
+        self._keeper: int | None = None
         self._hunt = Hunt()
 
     @property
@@ -29,6 +32,7 @@ class Trees:
 
     def serve(self, keeper: int | None) -> None:
         """Runs are born under this keeper from now on."""
+        self._keeper = keeper
         self._hunt.serve(keeper)
 
     def prepare(self) -> str | None:
@@ -74,20 +78,26 @@ class Trees:
         self._hunt.forget(run)
         path = self._paths.pop(run, None)
         if path is not None:
-            self._over.append(path)
+            self._over.append((path, TRIES))
 
-    def tidy(self) -> None:
-        """Remove the cgroups of runs that are over: not at once, as that waits for a keeper that moves just then."""
-        while self._over:
-            cgroup.remove(self._over.pop())
+    def tidy(self) -> bool:
+        """Remove the cgroups of runs that are over; whether some, in which something is ending, have to be tried again.
+
+        Not done at once, as that waits for a keeper that moves just then.
+        """
+        self._over = [(path, tries - 1) for path, tries in self._over if not cgroup.remove(path) and tries > 1]
+        return bool(self._over)
 
     def sweep(self) -> None:
-        """Remove the empty cgroups that an earlier daemon left of runs that nobody holds."""
+        """End and remove what an earlier daemon left of runs that nobody holds; where the keeper waits, nothing is."""
         if self._folder is not None and self._folder.exists():
             known = {self._prepared, *self._paths.values()}
             for path in self._folder.iterdir():
                 if path.is_dir() and str(path) not in known:
-                    cgroup.remove(str(path))
+                    if self._keeper not in cgroup.members(str(path)):
+                        cgroup.kill_all(str(path))
+                    self._over.append((str(path), TRIES))
+            self.tidy()
 
     def remove(self) -> None:
         """Remove the instance's own cgroup, when nothing is left in it."""

@@ -58,6 +58,7 @@ def test_logs_in_json_read_as_others_do(fleetd: Fleetd) -> None:
     for line in log.read_text().splitlines():
         values = json.loads(line)
         assert values["worker"] == "media:0"
+    wait_for(lambda: len(fleetd.run("logs", "-n", "121").stdout.splitlines()) > 120, "more than 120 lines")
     shown = fleetd.run("logs", "-n", "120").stdout.splitlines()
     numbers = [int(found[1]) for found in map(TICK.fullmatch, shown) if found]
     assert numbers == list(range(numbers[0], numbers[0] + 120)), "over compressed predecessors"

@@ -6,10 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from tests.support.crash import identities, keeper_of, kill_daemon
 from tests.support.fleetd_cli import COMMAND, Fleetd, kill

@@ -24,7 +24,7 @@ from fleetd.core.events import (
     Tick,
 )
 from fleetd.core.records import Remembered
-from fleetd.core.spec import FleetSpec, Launch, LineMeaning, PoolSpec
+from fleetd.core.spec import Backoff, FleetSpec, Launch, LineMeaning, PoolSpec
 from fleetd.core.state import Moment, State
 from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
 
@@ -96,7 +96,7 @@ def test_what_is_not_known_is_none() -> None:
 
 
 def test_the_states_of_a_worker() -> None:
-    host = Host(pool(), pool("later", after=("media",)))
+    host = Host(pool(backoff=Backoff(first=10.0)), pool("later", after=("media",)))
 
     def states() -> list[str]:
         return [worker.state for each in host.picture().pools for worker in each.workers]
