@@ -1,4 +1,4 @@
-"""What a forked child tells the keeper is passed on only where it is well formed: an application may have written it."""
+"""What a forked child tells the keeper is passed on only where it is well formed: an application may have told it."""
 
 from __future__ import annotations
 
