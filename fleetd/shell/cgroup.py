@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from binascii import crc32
 from pathlib import Path
 
 
@@ -26,7 +27,12 @@ def own_cgroup() -> Path | None:
     return None
 
 
-def usable_folder(instance: str) -> Path | None:
+def name_of(instance: str, runtime: Path) -> str:
+    """What the folder of the instance that lives in a runtime directory is called: others may have its name."""
+    return f"fleetd-{instance}-{crc32(os.fsencode(runtime)):08x}"
+
+
+def usable_folder(name: str) -> Path | None:
     """The instance's folder, made and tried; None where cgroups cannot be made, entered or killed.
 
     Trying is the only sure test: the calling process moves into a folder of its own and back.
@@ -34,7 +40,7 @@ def usable_folder(instance: str) -> Path | None:
     home = own_cgroup()
     if home is None:
         return None
-    folder = home / f"fleetd-{instance}"
+    folder = home / name
     trial = folder / f"trial-{os.getpid()}"
     try:
         trial.mkdir(parents=True)

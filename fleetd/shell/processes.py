@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from fleetd.errors import FleetdError
 from fleetd.shell.adopted import AdoptedExits
-from fleetd.shell.cgroup import usable_folder
+from fleetd.shell.cgroup import name_of, usable_folder
 from fleetd.shell.held import Held, Outcomes, code_and_signal
 from fleetd.shell.keeper_link import KeeperLink, LinkLostError
 from fleetd.shell.spawn_request import SpawnRequest, explain
@@ -73,7 +73,8 @@ class Processes:
             FleetdError: the keeper does not answer, or serves another daemon.
 
         """
-        processes = cls(folder, instance, outcomes, environ or {}, trees or Trees(usable_folder(instance)))
+        trees = trees or Trees(usable_folder(name_of(instance, folder)))
+        processes = cls(folder, instance, outcomes, environ or {}, trees)
         processes._link = link
         try:
             held = link.hello()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fleetd.shell.cgroup import usable_folder
+from fleetd.shell.cgroup import name_of, usable_folder
 from tests.support.process_world import (
     PROGRAMS,
     PYTHON,
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.process
 
 
 def cgroups_work() -> bool:
-    folder = usable_folder("asked")
+    folder = usable_folder(f"fleetd-asked-{os.getpid()}")
     if folder is not None:
         folder.rmdir()
     return folder is not None
@@ -199,7 +199,7 @@ def test_200_at_once(short_path: Path, cgroups: bool) -> None:
 @NEEDS_CGROUP
 @pytest.mark.parametrize("times", range(5))
 def test_no_cgroup_is_left_of_an_instance_that_ended(short_path: Path, times: int) -> None:
-    folder = usable_folder(f"gone{times}")
+    folder = usable_folder(name_of(f"gone{times}", short_path))
     assert folder is not None
 
     async def run() -> None:
@@ -212,3 +212,26 @@ def test_no_cgroup_is_left_of_an_instance_that_ended(short_path: Path, times: in
 
     asyncio.run(run())
     assert not folder.exists()
+
+
+@NEEDS_CGROUP
+def test_instances_of_one_name_leave_each_others_workers_alone(short_path: Path) -> None:
+    places = [short_path / "a", short_path / "b"]
+
+    async def run() -> None:
+        first, second = (World(place, "twin") for place in places)
+        for world in (first, second):
+            world.processes.begin()
+        first.spawn("r1", "sleep", "100")
+        await first.until("spawned", "r1")
+        second.leave()
+        third = World(places[1], "twin")  # sweeps what nobody holds
+        third.processes.begin()
+        assert first.told_of("exited", "r1") is None
+        assert alive(first.processes.held[0].pid)
+        for world in (third, first):
+            await world.end()
+
+    for place in places:
+        place.mkdir()
+    asyncio.run(run())

@@ -75,7 +75,8 @@ class Fleetd:
         """The cgroups of its instance, which stay when it was killed, and when the last of them was still in use."""
         home = cgroup.own_cgroup()
         if home is not None:
-            cgroup.remove(str(home / f"fleetd-{_instance(order)}"))
+            instance = _instance(order)
+            cgroup.remove(str(home / cgroup.name_of(instance, order.directory / "runtime" / instance)))
 
     def _command(self, order: Order, verb: str, *rest: str) -> list[str]:
         return [str(COMMAND), verb, "-c", str(self._file(order)), *rest]
