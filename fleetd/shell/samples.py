@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from fleetd.core.spec import Bytes
 from fleetd.shell.proc import Usage, usage_of
-
-if TYPE_CHECKING:
-    import psutil
 
 SETTLED = 0.5  # seconds between two measurements that make a CPU share
 
@@ -47,25 +43,21 @@ class Samples:
 
 def resident(pids: Mapping[str, int], trees: Iterable[str]) -> dict[str, Bytes]:
     """Resident bytes by run; of a run in `trees`, all that its main process started counts too."""
-    import psutil  # noqa: PLC0415 - its import takes as long as starting 50 workers, and few daemons need it
-
     whole = frozenset(trees)
     sizes: dict[str, Bytes] = {}
     for run, pid in pids.items():
-        try:
-            process = psutil.Process(pid)
-            sizes[run] = process.memory_info().rss
-            for child in process.children(recursive=True) if run in whole else ():
-                sizes[run] += _size(child)
-        except psutil.Error:
-            continue
+        usage = usage_of(pid)
+        if usage is not None:
+            sizes[run] = usage.resident + (_resident_below(pid) if run in whole else 0)
     return sizes
 
 
-def _size(process: psutil.Process) -> Bytes:
-    import psutil  # noqa: PLC0415 - see above
+def _resident_below(pid: int) -> Bytes:
+    """Of all descendants of a process."""
+    import psutil  # noqa: PLC0415 - its import takes as long as starting 50 workers, and few daemons need it
 
     try:
-        return int(process.memory_info().rss)
+        below = [usage_of(child.pid) for child in psutil.Process(pid).children(recursive=True)]
     except psutil.Error:
         return 0
+    return sum(usage.resident for usage in below if usage is not None)
