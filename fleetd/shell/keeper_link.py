@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
 import socket
 import struct
 import sys
@@ -221,9 +222,12 @@ class KeeperLink:
 
     def dismiss(self) -> None:
         """End a keeper that was started in vain: it holds nothing."""
-        if self._is_new:
+        if self._is_new and self.pid is not None:
             with suppress(OSError):
+                process = os.pidfd_open(self.pid)
                 self._connection.send(b'{"verb": "quit"}')
+                select.select([process], [], [], END_SECONDS)
+                os.close(process)
         self.close()
 
     def close(self) -> None:
