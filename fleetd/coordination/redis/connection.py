@@ -44,7 +44,7 @@ class Connection:
     async def command(self, *words: str | bytes | int) -> Any:
         """The answer to a plain command on keys of one fleet."""
         try:
-            return await self._client.execute_command(*words)
+            return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
             raise UnreachableError(f"Redis: {error}") from error
 
