@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from fleetd.core.effects import KillTree, Signal, Spawn
 from fleetd.core.facts import Kind
+from fleetd.core.roll import Release, Roll
 from fleetd.core.spec import Seconds
-from fleetd.core.state import Phase, Pool, Reason, Release, Roll, Run, Slot
+from fleetd.core.state import Phase, Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
 
 NOW_TIMEOUT: Seconds = 5.0  # how long `--now` waits after the stop signal

@@ -6,8 +6,9 @@ from fleetd.core import actions, rolling
 from fleetd.core.facts import Kind
 from fleetd.core.jobs import UNNAMED
 from fleetd.core.records import PoolMemory, RollRecord, RunRecord
+from fleetd.core.roll import Release, Roll, RollError, RollState
 from fleetd.core.spec import Launch, PoolSpec, Ready
-from fleetd.core.state import Job, Phase, Pool, Reason, Release, Roll, RollError, RollState, Run, Slot
+from fleetd.core.state import Job, Phase, Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from fleetd.core import deadlines, reconcile
-from fleetd.core.state import Phase, Pool, RollState, Run, Slot, State
+from fleetd.core.roll import RollState
+from fleetd.core.state import Phase, Pool, Run, Slot, State
 
 MOST_RUNS = 2  # of one slot: the one that takes jobs, and one that comes or goes
 

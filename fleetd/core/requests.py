@@ -20,8 +20,9 @@ from fleetd.core.events import (
 )
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.plan import Change, PoolChange, diff
+from fleetd.core.roll import Release
 from fleetd.core.spec import PoolSpec
-from fleetd.core.state import NO_SLOT, Pool, Reason, Release, Slot
+from fleetd.core.state import NO_SLOT, Pool, Reason, Slot
 from fleetd.core.turn import Turn
 
 LIMITS = frozenset({"max-memory", "max-memory-jitter", "max-lifetime", "max-lifetime-jitter"})

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from fleetd.core import actions, exits, restarts
 from fleetd.core.facts import Kind, Value
-from fleetd.core.state import Pool, Reason, Release, Roll, RollError, RollState, Run, Slot, State
+from fleetd.core.roll import Release, Roll, RollError, RollState
+from fleetd.core.state import Pool, Reason, Run, Slot, State
 from fleetd.core.turn import Turn
 
 ALONE = 0  # the id of rollouts that nobody asked for: each pool's stands for itself

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from fleetd.core.chance import Chance
 from fleetd.core.records import JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
+from fleetd.core.roll import Release, Roll, RollState
 from fleetd.core.spec import Bytes, FleetSpec, PoolSpec, Seconds
 
 RECENT_RUNTIMES = 500
@@ -52,17 +53,6 @@ class Reason(StrEnum):
     START_FAILED = "start-failed"
     OOM = "oom"
     WATCHDOG = "watchdog"
-
-
-class Release(Struct, eq=False):
-    """What a slot is filled from.  A higher generation is a newer one.
-
-    A release is itself and no other; what a reload applies live changes the `spec` of those that have its launch.
-    """
-
-    generation: int
-    spec: PoolSpec
-    epoch: int | None = None
 
 
 class Job(Struct, frozen=True):
@@ -232,60 +222,6 @@ class Slot(Struct):
         if self.successor is not None:
             yield self.successor
         yield from self.draining
-
-
-class RollState(StrEnum):
-    """Where a rollout stands."""
-
-    RUNNING = "running"
-    DONE = "done"
-    HALTED = "halted"
-    SUPERSEDED = "superseded"
-
-
-class RollError(Struct, frozen=True):
-    """Why a rollout was halted."""
-
-    worker: str
-    reason: str
-    lines: tuple[str, ...] = ()
-
-
-class Roll(Struct):
-    """One pool on its way to a release.
-
-    `pending`: slots that still go on with what they had; `active`: those of them whose turn it is; `leaving`: old runs
-    that are being drained.
-    """
-
-    id: int
-    release: Release
-    scope: frozenset[int]
-    pending: set[int]
-    began: Seconds
-    label: str | None = None
-    now: bool = False
-    state: RollState = RollState.RUNNING
-    active: set[int] = field(default_factory=set)
-    in_place: set[int] = field(default_factory=set)  # of the active ones, those whose old run is drained first
-    leaving: set[str] = field(default_factory=set)
-    proven: set[int] = field(default_factory=set)  # a first new run ended as planned, having shown that it works
-    previous: dict[int, tuple[Release, str | None]] = field(default_factory=dict)
-    tried_since: dict[int, Seconds] = field(default_factory=dict)
-    has_proof: bool = False  # some slot has come up healthy
-    error: RollError | None = None
-    longest_drain: Seconds = 0.0
-    ended: Seconds | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether slots still take turns."""
-        return self.state is RollState.RUNNING
-
-    @property
-    def done(self) -> int:
-        """Slots that are rolled."""
-        return len(self.scope) - len(self.pending)
 
 
 class Pool(Struct):

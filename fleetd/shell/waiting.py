@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from fleetd.core.events import Target
 from fleetd.core.health import has_failed_for_good, is_expected, is_up
 from fleetd.core.reconcile import is_wanted
-from fleetd.core.state import Pool, Reason, RollState, Slot
+from fleetd.core.roll import RollState
+from fleetd.core.state import Pool, Reason, Slot
 from fleetd.errors import FleetdError
 from fleetd.shell.control import Reply
 

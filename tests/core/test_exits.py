@@ -4,8 +4,9 @@ import pytest
 
 from fleetd.core.events import Exited
 from fleetd.core.exits import is_planned, reason_of, shows_it_works
+from fleetd.core.roll import Release
 from fleetd.core.spec import Launch, PoolSpec
-from fleetd.core.state import Reason, Release, Run
+from fleetd.core.state import Reason, Run
 
 SPEC = PoolSpec("m", Launch(("w",)), exit_codes=frozenset({0, 12}), exit_reasons={12: "max-memory"}, max_jobs=2)
 OOM = {"signal": 9, "oom": True}

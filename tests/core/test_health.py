@@ -6,8 +6,9 @@ import pytest
 
 from fleetd.core.chance import Chance
 from fleetd.core.health import has_failed_for_good, is_expected, is_up
+from fleetd.core.roll import Release
 from fleetd.core.spec import Launch, PoolSpec, Restart
-from fleetd.core.state import LastExit, Phase, Pool, Reason, Release, Run, Slot, State
+from fleetd.core.state import LastExit, Phase, Pool, Reason, Run, Slot, State
 
 
 def place(**spec: object) -> tuple[State, Pool, Slot]:

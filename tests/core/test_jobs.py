@@ -5,8 +5,9 @@ import pytest
 from fleetd.core.chance import Chance
 from fleetd.core.events import JobReported, Source
 from fleetd.core.jobs import account, release_all
+from fleetd.core.roll import Release
 from fleetd.core.spec import Launch, LineMeaning, PoolSpec
-from fleetd.core.state import Moment, Pool, Release, Run, State
+from fleetd.core.state import Moment, Pool, Run, State
 from fleetd.core.turn import Turn
 
 WORDS = {
