@@ -8,92 +8,37 @@ when there is no answer within a few seconds, and FleetdError when the answer ma
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from enum import StrEnum
 from typing import Any, Protocol
 
 from msgspec import Struct
 
+from fleetd.core.roll import RollError as HostError
+from fleetd.core.rollout import HostProgress, HostState, Intent, Report, Rollout, RolloutState
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
+
+__all__ = [
+    "Amount",
+    "Beat",
+    "Coordinator",
+    "FleetEvent",
+    "HostError",
+    "HostProgress",
+    "HostState",
+    "Intent",
+    "Member",
+    "Report",
+    "Request",
+    "Rollout",
+    "RolloutState",
+    "Scope",
+    "Seen",
+]
 
 PROTOCOL = 1  # what members of other versions must know of each other
 LEASE = 10.0  # seconds for which a member, and its turn, are believed without a new beat
 KEPT_ROLLOUTS = 100
 KEPT_EVENTS = 10_000
-
-
-class HostState(StrEnum):
-    """Where a host stands in a rollout."""
-
-    ASKED = "asked"  # was live at the request, and has not said that it saw it
-    WAITING = "waiting"  # has stale workers, and no turn
-    ROLLING = "rolling"
-    DONE = "done"  # has no stale worker in scope
-    HALTED = "halted"  # a worker of it failed
-
-
-class HostError(Struct, frozen=True):
-    """Why a host's part of a rollout failed: the worker, how it ended, and its last lines."""
-
-    worker: str
-    reason: str
-    lines: tuple[str, ...] = ()
-
-
-class HostProgress(Struct, frozen=True):
-    """How far a host is with a rollout: workers in scope, and how many of them are of the epoch or a later one.
-
-    `resumes` is the rollout's number of resumptions that the host had seen when it wrote this: a failure from before
-    the last one does not halt it again.
-    """
-
-    state: HostState
-    total: int = 0
-    done: int = 0
-    error: HostError | None = None
-    longest_drain: float = 0.0
-    resumes: int = 0
-    lease_until: float | None = None  # of its turn, on the coordinator's clock; set by the coordinator
-
-
-class RolloutState(StrEnum):
-    """Where a rollout stands."""
-
-    RUNNING = "running"
-    DONE = "done"
-    HALTED = "halted"
-    SUPERSEDED = "superseded"
-
-
-class Intent(Struct, frozen=True):
-    """What is asked for in a rollout, by whom."""
-
-    who: str = ""
-    label: str | None = None
-    scope: Scope = Scope()
-    mode: str = "graceful"  # or "now"
-
-
-class Rollout(Struct, frozen=True):
-    """A rollout as the coordinator has it; `at` is when it was asked for, in Unix seconds."""
-
-    epoch: int
-    state: RolloutState
-    intent: Intent
-    at: float
-    max_parallel_hosts: int
-    resumes: int = 0
-    superseded_by: int | None = None
-    halted_by: str | None = None  # HOST/INSTANCE, or who gave the order
-    ended: float | None = None
-    hosts: Mapping[str, HostProgress] = {}  # by HOST/INSTANCE; in a beat's answer only the member's own
-
-
-class Report(Struct, frozen=True):
-    """What a member tells about a rollout; the intent is for a coordinator that has lost it."""
-
-    intent: Intent
-    progress: HostProgress
 
 
 class Beat(Struct, frozen=True):

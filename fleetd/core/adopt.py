@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fleetd.core import actions, rolling
+from fleetd.core import actions, halting, rolling
 from fleetd.core.facts import Kind
 from fleetd.core.jobs import UNNAMED
 from fleetd.core.records import PoolMemory, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollError, RollState
+from fleetd.core.rollout import Intent
 from fleetd.core.spec import Launch, PoolSpec, Ready
 from fleetd.core.state import Job, Phase, Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
@@ -21,7 +22,7 @@ def remember(pool: Pool, memory: PoolMemory) -> None:
     pool.jobs_done, pool.jobs_failed = max(pool.jobs_done, memory.jobs_done), max(pool.jobs_failed, memory.jobs_failed)
     if memory.scaled_to is not None and memory.scaled_from == pool.spec.numprocs:
         pool.numprocs, pool.scaled_from = memory.scaled_to, memory.scaled_from
-    pool.release = Release(memory.generation, pool.spec, pool.release.epoch)
+    pool.release = Release(memory.generation, pool.spec, memory.epochs)
     pool.slots = {index: Slot(index, pool.release) for index in memory.slots}
 
 
@@ -61,7 +62,7 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     now = turn.now
     age = max(0.0, now.unix - record.started_at)
     is_newest = record.generation >= pool.release.generation
-    release = pool.release if is_newest else Release(record.generation, pool.spec, record.epoch)
+    release = pool.release if is_newest else Release(record.generation, pool.spec, record.epochs)
     run = Run(
         id=record.run,
         pool=record.pool,
@@ -129,8 +130,15 @@ def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:
         slot.release = run.release if run is not None and not is_new else old
         slot.directory = directories.get(slot.index, slot.directory)
     if not record.halted:
-        rolling.begin(turn, pool, pool.release, pending, rolling.ALONE, label="resumed")
+        if record.epoch is None:
+            rolling.begin(turn, pool, pool.release, pending, halting.ALONE, label="resumed")
+        else:
+            intent = Intent(label=record.label)
+            roll = rolling.begin_for_fleet(turn, pool, pool.release, pending, record.epoch, intent=intent)
+            roll.resumes = record.resumes
         return
-    roll = Roll(0, pool.release, frozenset(pool.slots), pending, turn.now.mono, state=RollState.HALTED)
+    roll_id = record.epoch or halting.ALONE
+    roll = Roll(roll_id, pool.release, frozenset(pool.slots), pending, turn.now.mono, label=record.label)
+    roll.state, roll.epoch, roll.resumes = RollState.HALTED, record.epoch, record.resumes
     roll.error = RollError(pool.name, record.error or "halted before the daemon was started again")
     pool.roll = roll

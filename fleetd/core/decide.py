@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from fleetd.core import reconcile, recycle, requests
+from fleetd.core import fleet, reconcile, recycle, requests
 from fleetd.core.deadlines import next_deadline
 from fleetd.core.effects import Effect, Finish, Remember
 from fleetd.core.events import (
     AskedForTime,
     Event,
     Exited,
+    FleetLost,
+    FleetObserved,
     JobReported,
     MemorySampled,
     PauseRequested,
@@ -44,6 +46,7 @@ def decide(state: State, event: Event, now: Moment) -> list[Effect]:
     turn = Turn(state, now)
     _dispatch(turn, event)
     reconcile.until_settled(turn)
+    fleet.end_turn(turn)
     turn.effects += turn.over
     if turn.must_remember:
         lazily = isinstance(event, JobReported | Exited | Tick)
@@ -71,6 +74,10 @@ def _dispatch(turn: Turn, event: Event) -> None:  # noqa: C901, PLR0912 - one li
             run = turn.state.runs.get(event.run)
             if run is not None:
                 reconcile.apply(turn, run, event)
+        case FleetObserved():
+            fleet.observe(turn, event)
+        case FleetLost():
+            fleet.lose(turn, event)
         case Tick():
             reconcile.on_time(turn)
         case MemorySampled():

@@ -27,6 +27,13 @@ class EpochKey(Struct, frozen=True):
         pool = () if self.pool is None else (f"pool:{self.pool}",)
         return ":".join((*host, *pool))
 
+    @classmethod
+    def parse(cls, text: str) -> EpochKey:
+        """The key of such a name (names of hosts and pools have no colon)."""
+        words = text.split(":")
+        narrowed = dict(zip(words[::2], words[1::2], strict=False))
+        return cls(narrowed.get("pool"), narrowed.get("host"))
+
 
 def keys_of(host: str, pools: Iterable[str]) -> list[EpochKey]:
     """Every epoch key that applies to some worker of the host."""

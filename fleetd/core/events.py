@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from fleetd.core.records import Remembered, RunRecord
+from fleetd.core.rollout import Rollout
 from fleetd.core.spec import Bytes, FleetSpec, LineMeaning, Seconds
 
 RunId = str
@@ -179,6 +180,31 @@ class MemorySampled(Struct, frozen=True):
     rss: Mapping[RunId, Bytes]
 
 
+# -- what became of the fleet ----------------------------------------------------------------------------------------
+
+
+class FleetObserved(Struct, frozen=True):
+    """The coordinator answered a beat.
+
+    `epochs` are the texts of the epoch keys that exist; `rollouts` are those that run or are halted, each with this
+    host's progress only; `turn_until` is on this host's monotonic clock, None without a turn.
+    """
+
+    clock: float  # the coordinator's, in Unix seconds
+    epochs: Mapping[str, str] = field(default_factory=dict)
+    rollouts: tuple[Rollout, ...] = ()
+    paused: frozenset[str] = frozenset()
+    incarnation: str = ""
+    turn_until: Seconds | None = None
+    held_by_other: bool = False  # another daemon has this member's name: the rest is empty
+
+
+class FleetLost(Struct, frozen=True):
+    """The coordinator does not answer."""
+
+    error: str
+
+
 class Tick(Struct, frozen=True):
     """A deadline that the core asked for has passed."""
 
@@ -203,5 +229,7 @@ Event = (
     | SaidAlive
     | AskedForTime
     | MemorySampled
+    | FleetObserved
+    | FleetLost
     | Tick
 )

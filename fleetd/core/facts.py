@@ -47,6 +47,14 @@ class Kind(StrEnum):
     ROLLOUT_DONE = "rollout.done"
     ROLLOUT_HALTED = "rollout.halted"
     ROLLOUT_SUPERSEDED = "rollout.superseded"
+    ROLLOUT_RESUMED = "rollout.resumed"
+    TURN_TAKEN = "turn.taken"
+    TURN_ENDED = "turn.ended"
+    EPOCH_RAISED = "epoch.raised"
+    EPOCH_REFUSED = "epoch.refused"
+    FLEET_JOINED = "fleet.joined"
+    FLEET_LOST = "fleet.lost"
+    FLEET_NAME_TAKEN = "fleet.name-taken"
 
 
 Value = str | int | float | bool | None | tuple[str, ...]

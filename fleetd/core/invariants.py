@@ -96,12 +96,12 @@ def _of_roll(pool: Pool) -> Iterator[str]:
         yield "a slot that left waits for its turn in a rollout"
     if not roll.in_place | roll.proven <= roll.active <= roll.pending:
         yield "a slot has its turn in a rollout that does not wait for it"
-    if roll.active and not roll.is_running:
+    if roll.active and not roll.is_open:
         yield "a slot has its turn in a rollout that is over"
     if roll.state is RollState.DONE and roll.pending:
         yield "a rollout is done while slots wait for their turn"
     stuck = {run for run in roll.leaving if not any(run == r.id for s in pool.slots.values() for r in s.draining)}
-    if roll.is_running and stuck:
+    if roll.is_open and stuck:
         yield "a rollout waits for a run that is gone"
 
 

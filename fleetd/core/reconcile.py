@@ -66,7 +66,7 @@ def _on_healthy(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
     slot.came_up = True
     if not rolling.on_healthy(turn, pool, slot, run) and slot.successor is run:
         recycle.on_healthy(turn, pool, slot)
-    if pool.paused or slot.paused:
+    if pool.is_paused or slot.paused:
         actions.pause(turn, run)
 
 
@@ -181,7 +181,7 @@ def _keep(indexes: set[int], index: int, *, isin: bool) -> None:
 
 def is_wanted(state: State, pool: Pool, slot: Slot) -> bool:
     """Whether the slot should have a worker that takes jobs, if nothing stands in the way."""
-    held = pool.paused or slot.paused
+    held = pool.is_paused or slot.paused
     over = slot.finished or slot.given_up
     return not (state.is_stopping or pool.removed or slot.stopped or slot.retiring or held or over)
 
@@ -192,7 +192,7 @@ def unwanted_because(state: State, pool: Pool, slot: Slot) -> Reason | None:
         return Reason.SCALE
     if slot.stopped or pool.removed or (state.is_stopping and may_stop(state, pool)):
         return Reason.STOP
-    if (pool.paused or slot.paused) and not pool.spec.can_pause:
+    if (pool.is_paused or slot.paused) and not pool.spec.can_pause:
         return Reason.STOP
     return None
 
@@ -216,7 +216,7 @@ def fill(turn: Turn, pool: Pool, slot: Slot) -> None:
     if slot.run is not None or not is_wanted(turn.state, pool, slot) or not gate_is_open(turn.state, pool):
         return
     roll = pool.roll
-    in_place = roll is not None and roll.is_running and slot.index in roll.in_place
+    in_place = roll is not None and roll.is_open and slot.index in roll.in_place
     by_now = roll is not None and roll.now and any(run.id in roll.leaving for run in slot.draining)
     waits_for_exit = pool.fills_after_exit or (in_place and by_now)
     if slot.draining and (waits_for_exit or slot.successor is not None or len(slot.draining) > 1):

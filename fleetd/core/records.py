@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from msgspec import Struct, field
 
+from fleetd.core.epochs import Epochs
 from fleetd.core.spec import Seconds
 
 
@@ -29,7 +30,7 @@ class RunRecord(Struct, frozen=True, omit_defaults=True):
     started_at: float  # Unix seconds
     pid: int | None = None  # None: the intent was written, the process was not confirmed
     directory: str | None = None
-    epoch: int | None = None
+    epochs: Epochs | None = None  # that it was started under
     ready: bool = False  # it has said so
     healthy: bool = False
     ending: str | None = None  # the reason for which it was asked to end
@@ -54,6 +55,9 @@ class RollRecord(Struct, frozen=True, omit_defaults=True):
     halted: bool = False
     error: str | None = None
     directories: tuple[str | None, ...] = ()  # of the pending slots, in their order
+    epoch: int | None = None  # of the fleet's rollout that it is part of
+    resumes: int = 0
+    label: str | None = None
 
 
 class PoolMemory(Struct, frozen=True, omit_defaults=True):
@@ -70,10 +74,23 @@ class PoolMemory(Struct, frozen=True, omit_defaults=True):
     jobs_done: int = 0
     jobs_failed: int = 0
     generation: int = 0
+    epochs: Epochs | None = None  # of the release
     roll: RollRecord | None = None
+
+
+class FleetMemory(Struct, frozen=True, omit_defaults=True):
+    """What is remembered of the fleet; it is worth nothing in another fleet, or on another machine."""
+
+    fleet: str
+    machine: str
+    epochs: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    paused: tuple[str, ...] = ()
+    incarnation: str = ""
 
 
 class Remembered(Struct, frozen=True):
     """All that is remembered of an instance."""
 
     pools: Mapping[str, PoolMemory] = field(default_factory=lambda: MappingProxyType({}))
+    fleet: FleetMemory | None = None

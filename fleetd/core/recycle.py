@@ -47,7 +47,7 @@ def step(turn: Turn, pool: Pool) -> None:
         elif slot.recycle is Reason.MAX_JOBS:
             if not slot.draining:
                 _send_off(turn, pool, slot, run)
-        elif not pool.is_pinned(index) or pool.roll is None or not pool.roll.is_running:
+        elif not pool.is_pinned(index) or pool.roll is None or not pool.roll.is_open:
             _replace(turn, pool, slot, run)
 
 

@@ -65,10 +65,12 @@ def _apply(turn: Turn, change: PoolChange, spec: PoolSpec | None, roll: int) -> 
 def _add(turn: Turn, spec: PoolSpec) -> None:
     state = turn.state
     leaving = state.pools.get(spec.name)
-    pool = Pool(spec, Release(0, spec), spec.numprocs, stopped=not spec.autostart)
+    epochs = state.epochs_for_new(spec.name)
+    pool = Pool(spec, Release(0, spec, epochs), spec.numprocs, stopped=not spec.autostart)
+    pool.held = state.fleet is not None and state.fleet.is_paused(spec.name)
     if leaving is not None:  # it was removed and is back before its last worker was gone
         pool.slots, pool.alive = leaving.slots, leaving.alive
-        pool.release = Release(leaving.release.generation + 1, spec)
+        pool.release = Release(leaving.release.generation + 1, spec, epochs)
         for slot in pool.slots.values():
             slot.retiring, slot.release = True, pool.release
     # Counters only grow, and after a crash the journal's are ahead of the remembered ones.
@@ -94,7 +96,7 @@ def _change(turn: Turn, pool: Pool, spec: PoolSpec, change: PoolChange, roll: in
     _apply_live(turn, pool, spec, change)
     turn.tell(Kind.POOL_CHANGED, pool.name, fields={"change": change.change, "keys": change.keys})
     if change.change is Change.ROLLED:
-        release = Release(pool.release.generation + 1, spec, pool.release.epoch)
+        release = Release(pool.release.generation + 1, spec, turn.state.epochs_for_new(pool.name))
         rolling.begin(turn, pool, release, set(pool.slots), roll, label="reload")
     scaling.fit(turn, pool)
     turn.touch_all(pool)
@@ -116,6 +118,8 @@ def _apply_live(turn: Turn, pool: Pool, spec: PoolSpec, change: PoolChange) -> N
 def restore(turn: Turn, event: Restored) -> None:
     """Keep what an earlier daemon left until the spec is known."""
     turn.state.remembered = dict(event.remembered.pools)
+    if turn.state.fleet is not None and event.remembered.fleet is not None:
+        turn.state.fleet.remember(event.remembered.fleet)
     turn.state.adopted = event.runs
     turn.state.counted = event.counted
 
@@ -191,7 +195,7 @@ def restart(turn: Turn, event: RestartRequested) -> None:
         slots.setdefault(pool.name, set()).add(slot.index)
     for name, indexes in slots.items():
         pool = turn.state.pools[name]
-        release = Release(pool.release.generation + 1, pool.spec, pool.release.epoch)
+        release = Release(pool.release.generation + 1, pool.spec, turn.state.epochs_for_new(pool.name))
         rolling.begin(turn, pool, release, indexes, event.roll, label=event.label, now=event.now)
 
 
@@ -227,7 +231,7 @@ def resume(turn: Turn, event: ResumeRequested) -> None:
         turn.tell(Kind.POOL_RESUMED, pool.name)
     for pool, slot in _slots(turn, event.targets):
         slot.paused = False
-        if not pool.paused:
+        if not pool.is_paused:
             for run in slot.runs():
                 actions.resume(turn, run)
     turn.must_remember = True

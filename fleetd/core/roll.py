@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
+from fleetd.core.epochs import Epochs
 from fleetd.core.spec import PoolSpec, Seconds
 
 
@@ -20,12 +21,18 @@ class Release(Struct, eq=False):
 
     generation: int
     spec: PoolSpec
-    epoch: int | None = None
+    epochs: Epochs | None = None  # that its runs are started under; None: not known
+
+    @property
+    def epoch(self) -> int | None:
+        """The greatest of its epochs, as people see it."""
+        return None if self.epochs is None else self.epochs.greatest
 
 
 class RollState(StrEnum):
     """Where a rollout stands."""
 
+    WAITING = "waiting"  # for this host's turn in the fleet
     RUNNING = "running"
     DONE = "done"
     HALTED = "halted"
@@ -54,6 +61,8 @@ class Roll(Struct):
     began: Seconds
     label: str | None = None
     now: bool = False
+    epoch: int | None = None  # of the fleet's rollout that it is part of; None: it is this host's own
+    resumes: int = 0  # of that rollout, as far as they were followed
     state: RollState = RollState.RUNNING
     active: set[int] = field(default_factory=set)
     in_place: set[int] = field(default_factory=set)  # of the active ones, those whose old run is drained first
@@ -70,6 +79,16 @@ class Roll(Struct):
     def is_running(self) -> bool:
         """Whether slots still take turns."""
         return self.state is RollState.RUNNING
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not over: it runs, or waits for this host's turn."""
+        return self.state in (RollState.WAITING, RollState.RUNNING)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether some slot is not rolled, or an old run not gone; a halted one counts, a superseded one does not."""
+        return self.is_open or (self.state is RollState.HALTED and bool(self.pending))
 
     @property
     def done(self) -> int:

@@ -8,13 +8,13 @@ the next is drained.
 
 from __future__ import annotations
 
-from fleetd.core import actions, exits, restarts
-from fleetd.core.facts import Kind, Value
-from fleetd.core.roll import Release, Roll, RollError, RollState
-from fleetd.core.state import Pool, Reason, Run, Slot, State
+from fleetd.core import actions, exits, halting, restarts
+from fleetd.core.facts import Kind
+from fleetd.core.roll import Release, Roll, RollState
+from fleetd.core.rollout import Intent
+from fleetd.core.state import NO_SLOT, Pool, Run, Slot, State
 from fleetd.core.turn import Turn
 
-ALONE = 0  # the id of rollouts that nobody asked for: each pool's stands for itself
 KEPT_ROLLS = 20
 RETRY_PAUSE = 0.05  # seconds between tries of a new run that ends as planned without having done a job
 
@@ -30,10 +30,24 @@ def begin(
     now: bool = False,
 ) -> Roll:
     """Start to roll `slots` (and what an unfinished rollout had left) to `release`."""
+    roll = _open(turn, pool, release, slots, Roll(roll_id, release, frozenset(), set(), turn.now.mono, label, now))
+    if now:
+        _take_places(turn, pool, roll)
+    return roll
+
+
+def begin_for_fleet(turn: Turn, pool: Pool, release: Release, slots: set[int], epoch: int, *, intent: Intent) -> Roll:
+    """The same as part of a rollout of the fleet: it waits for this host's turn."""
+    label, now = intent.label, intent.mode == "now"
+    roll = Roll(epoch, release, frozenset(), set(), turn.now.mono, label, now, epoch, state=RollState.WAITING)
+    return _open(turn, pool, release, slots, roll)
+
+
+def _open(turn: Turn, pool: Pool, release: Release, slots: set[int], roll: Roll) -> Roll:
     unfinished = _supersede(turn, pool)
     pool.release = release
     moving = {i for i in slots | unfinished if i in pool.slots and not pool.slots[i].retiring}
-    roll = Roll(roll_id, release, frozenset(moving), set(), turn.now.mono, label=label, now=now)
+    roll.scope = frozenset(moving)
     for index in moving:
         slot = pool.slots[index]
         if slot.run is None and (slot.stopped or slot.last_start is None):
@@ -44,22 +58,34 @@ def begin(
     pool.roll = roll
     _file(turn.state, roll)
     turn.must_remember = True
-    turn.tell(Kind.ROLLOUT_STARTED, pool.name, fields={"rollout": roll_id, "slots": len(roll.pending), "label": label})
-    if now:
-        for index in sorted(roll.pending):
-            _take_place(turn, pool, pool.slots[index], roll)
+    turn.tell(
+        Kind.ROLLOUT_STARTED, pool.name, fields={"rollout": roll.id, "slots": len(roll.pending), "label": roll.label}
+    )
     return roll
+
+
+def _take_places(turn: Turn, pool: Pool, roll: Roll) -> None:
+    for index in sorted(roll.pending - roll.active):
+        _take_place(turn, pool, pool.slots[index], roll)
+
+
+def take_turn(turn: Turn, pool: Pool, roll: Roll) -> None:
+    """It is this host's turn in the fleet: slots may be replaced."""
+    roll.state = RollState.RUNNING
+    if roll.now:
+        _take_places(turn, pool, roll)
+    turn.touch(pool.name, NO_SLOT)
 
 
 def _supersede(turn: Turn, pool: Pool) -> set[int]:
     """End an unfinished rollout; answers the slots that it had not rolled."""
     roll = pool.roll
-    if roll is None or not (roll.pending or roll.is_running):
+    if roll is None or not (roll.pending or roll.is_open):
         return set()
-    if roll.is_running:
+    if roll.is_open:
         turn.tell(Kind.ROLLOUT_SUPERSEDED, pool.name, fields={"rollout": roll.id})
     roll.state, roll.ended = RollState.SUPERSEDED, turn.now.mono
-    _end_turns(turn, pool, roll)
+    halting.end_turns(turn, pool, roll)
     return set(roll.pending)
 
 
@@ -75,8 +101,21 @@ def _file(state: State, roll: Roll) -> None:
 def step(turn: Turn, pool: Pool) -> None:
     """Let as many pending slots take their turn as the pool's bounds allow; see whether the rollout is done."""
     roll = pool.roll
-    if roll is None or not roll.is_running or _comes_later(turn.state, pool, roll):
+    if roll is None or not roll.is_open:
         return
+    if _may_go_on(turn, pool, roll):
+        _take_turns(turn, pool, roll)
+    _finish_if_done(turn, pool, roll)
+
+
+def _may_go_on(turn: Turn, pool: Pool, roll: Roll) -> bool:
+    """Whether replacements may be started: not beyond the lease of this host's turn, if it is the fleet's rollout."""
+    fleet = turn.state.fleet
+    has_turn = roll.epoch is None or (fleet is not None and fleet.has_turn(turn.now.mono))
+    return roll.is_running and has_turn and not _comes_later(turn.state, pool, roll)
+
+
+def _take_turns(turn: Turn, pool: Pool, roll: Roll) -> None:
     for index in sorted(roll.active - roll.in_place):
         _try_successor(turn, pool, pool.slots[index], roll)
     while (slot := _next_turn(pool, roll)) is not None:
@@ -85,24 +124,13 @@ def step(turn: Turn, pool: Pool) -> None:
             _try_successor(turn, pool, slot, roll)
         else:
             _take_place(turn, pool, slot, roll)
-    _finish_if_done(turn, pool, roll)
-
-
-def _together(state: State, roll: Roll) -> list[tuple[Pool, Roll]]:
-    """The other pools that are rolled by the same request, and are not done."""
-    rolls = [(pool, pool.roll) for pool in state.pools.values()] if roll.id != ALONE else []
-    return [
-        (pool, other)
-        for pool, other in rolls
-        if other and other is not roll and other.id == roll.id and other.is_running
-    ]
 
 
 def _comes_later(state: State, pool: Pool, roll: Roll) -> bool:
     """Whether a pool that this one comes after is to be rolled first."""
     if roll.now or not pool.spec.after:
         return False
-    return any(base.name in pool.spec.after and other.pending for base, other in _together(state, roll))
+    return any(base.name in pool.spec.after and other.pending for base, other in halting.together(state, roll))
 
 
 def _next_turn(pool: Pool, roll: Roll) -> Slot | None:
@@ -155,7 +183,7 @@ def _take_place(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
 
 
 def _finish_if_done(turn: Turn, pool: Pool, roll: Roll) -> None:
-    if roll.is_running and not roll.pending and not roll.leaving:
+    if roll.is_open and not roll.pending and not roll.leaving:
         roll.state, roll.ended = RollState.DONE, turn.now.mono
         turn.must_remember = True
         seconds = round(roll.ended - roll.began, 3)
@@ -209,7 +237,7 @@ def _settle(turn: Turn, pool: Pool, slot: Slot, roll: Roll, directory: str | Non
     told = {"rollout": roll.id, "done": roll.done, "slots": len(roll.scope)}
     turn.tell(Kind.ROLLOUT_PROGRESS, pool.name, slot.index, told)
     if not roll.pending:
-        for later, _ in _together(turn.state, roll):
+        for later, _ in halting.together(turn.state, roll):
             if pool.name in later.spec.after:
                 turn.touch_all(later)
 
@@ -217,20 +245,20 @@ def _settle(turn: Turn, pool: Pool, slot: Slot, roll: Roll, directory: str | Non
 def on_ended(turn: Turn, pool: Pool, slot: Slot, run: Run, *, failed: bool) -> bool:
     """A run of the new release ended.  Answers whether the slot's next step is the rollout's to decide."""
     roll = pool.roll
-    if roll is None or run.release is not roll.release or not roll.is_running:
+    if roll is None or run.release is not roll.release or not roll.is_open:
         return False
     if slot.index not in roll.active:
         if failed:
             _revert(slot, roll)
-            _halt(turn, pool, slot, roll)
+            halting.halt_for(turn, pool, slot, roll)
         return failed
     if failed:
-        _halt(turn, pool, slot, roll)
+        halting.halt_for(turn, pool, slot, roll)
     elif exits.shows_it_works(pool.spec, run):
         _prove(turn, pool, slot, roll, run)
         return slot.index in roll.pending
     elif turn.now.mono >= roll.tried_since.setdefault(slot.index, turn.now.mono) + pool.spec.start_timeout:
-        _halt(turn, pool, slot, roll, "no run of it did a job or became healthy within start-timeout")
+        halting.halt_for(turn, pool, slot, roll, "no run of it did a job or became healthy within start-timeout")
     else:
         slot.retry_at = turn.now.mono + RETRY_PAUSE
     return True
@@ -263,7 +291,7 @@ def on_left(turn: Turn, pool: Pool, run: Run) -> None:
 def on_unwanted(pool: Pool, slot: Slot, *, is_held: bool) -> None:
     """A slot is to be empty: a running rollout does not wait for it, a halted one keeps it if it is only held."""
     roll = pool.roll
-    if roll is None or slot.index not in roll.pending or (is_held and not roll.is_running):
+    if roll is None or slot.index not in roll.pending or (is_held and not roll.is_open):
         return
     roll.previous[slot.index] = (slot.release, slot.directory)
     forget_slot(pool, slot.index)
@@ -289,57 +317,6 @@ def adopt_slot(pool: Pool, slot: Slot) -> None:
         roll.pending.add(slot.index)
 
 
-# -- failure ---------------------------------------------------------------------------------------------------------
-
-
 def _revert(slot: Slot, roll: Roll) -> None:
     slot.release, slot.directory = roll.previous.pop(slot.index, (slot.release, slot.directory))
     roll.pending.add(slot.index)
-
-
-def _halt(turn: Turn, pool: Pool, slot: Slot, roll: Roll, why: str | None = None) -> None:
-    """Hold the rollout, in every pool that it rolls: what is not rolled goes on with the release it had."""
-    slot.retry_at, slot.in_backoff = None, False
-    error = RollError(f"{pool.name}:{slot.index}", why or _explain(slot), slot.last_lines)
-    together = _together(turn.state, roll)
-    _hold(turn, pool, roll, error)
-    told: dict[str, Value] = {"rollout": roll.id, "reason": error.reason, "lines": error.lines}
-    turn.tell(Kind.ROLLOUT_HALTED, pool.name, slot.index, told | {"pending": len(roll.pending)})
-    for other, its_roll in together:
-        _hold(turn, other, its_roll, error)
-        told = {"rollout": roll.id, "reason": f"{error.worker} failed: {error.reason}", "lines": ()}
-        turn.tell(Kind.ROLLOUT_HALTED, other.name, fields=told | {"pending": len(its_roll.pending)})
-        turn.touch_all(other)
-
-
-def _hold(turn: Turn, pool: Pool, roll: Roll, error: RollError) -> None:
-    roll.error, roll.state, roll.ended = error, RollState.HALTED, turn.now.mono
-    _end_turns(turn, pool, roll)
-    turn.must_remember = True
-
-
-def _explain(slot: Slot) -> str:
-    last = slot.last_exit
-    if last is None:
-        return "failed"
-    if last.error is not None:
-        return last.error
-    if last.reason is Reason.START_FAILED:
-        return "not healthy within start-timeout"
-    if last.signal is not None:
-        return f"ended by signal {last.signal} ({last.reason})"
-    return f"exited with code {last.code} ({last.reason})"
-
-
-def _end_turns(turn: Turn, pool: Pool, roll: Roll) -> None:
-    """Take back the turns that are under way; their slots stay pending."""
-    for index in sorted(roll.active):
-        slot = pool.slots[index]
-        unproven = slot.run if index in roll.in_place and slot.run and slot.run.release is roll.release else None
-        for run in (slot.successor, unproven):
-            if run is not None:
-                actions.leave(turn, pool, slot, run, Reason.RESTART)
-        turn.touch(pool.name, index)
-    roll.active.clear()
-    roll.in_place.clear()
-    roll.proven.clear()

@@ -12,6 +12,8 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from fleetd.core.chance import Chance
+from fleetd.core.epochs import Epochs
+from fleetd.core.membership import Membership
 from fleetd.core.records import JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollState
 from fleetd.core.spec import Bytes, FleetSpec, PoolSpec, Seconds
@@ -144,7 +146,7 @@ class Run(Struct):
             started_at=self.started_at,
             pid=self.pid,
             directory=self.directory,
-            epoch=self.release.epoch,
+            epochs=self.release.epochs,
             ready=self.ready_since is not None,
             healthy=self.was_healthy,
             ending=self.ending,
@@ -232,7 +234,8 @@ class Pool(Struct):
     numprocs: int
     slots: dict[int, Slot] = field(default_factory=dict)
     stopped: bool = False
-    paused: bool = False
+    paused: bool = False  # by the operator
+    held: bool = False  # paused by the fleet
     removed: bool = False
     scaled_from: int | None = None  # None: numprocs is the file's
     wish: bool | None = None  # True: stopped by the operator, False: started; None: as autostart says
@@ -259,6 +262,11 @@ class Pool(Struct):
         return self.alive == 0
 
     @property
+    def is_paused(self) -> bool:
+        """Whether it is to take no jobs, whoever wants it so."""
+        return self.paused or self.held
+
+    @property
     def fills_after_exit(self) -> bool:
         """Whether a slot's next run waits until the last one is gone (a GPU or a lock cannot be shared)."""
         return self.spec.max_surge.of(self.numprocs) == 0
@@ -275,7 +283,16 @@ class Pool(Struct):
             error = self.roll.error.reason if self.roll.error else None
             pending = tuple(sorted(self.roll.pending))
             directories = tuple(self.slots[i].directory for i in pending)
-            roll = RollRecord(self.roll.release.generation, pending, halted, error, directories)
+            roll = RollRecord(
+                self.roll.release.generation,
+                pending,
+                halted,
+                error,
+                directories,
+                self.roll.epoch,
+                self.roll.resumes,
+                self.roll.label,
+            )
         return PoolMemory(
             stopped=self.wish,
             slots=tuple(i for i, s in self.slots.items() if not s.retiring),
@@ -288,6 +305,7 @@ class Pool(Struct):
             jobs_done=self.jobs_done,
             jobs_failed=self.jobs_failed,
             generation=self.release.generation,
+            epochs=self.release.epochs,
             roll=roll,
         )
 
@@ -297,6 +315,7 @@ class State(Struct):
 
     chance: Chance
     spec: FleetSpec | None = None
+    fleet: Membership | None = None  # None: this host runs alone
     pools: dict[str, Pool] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     rolls: dict[int, list[Roll]] = field(default_factory=dict)  # the last ones, by the requester's id
@@ -312,4 +331,9 @@ class State(Struct):
 
     def remembered_now(self) -> Remembered:
         """What must outlive the daemon, apart from the runs."""
-        return Remembered({name: pool.memory() for name, pool in self.pools.items() if not pool.removed})
+        pools = {name: pool.memory() for name, pool in self.pools.items() if not pool.removed}
+        return Remembered(pools, None if self.fleet is None else self.fleet.memory())
+
+    def epochs_for_new(self, pool: str) -> Epochs | None:
+        """What a worker of the pool that starts now is started under."""
+        return None if self.fleet is None else self.fleet.epochs_for_new(pool)

@@ -83,7 +83,7 @@ class Waiting:
                 told = done
                 await reply.progress(done, total, f"{done} of {total} workers rolled")
             halted = [r for r in rolls if r.state is RollState.HALTED and r.id >= roll]
-            if halted or not any(r.is_running for r in rolls):
+            if halted or not any(r.is_open for r in rolls):
                 break
             await self._daemon.changed()
         error = halted[0].error if halted else None

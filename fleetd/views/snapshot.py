@@ -169,7 +169,7 @@ def pool_state(state: State, pool: Pool) -> str:
     is_over = all(slot.stopped or slot.finished for slot in slots) and bool(slots or pool.stopped)
     if state.is_stopping or pool.removed or (is_over and not expected):
         return "stopped" if pool.is_empty else "stopping"
-    if pool.paused:
+    if pool.is_paused:
         return "paused"
     return "running" if all(is_up(slot) for slot in expected) else "degraded"
 
@@ -199,7 +199,7 @@ def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample]) 
         name=pool.name,
         framework=pool.spec.framework,
         state=pool_state(state, pool),
-        paused=pool.paused,
+        paused=pool.is_paused,
         numprocs=pool.numprocs,
         jobs=_jobs(pool, now),
         queues=tuple(QueueView(name) for name in pool.spec.launch.queues),

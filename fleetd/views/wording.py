@@ -25,6 +25,9 @@ WARNINGS = frozenset(
         Kind.TEMPLATE_ENDED,
         Kind.TEMPLATE_LEAKED,
         Kind.ROLLOUT_HALTED,
+        Kind.EPOCH_REFUSED,
+        Kind.FLEET_LOST,
+        Kind.FLEET_NAME_TAKEN,
     }
 )
 
@@ -92,6 +95,10 @@ def _template_leaked(fields: Fields) -> str:
     return f"the template (pid {fields['pid']}) grew {grown} and is replaced"
 
 
+def _key(text: str) -> str:
+    return f" {text}" if text else ""
+
+
 _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.DAEMON_STARTED: lambda f: f"fleetd {f['version']} started: instance {f['instance']}, pid {f['pid']}",
     Kind.DAEMON_STOPPING: lambda _: "stopping: every worker is drained",
@@ -130,4 +137,16 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.ROLLOUT_DONE: _done,
     Kind.ROLLOUT_HALTED: _halted,
     Kind.ROLLOUT_SUPERSEDED: lambda _: "rollout superseded by a newer one",
+    Kind.ROLLOUT_RESUMED: lambda f: f"rollout goes on: {f['pending']} slot(s)",
+    Kind.TURN_TAKEN: lambda f: f"this host's turn in rollout {', '.join(f['epochs']) or 'none'}",
+    Kind.TURN_ENDED: lambda _: "this host's turn is over",
+    Kind.EPOCH_RAISED: lambda f: f"restart epoch{_key(f['key'])} is now {f['epoch']}",
+    Kind.EPOCH_REFUSED: lambda f: (
+        f"restart epoch{_key(f['key'])} is {f['value']!r}, which cannot be: it is not followed"
+    ),
+    Kind.FLEET_JOINED: lambda f: f"member {f['member']} of fleet {f['fleet']}",
+    Kind.FLEET_LOST: lambda f: f"fleet {f['fleet']} is out of reach, workers go on: {f['error']}",
+    Kind.FLEET_NAME_TAKEN: lambda f: (
+        f"another daemon is member {f['member']} of fleet {f['fleet']}: this one stays out of it, its workers go on"
+    ),
 }

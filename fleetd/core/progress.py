@@ -1,0 +1,83 @@
+"""How far this host is with the fleet's rollouts: what it reports with every beat, as absolute values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fleetd.core import fleet
+from fleetd.core.epochs import EpochKey
+from fleetd.core.membership import Membership
+from fleetd.core.roll import Release, Roll, RollState
+from fleetd.core.rollout import HostProgress, HostState, Report
+from fleetd.core.scope import Scope
+from fleetd.core.state import Slot, State
+
+
+def reports(state: State) -> Mapping[int, Report]:
+    """A report for each rollout that is open, unfinished here, or the newest."""
+    membership = state.fleet
+    if membership is None or not membership.is_known:
+        return {}
+    found = {}
+    for epoch in sorted(_of_interest(state, membership)):
+        intent = fleet.intent_of(membership, epoch)
+        progress = _progress(state, membership, epoch, intent.scope)
+        if progress is not None:
+            found[epoch] = Report(intent, progress)
+    return found
+
+
+def _of_interest(state: State, membership: Membership) -> set[int]:
+    pools = [pool for pool in state.pools.values() if not pool.removed]
+    unfinished = (pool.roll.epoch for pool in pools if pool.roll is not None and pool.roll.is_unfinished)
+    newest = max((membership.epochs_of(pool.name).greatest or 0 for pool in pools), default=0)
+    return {epoch for epoch in (*membership.rollouts, *unfinished, newest) if epoch}
+
+
+def _progress(state: State, membership: Membership, epoch: int, scope: Scope) -> HostProgress | None:
+    """None: nothing here is in the scope."""
+    total = stale = 0
+    rolls: list[Roll] = []
+    meant = False
+    for pool in state.pools.values():
+        key = scope.key_for(membership.host, pool.name)
+        if key is None or pool.removed:
+            continue
+        meant = True
+        slots = [slot for slot in pool.slots.values() if not (slot.retiring and slot.is_empty)]
+        total += len(slots)
+        stale += sum(1 for slot in slots if _is_stale(slot, key, epoch))
+        if pool.roll is not None and (pool.roll.is_unfinished or pool.roll.id == epoch):
+            rolls.append(pool.roll)
+    if not meant:
+        return None
+    rollout = membership.rollouts.get(epoch)
+    return HostProgress(
+        state=_state(rolls, stale, epoch),
+        total=total,
+        done=total - stale,
+        error=next((roll.error for roll in rolls if _is_halted(roll)), None),
+        longest_drain=max((roll.longest_drain for roll in rolls), default=0.0),
+        resumes=max((roll.resumes for roll in rolls), default=0 if rollout is None else rollout.resumes),
+    )
+
+
+def _is_stale(slot: Slot, key: EpochKey, epoch: int) -> bool:
+    """Whether it has, or would be given, a worker that was started under less than the epoch."""
+    return any(_is_older(release, key, epoch) for release in (slot.release, *(run.release for run in slot.runs())))
+
+
+def _is_older(release: Release, key: EpochKey, epoch: int) -> bool:
+    return release.epochs is None or release.epochs.of(key) < epoch
+
+
+def _is_halted(roll: Roll) -> bool:
+    return roll.state is RollState.HALTED and roll.is_unfinished
+
+
+def _state(rolls: list[Roll], stale: int, epoch: int) -> HostState:
+    if stale == 0 and not any(roll.is_open and roll.id == epoch for roll in rolls):
+        return HostState.DONE
+    if any(_is_halted(roll) for roll in rolls):
+        return HostState.HALTED
+    return HostState.ROLLING if any(roll.is_running for roll in rolls) else HostState.WAITING
