@@ -245,7 +245,7 @@ def _settle(turn: Turn, pool: Pool, slot: Slot, roll: Roll, directory: str | Non
 def on_ended(turn: Turn, pool: Pool, slot: Slot, run: Run, *, failed: bool) -> bool:
     """A run of the new release ended.  Answers whether the slot's next step is the rollout's to decide."""
     roll = pool.roll
-    if roll is None or run.release is not roll.release or not roll.is_open:
+    if roll is None or run.release is not roll.release or _is_over(turn.state, roll):
         return False
     if slot.index not in roll.active:
         if failed:
@@ -262,6 +262,11 @@ def on_ended(turn: Turn, pool: Pool, slot: Slot, run: Run, *, failed: bool) -> b
     else:
         slot.retry_at = turn.now.mono + RETRY_PAUSE
     return True
+
+
+def _is_over(state: State, roll: Roll) -> bool:
+    """Whether it and all that is rolled with it on this host are done, halted or superseded."""
+    return not roll.is_open and not (roll.state is RollState.DONE and halting.together(state, roll))
 
 
 def _prove(turn: Turn, pool: Pool, slot: Slot, roll: Roll, run: Run) -> None:

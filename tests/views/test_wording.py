@@ -17,6 +17,8 @@ EXAMPLES: Mapping[str, Value] = {
     "longest_drain": 0.25, "numprocs": 3, "pending": 2, "phase": "healthy", "pid": 42, "pids": ("7", "8"),
     "planned": False, "reason": "exit", "rollout": 9, "run": "6f0c", "signal": None, "slots": 4, "version": "0.1.0",
     "wait": 1.5, "rss": 43_000_000, "before": 20_000_000, "seconds": 0.4, "threads": 2, "how": "signal 9",
+    "epochs": ("1790000123",), "key": "pool:media", "epoch": 1790000123, "was": None, "value": "soon", "fleet": "acme",
+    "member": "media-1/app",
 }  # fmt: skip
 
 SENTENCES = {
