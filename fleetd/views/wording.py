@@ -138,15 +138,15 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.ROLLOUT_HALTED: _halted,
     Kind.ROLLOUT_SUPERSEDED: lambda _: "rollout superseded by a newer one",
     Kind.ROLLOUT_RESUMED: lambda f: f"rollout goes on: {f['pending']} slot(s)",
-    Kind.TURN_TAKEN: lambda f: f"this host's turn in rollout {', '.join(f['epochs']) or 'none'}",
-    Kind.TURN_ENDED: lambda _: "this host's turn is over",
+    Kind.TURN_TAKEN: lambda f: f"fleet: this host's turn in rollout {', '.join(f['epochs'])}",
+    Kind.TURN_ENDED: lambda _: "fleet: this host's turn is over",
     Kind.EPOCH_RAISED: lambda f: f"restart epoch{_key(f['key'])} is now {f['epoch']}",
     Kind.EPOCH_REFUSED: lambda f: (
         f"restart epoch{_key(f['key'])} is {f['value']!r}, which cannot be: it is not followed"
     ),
-    Kind.FLEET_JOINED: lambda f: f"member {f['member']} of fleet {f['fleet']}",
-    Kind.FLEET_LOST: lambda f: f"fleet {f['fleet']} is out of reach, workers go on: {f['error']}",
+    Kind.FLEET_JOINED: lambda f: f"fleet {f['fleet']}: joined as {f['member']}",
+    Kind.FLEET_LOST: lambda f: f"fleet {f['fleet']}: out of reach, workers go on: {f['error']}",
     Kind.FLEET_NAME_TAKEN: lambda f: (
-        f"another daemon is member {f['member']} of fleet {f['fleet']}: this one stays out of it, its workers go on"
+        f"fleet {f['fleet']}: another daemon is {f['member']}: this one stays out of it, its workers go on"
     ),
 }
