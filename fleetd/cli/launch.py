@@ -49,7 +49,7 @@ def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, lis
     except OSError as error:
         raise FleetdError(f"the keeper cannot be started: {error.strerror}: {places.keeper}") from error
     assert loaded.spec is not None
-    if loaded.spec.fleet is None:
+    if loaded.spec.member is None:
         _import_asyncio_without_tls()
     from fleetd.shell import daemon  # noqa: PLC0415 - while this is imported, the keeper starts
 

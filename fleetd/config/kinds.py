@@ -30,7 +30,7 @@ from fleetd.core.signals import number_of
 from fleetd.core.spec import Amount
 
 NAME_PATTERN = r"[a-z0-9][a-z0-9_.-]{0,62}"
-_HOST_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
+HOST_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 _INTERPOLATED: dict[str, Any] = {"type": "string", "pattern": r"\$\{"}
 _UMASK = r"(?:0o)?0?[0-7]{1,3}"
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%", re.ASCII)
@@ -87,7 +87,7 @@ class Matching(Struct, frozen=True):
 
 
 NAME = Matching("a name", NAME_PATTERN, "use a-z, 0-9, _ . and -, first a letter or digit, at most 63")
-HOST = Matching("a host name", _HOST_PATTERN, "use letters, digits, _ . and -, first a letter or digit, at most 63")
+HOST = Matching("a host name", HOST_PATTERN, "use letters, digits, _ . and -, first a letter or digit, at most 63")
 
 
 def url(*schemes: str) -> Matching:

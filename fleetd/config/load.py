@@ -21,7 +21,7 @@ from fleetd.config.reader import Reader
 from fleetd.config.suggestions import nearest
 from fleetd.config.tables import TableOf
 from fleetd.config.tree import Node, merged
-from fleetd.core.spec import DaemonLogFormat, DaemonSpec, FleetSpec
+from fleetd.core.spec import DaemonLogFormat, DaemonSpec, FleetSpec, MemberSpec
 
 _DEFAULT = "default"
 # A unix socket's path has at most 107 bytes, unix(7); each run has one at RUNTIME/INSTANCE/notify/RUN, of 32 digits.
@@ -65,7 +65,7 @@ def load(paths: Sequence[str], source: Source, frameworks: Frameworks, *, instan
         pools=MappingProxyType({name: pool.spec for name, pool in pools.items()}),
         daemon=daemon,
         host=fleet.get("host"),
-        fleet=fleet.get("name"),
+        member=_member(fleet),
         files=tuple(document.files),
     )
     order = {file: number for number, file in enumerate(document.files)}
@@ -85,6 +85,13 @@ def load(paths: Sequence[str], source: Source, frameworks: Frameworks, *, instan
 def _table(name: str, kind: TableOf, document: Document, reader: Reader) -> dict[str, Any]:
     node = document.single.get(name)
     return {} if node is None else reader.read(kind.tidied(node, reader), kind) or {}
+
+
+def _member(values: Mapping[str, Any]) -> MemberSpec | None:
+    if "name" not in values or "redis" not in values:
+        return None
+    most = values.get("max-parallel-hosts")
+    return MemberSpec(values["name"], values["redis"], **({} if most is None else {"max_parallel_hosts": most}))
 
 
 def _daemon(values: Mapping[str, Any]) -> DaemonSpec:
@@ -191,7 +198,6 @@ def _circle(name: str, pools: Mapping[str, ReadPool]) -> tuple[str, ...]:
 
 
 def _note_later_tables(document: Document, reader: Reader) -> None:
-    """What a later version does with [fleet] and [broker]: this one starts without."""
-    for node in (document.single.get("fleet"), *document.named["broker"].values()):
-        if node is not None:
-            reader.later(node, refuses=False)
+    """What a later version does with [broker]: this one starts without."""
+    for node in document.named["broker"].values():
+        reader.later(node, refuses=False)

@@ -16,7 +16,7 @@ from fleetd.core.roll import Release, Roll, RollError, RollState
 from fleetd.core.rollout import Intent, RolloutState
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Seconds
-from fleetd.core.state import Pool
+from fleetd.core.state import Pool, State
 from fleetd.core.turn import Turn
 
 AT_ONCE: Seconds = 10.0  # further epochs within so long after a pool began to follow one are followed together
@@ -40,7 +40,7 @@ def observe(turn: Turn, event: FleetObserved) -> None:
         fleet.incarnation = event.incarnation
         turn.must_remember = True
     if event.turn_until is not None and fleet.turn_until is None:
-        _tell(turn, Kind.TURN_TAKEN, {"epochs": tuple(str(epoch) for epoch in wants_turn(turn))})
+        _tell(turn, Kind.TURN_TAKEN, {"epochs": tuple(str(epoch) for epoch in wants_turn(turn.state))})
     fleet.turn_until = event.turn_until
     fleet.rollouts = {rollout.epoch: rollout for rollout in event.rollouts}
     for pool in turn.state.pools.values():
@@ -57,16 +57,16 @@ def lose(turn: Turn, event: FleetLost) -> None:
     _tell(turn, Kind.FLEET_LOST, {"fleet": fleet.fleet, "error": event.error})
 
 
-def wants_turn(turn: Turn) -> tuple[int, ...]:
+def wants_turn(state: State) -> tuple[int, ...]:
     """The rollouts for which this host has workers to replace."""
-    rolls = {pool.roll.epoch for pool in turn.state.pools.values() if pool.roll is not None and pool.roll.is_open}
+    rolls = {pool.roll.epoch for pool in state.pools.values() if pool.roll is not None and pool.roll.is_open}
     return tuple(sorted(epoch for epoch in rolls if epoch is not None))
 
 
 def end_turn(turn: Turn) -> None:
     """Give the turn back as soon as there is nothing left to do with it."""
     fleet = turn.state.fleet
-    if fleet is None or fleet.turn_until is None or wants_turn(turn):
+    if fleet is None or fleet.turn_until is None or wants_turn(turn.state):
         return
     fleet.turn_until = None
     _tell(turn, Kind.TURN_ENDED, {})

@@ -8,9 +8,11 @@ from fleetd.core import fleet
 from fleetd.core.epochs import EpochKey
 from fleetd.core.membership import Membership
 from fleetd.core.roll import Release, Roll, RollState
-from fleetd.core.rollout import HostProgress, HostState, Report
+from fleetd.core.rollout import HostProgress, HostState, Report, RolloutState
 from fleetd.core.scope import Scope
 from fleetd.core.state import Slot, State
+
+_OPEN = (RolloutState.RUNNING, RolloutState.HALTED)
 
 
 def reports(state: State) -> Mapping[int, Report]:
@@ -31,7 +33,8 @@ def _of_interest(state: State, membership: Membership) -> set[int]:
     pools = [pool for pool in state.pools.values() if not pool.removed]
     unfinished = (pool.roll.epoch for pool in pools if pool.roll is not None and pool.roll.is_unfinished)
     newest = max((membership.epochs_of(pool.name).greatest or 0 for pool in pools), default=0)
-    return {epoch for epoch in (*membership.rollouts, *unfinished, newest) if epoch}
+    seen = (epoch for epoch, rollout in membership.rollouts.items() if rollout.state in _OPEN)
+    return {epoch for epoch in (*seen, *unfinished, newest) if epoch}
 
 
 def _progress(state: State, membership: Membership, epoch: int, scope: Scope) -> HostProgress | None:

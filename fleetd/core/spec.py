@@ -206,11 +206,23 @@ class DaemonSpec(Struct, frozen=True):
     socket_group: str | None = None
 
 
+class MemberSpec(Struct, frozen=True):
+    """The [fleet] table: which fleet this host is in, and where it meets the others."""
+
+    fleet: str
+    redis: str
+    max_parallel_hosts: Amount = Amount(share=1.0)
+
+    def __repr__(self) -> str:
+        """Without the URL, which may hold a password."""
+        return f"MemberSpec({self.fleet!r})"
+
+
 class FleetSpec(Struct, frozen=True):
     """Everything that the pool files of one instance say."""
 
     pools: Mapping[str, PoolSpec]
     daemon: DaemonSpec = DaemonSpec()
     host: str | None = None  # [fleet] host, else None: the host name
-    fleet: str | None = None  # [fleet] name
+    member: MemberSpec | None = None  # None: this host runs alone
     files: tuple[str, ...] = ()

@@ -44,9 +44,11 @@ class Reply:
     Sending waits while the client is slow, so a verb holds at most one message more than the buffer does.
     """
 
-    __slots__ = ("_patience", "_writer")
+    __slots__ = ("_patience", "_writer", "user")
 
-    def __init__(self, writer: asyncio.StreamWriter, patience: float) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, patience: float, user: int) -> None:
+        """`user` is the client's uid."""
+        self.user = user
         self._writer = writer
         self._patience = patience
 
@@ -206,7 +208,7 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(high=WRITE_BUFFER)
-        reply = Reply(writer, self._patience)
+        reply = Reply(writer, self._patience, _peer(writer.get_extra_info("socket"))[1])
         try:
             verb, args = await self._request(reader, writer)
             await reply.result(await _unless_gone(verb(args, reply), reader))
@@ -241,12 +243,18 @@ class ControlServer:
         return self._verbs[name], args
 
     async def _authorize(self, peer: socket.socket) -> None:
-        pid, uid, gid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        pid, uid, gid = _peer(peer)
         if uid in {0, os.geteuid()}:
             return
         # Looking up a user may ask a directory server, and the loop must not wait for one.
         if self._gid is None or self._gid not in await asyncio.to_thread(_groups_of, uid, gid):
             raise FleetdError(f"user {uid} (pid {pid}) may not command this daemon: {_may_command(self._group)}")
+
+
+def _peer(peer: socket.socket) -> tuple[int, int, int]:
+    """The pid, uid and gid of the client."""
+    pid, uid, gid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid, gid
 
 
 async def _unless_gone(work: Awaitable[Any], reader: asyncio.StreamReader) -> Any:

@@ -14,9 +14,9 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleetd import __version__
 from fleetd.config.load import Loaded
@@ -42,6 +42,9 @@ from fleetd.shell.samples import Samples, resident
 from fleetd.shell.targets import Surroundings
 from fleetd.shell.verbs import Verbs
 from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
+
+if TYPE_CHECKING:
+    from fleetd.shell.heartbeat import Heartbeat
 
 EVENTS_A_TURN = 64
 SAVE_WITHIN = 5.0  # seconds in which lazily remembered things are written
@@ -92,7 +95,6 @@ class Daemon:
             pid=os.getpid(),
             version=__version__,
             started_at=time.time(),
-            fleet=spec.fleet,
         )
         self._load = load
         self._keeper = keeper
@@ -110,13 +112,19 @@ class Daemon:
         self._changed: asyncio.Future[None] | None = None
         self._last_roll = 0
         self._samples = Samples()
+        self.heartbeat: Heartbeat | None = None
 
     async def serve(self) -> int:
         """Take over what an earlier daemon left, then supervise until everything is drained."""
         loop = self._loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report_defect)
         remembered = memory.load(self.places.state_file)
-        place = Place(self.identity.host, self.identity.fleet, str(Path.cwd()), self.places.notify)
+        if self.spec.member is not None:
+            from fleetd.shell import heartbeat  # noqa: PLC0415 - a daemon alone does without
+
+            self.heartbeat = heartbeat.join(self, self.spec.member)
+        fleet = None if self.spec.member is None else self.spec.member.fleet
+        place = Place(self.identity.host, fleet, str(Path.cwd()), self.places.notify)
         self.runs = LiveRuns(
             self.places,
             place,
@@ -144,12 +152,17 @@ class Daemon:
         told: dict[str, Value] = {"instance": self.identity.instance, "pid": self.identity.pid, "version": __version__}
         self.facts.tell(Fact(Kind.DAEMON_STARTED, fields=told))
         self.post(restored)
+        self._turn()
+        if self.heartbeat is not None:
+            await self.heartbeat.begin()
         self.post(SpecChanged(self.spec))
         self._turn()
         self.runs.begin()
         self._arm_sampling()
         await self.finished.wait()
         await self.runs.settle()
+        if self.heartbeat is not None:
+            await self.heartbeat.close()
         self._save()
         await control.close()
         reaper.close()
@@ -187,6 +200,8 @@ class Daemon:
                 self.runs.flush()
             self._set_alarm()
             self._notify_waiting()
+            if self.heartbeat is not None:
+                self.heartbeat.consider()
 
     def _handle(self, event: Event) -> None:
         try:
@@ -311,14 +326,18 @@ class Daemon:
 
     # -- measures ----------------------------------------------------------------------------------------------------
 
-    def snapshot(self, pools: frozenset[str] | None = None) -> Snapshot:
-        """The picture of this host now."""
+    def snapshot(self, pools: frozenset[str] | None = None, samples: Mapping[str, Sample] | None = None) -> Snapshot:
+        """The picture of this host now; with `samples`, nothing is measured anew."""
+        measured = self.samples(pools) if samples is None else samples
+        return snapshot(self.state, self.now(), self.identity, measured, pools)
+
+    def samples(self, pools: frozenset[str] | None = None) -> dict[str, Sample]:
+        """Measures of the processes, by run."""
         output, pids = self.runs.output, self.runs.pids()
         if pools is not None:
             pids = {run: pid for run, pid in pids.items() if self.state.runs[run].pool in pools}
         measured = self._samples.measure(pids)
-        samples = {run: Sample(rss, cpu, output.dropped(run)) for run, (rss, cpu) in measured.items()}
-        return snapshot(self.state, self.now(), self.identity, samples, pools)
+        return {run: Sample(rss, cpu, output.dropped(run)) for run, (rss, cpu) in measured.items()}
 
     def _arm_sampling(self) -> None:
         """One timer for all pools with a limit on memory, none without."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,6 +46,11 @@ class FactLog:
     def __init__(self) -> None:
         self._kept: deque[Told] = deque(maxlen=KEPT)
         self._followers: list[asyncio.Queue[Told]] = []
+        self._forward: Callable[[Told], None] = lambda _told: None
+
+    def forward(self, to: Callable[[Told], None]) -> None:
+        """Call `to` with every fact from now on."""
+        self._forward = to
 
     def tell(self, fact: Fact) -> None:
         """Log a fact, keep it, and pass it on."""
@@ -55,6 +60,7 @@ class FactLog:
             fields = {"kind": fact.kind, "pool": fact.pool, "worker": fact.worker, **fact.fields}
             _log.log(level, "%s", sentence(fact), extra={"fields": fields})
         self._kept.append(told)
+        self._forward(told)
         for follower in self._followers:
             if follower.full():
                 follower.get_nowait()

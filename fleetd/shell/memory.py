@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from fleetd.core.records import PoolMemory, Remembered
+from fleetd.core.records import FleetMemory, PoolMemory, Remembered
 from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
 
@@ -18,6 +18,7 @@ SCHEMA = 1
 class _Document(Struct, frozen=True):
     schema: int
     pools: Mapping[str, PoolMemory]
+    fleet: FleetMemory | None = None
 
 
 def load(path: Path) -> Remembered:
@@ -33,11 +34,11 @@ def load(path: Path) -> Remembered:
         raise FleetdError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise FleetdError(
-            f"{path}: is damaged; move it away to start without what it remembers (stops, scaling, counters)"
+            f"{path}: is damaged; move it away to start without what it remembers (stops, scaling, counters, epochs)"
         ) from error
     if document.schema != SCHEMA:
         raise FleetdError(f"{path}: written by another version of fleetd (schema {document.schema}); move it away")
-    return Remembered(document.pools)
+    return Remembered(document.pools, document.fleet)
 
 
 def save(path: Path, remembered: Remembered) -> None:
@@ -46,7 +47,7 @@ def save(path: Path, remembered: Remembered) -> None:
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(encode(_Document(SCHEMA, remembered.pools)))
+            file.write(encode(_Document(SCHEMA, remembered.pools, remembered.fleet)))
             file.flush()
             os.fsync(fd)
         new.replace(path)

@@ -63,6 +63,11 @@ class Instance(NamedTuple):
         return self.state / "state.json"
 
     @property
+    def id_file(self) -> Path:
+        """Who this instance is in its fleet."""
+        return self.state / "instance-id.json"
+
+    @property
     def daemon_log(self) -> Path:
         """The daemon's own log when it is detached."""
         return self.logs / "fleetd.log"

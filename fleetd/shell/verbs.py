@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ class Verbs:
         """Every verb by name."""
         return {
             "ping": self._ping,
+            "fleet": self._fleet,
             "status": self._status,
             "start": self._unless_stopping(self._start),
             "stop": self._stop,
@@ -83,6 +85,17 @@ class Verbs:
     async def _ping(self, _args: Args, _reply: Reply) -> Any:
         who = self._daemon.identity
         return {"instance": who.instance, "pid": who.pid, "version": __version__}
+
+    async def _fleet(self, _args: Args, reply: Reply) -> Any:
+        """Where the fleet meets, for commands that go there; the address may hold a password."""
+        member = self._daemon.spec.member
+        if member is None:
+            return {"name": None, "url": None, "host": self._daemon.identity.host}
+        if reply.user not in {0, os.geteuid()}:
+            raise FleetdError(
+                "the fleet's Redis is told to root and the daemon's own user only: set FLEETD_REDIS and FLEETD_FLEET"
+            )
+        return {"name": member.fleet, "url": member.redis, "host": self._daemon.identity.host}
 
     async def _status(self, args: Args, _reply: Reply) -> Any:
         if not args.get("targets"):

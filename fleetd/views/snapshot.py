@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from fleetd.core.health import is_expected, is_up
+from fleetd.core.membership import Membership
 from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
 from fleetd.views.control_characters import made_visible
 
@@ -34,7 +35,6 @@ class Identity(Struct, frozen=True):
     pid: int
     version: str
     started_at: float
-    fleet: str | None = None
 
 
 class JobView(Struct, frozen=True):
@@ -116,12 +116,16 @@ class PoolView(Struct, frozen=True):
 
 
 class FleetView(Struct, frozen=True):
-    """The host's place in its fleet."""
+    """The host's place in its fleet; `epoch` is the greatest that applies to a worker here.
+
+    `member` is false where another daemon has its name, or nothing is known yet.
+    """
 
     name: str
     connected: bool
-    epoch: int | None = None
-    since: float | None = None
+    epoch: int | None
+    since: float | None
+    member: bool
 
 
 class Snapshot(Struct, frozen=True):
@@ -155,10 +159,20 @@ def snapshot(
         version=identity.version,
         state="stopping" if state.is_stopping else "running",
         started_at=identity.started_at,
-        fleet=None if identity.fleet is None else FleetView(identity.fleet, connected=False),
+        fleet=None if state.fleet is None else _fleet(state.fleet),
         pools=tuple(
             _pool(state, pool, now, samples) for name, pool in state.pools.items() if pools is None or name in pools
         ),
+    )
+
+
+def _fleet(membership: Membership) -> FleetView:
+    return FleetView(
+        name=membership.fleet,
+        connected=membership.connected,
+        epoch=max(membership.epochs.values(), default=None),
+        since=membership.since,
+        member=membership.is_known and not membership.held_by_other,
     )
 
 

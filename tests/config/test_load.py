@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetd.core.spec import FleetSpec, PoolSpec
+from fleetd.core.spec import Amount, FleetSpec, MemberSpec, PoolSpec
 from tests.support.pool_files import load_text, load_texts
 
 MEDIA = '[pool.media]\ncommand = ["worker"]\n'
@@ -193,7 +193,7 @@ def test_daemon_and_fleet() -> None:
             '[daemon]\nlog_level = "debug"\nruntime-directory = "/run/x"\nsocket-group = "deploy"\n' + MEDIA
         }
     )
-    assert (spec.fleet, spec.host) == ("acme", "Media-1")
+    assert (spec.member, spec.host) == (MemberSpec("acme", "redis://h:1/0", Amount(share=1.0)), "Media-1")
     assert spec.daemon.log_level == "debug"
     assert spec.daemon.runtime_directory == "/run/x"
     assert spec.daemon.socket_group == "deploy"

@@ -34,7 +34,6 @@ def test_alerts() -> None:
 @pytest.mark.parametrize(
     ("table", "key"),
     [
-        ('[fleet]\nname = "acme"\nredis = "redis://h:1/0"\n', "fleet"),
         ('[broker.default]\nurl = "amqp://h"\n', "broker.default"),
     ],
 )

@@ -1,0 +1,48 @@
+"""What a member says with a beat, and what it makes of the answer: between the core's state and the port."""
+
+from __future__ import annotations
+
+from fleetd import __version__
+from fleetd.coordination.port import LEASE, Beat, Seen
+from fleetd.core import fleet, progress
+from fleetd.core.events import FleetObserved
+from fleetd.core.spec import FleetSpec, Seconds
+from fleetd.core.state import State
+
+MARGIN: Seconds = 1.0  # before its lease ends, a turn is not used any more
+
+
+def compose(
+    state: State, spec: FleetSpec, own_id: str, status: bytes | None = None, events: tuple[bytes, ...] = ()
+) -> Beat:
+    """All that a member of a fleet has to say now."""
+    membership, member = state.fleet, spec.member
+    assert membership is not None
+    assert member is not None
+    return Beat(
+        member=membership.member,
+        id=own_id,
+        pools=tuple(spec.pools),
+        max_parallel_hosts=member.max_parallel_hosts,
+        version=__version__,
+        status=status,
+        epochs=membership.values(spec.pools),
+        reports=progress.reports(state),
+        wants_turn=fleet.wants_turn(state),
+        paused=tuple(sorted(membership.paused)),
+        incarnation=membership.incarnation,
+        events=events,
+    )
+
+
+def observed(seen: Seen, sent: Seconds) -> FleetObserved:
+    """The answer as an event; `sent` is when the beat was sent, on the host's monotonic clock."""
+    return FleetObserved(
+        clock=seen.clock,
+        epochs=seen.epochs,
+        rollouts=seen.rollouts,
+        paused=seen.paused,
+        incarnation=seen.incarnation,
+        turn_until=sent + LEASE - MARGIN if seen.has_turn else None,
+        held_by_other=seen.held_by_other,
+    )
