@@ -6,6 +6,7 @@ after every step that nothing is lost, doubled, or drained without a replacement
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -31,6 +32,7 @@ from fleetd.core.events import (
     Tick,
 )
 from fleetd.core.invariants import violations
+from fleetd.core.membership import Membership
 from fleetd.core.reconcile import is_wanted
 from fleetd.core.records import Remembered, RunRecord
 from fleetd.core.spec import FleetSpec, LineMeaning
@@ -58,10 +60,21 @@ class Worker:
 class World:
     """One host: a daemon, its workers, and what is on its disk."""
 
-    def __init__(self, spec: FleetSpec, *, seed: int = 1) -> None:
+    def __init__(
+        self,
+        spec: FleetSpec,
+        *,
+        seed: int = 1,
+        membership: Callable[[], Membership | None] = lambda: None,
+        meet: Callable[[World], None] = lambda _: None,
+        now: float = 1000.0,
+    ) -> None:
+        """`membership` gives a daemon its place in a fleet; `meet` is what it does before it starts workers."""
         self.spec = spec
-        self.now = 1000.0
-        self.state = State(Chance(seed))
+        self.membership = membership
+        self.meet = meet
+        self.now = now
+        self.state = State(Chance(seed), fleet=membership())
         self.ordered: dict[str, Spawn] = {}  # spawns that are not answered yet
         self.workers: dict[str, Worker] = {}
         self.journal: dict[str, RunRecord] = {}
@@ -72,6 +85,7 @@ class World:
         self.rolls = 0
         self._pids = 100
         self._seed = seed
+        self.meet(self)
         self.step(SpecChanged(spec))
 
     # -- the daemon --------------------------------------------------------------------------------------------------
@@ -142,13 +156,14 @@ class World:
             if intents_lost:  # they never reached the keeper
                 del self.ordered[run], self.journal[run]
         self._seed += 1
-        self.state = State(Chance(self._seed))
+        self.state = State(Chance(self._seed), fleet=self.membership())
         records = []
         for run, record in self.journal.items():
             worker = self.workers.get(run)
             held = record if worker is None else replace(record, pid=worker.pid, directory=worker.directory)
             records.append(held)
         decide(self.state, Restored(self.disk, tuple(records)), Moment(self.now, UNIX + self.now))
+        self.meet(self)
         self.step(SpecChanged(self.spec))
 
     # -- time --------------------------------------------------------------------------------------------------------
