@@ -12,7 +12,7 @@ from fleetd.core.epochs import EpochKey, Epochs
 from fleetd.core.events import FleetLost, FleetObserved
 from fleetd.core.facts import Fact, Kind, Value
 from fleetd.core.membership import Membership
-from fleetd.core.roll import Release, Roll, RollError, RollState
+from fleetd.core.roll import Release, RollError, RollState
 from fleetd.core.rollout import Intent, RolloutState
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Seconds
@@ -39,13 +39,15 @@ def observe(turn: Turn, event: FleetObserved) -> None:
     if event.incarnation != fleet.incarnation:
         fleet.incarnation = event.incarnation
         turn.must_remember = True
-    if event.turn_until is not None and fleet.turn_until is None:
+    is_new_turn = event.turn_until is not None and not fleet.has_turn(turn.now.mono)
+    if is_new_turn:
         _tell(turn, Kind.TURN_TAKEN, {"epochs": tuple(str(epoch) for epoch in wants_turn(turn.state))})
     fleet.turn_until = event.turn_until
     fleet.rollouts = {rollout.epoch: rollout for rollout in event.rollouts}
     for pool in turn.state.pools.values():
         if not pool.removed:
             _follow(turn, fleet, pool)
+            _take_or_lose_turn(turn, fleet, pool, is_new=is_new_turn)
 
 
 def lose(turn: Turn, event: FleetLost) -> None:
@@ -166,15 +168,15 @@ def _follow(turn: Turn, fleet: Membership, pool: Pool) -> None:
         roll.resumes = rollout.resumes
         if roll.state is RollState.HALTED and rollout.state is RolloutState.RUNNING:
             halting.resume(turn, pool, roll)
-    _take_or_lose_turn(turn, fleet, pool, roll)
 
 
-def _take_or_lose_turn(turn: Turn, fleet: Membership, pool: Pool, roll: Roll) -> None:
-    if not roll.is_open:
+def _take_or_lose_turn(turn: Turn, fleet: Membership, pool: Pool, *, is_new: bool) -> None:
+    roll = pool.roll
+    if roll is None or roll.epoch is None or not roll.is_open:
         return
     if not fleet.has_turn(turn.now.mono):
         roll.state = RollState.WAITING
-    elif not roll.is_running:
+    elif is_new or not roll.is_running:
         rolling.take_turn(turn, pool, roll)
 
 
