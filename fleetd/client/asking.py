@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
+from fleetd.coordination.names import host_of
 from fleetd.coordination.port import Coordinator, Intent, Member, Request, Rollout
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
@@ -37,9 +38,7 @@ async def ask(coordinator: Coordinator, wish: Wish) -> Rollout:
     """
     live = [member for member in await coordinator.members() if member.is_live]
     if not live:
-        raise NotFoundError(
-            "the fleet has no live member: nothing was asked for; start a daemon with its [fleet]"
-        )
+        raise NotFoundError("the fleet has no live member: nothing was asked for; start a daemon with its [fleet]")
     hosts = known_hosts(wish.hosts, live)
     pools = known_pools(wish.targets, [each for each in live if hosts is None or host_of(each.name) in hosts])
     intent = Intent(who=wish.who, label=wish.label, scope=Scope(hosts, pools), mode=wish.mode)
@@ -61,11 +60,6 @@ async def _requested(coordinator: Coordinator, request: Request) -> Rollout | No
         return await coordinator.request(request)
     except UnreachableError as error:
         raise UnreachableError(f"{error}; the request may have arrived: see `fleetd rollouts`") from None
-
-
-def host_of(member: str) -> str:
-    """The host of a member's name, HOST/INSTANCE."""
-    return member.partition("/")[0]
 
 
 def known_hosts(hosts: Sequence[str], members: Iterable[Member]) -> tuple[str, ...] | None:

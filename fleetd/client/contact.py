@@ -16,18 +16,15 @@ class Contact:
         self._tell = tell
         self._lost_at: float | None = None
 
-    def failed(self, now: float) -> None:
-        """No answer, on the caller's clock."""
+    def failed(self, now: float) -> bool:
+        """No answer, on the caller's clock; whether that is so for too long."""
         if self._lost_at is None:
             self._lost_at = now
             self._tell("Redis is out of reach, waiting")
+        return now - self._lost_at >= PATIENCE
 
     def answered(self) -> None:
         """An answer."""
         if self._lost_at is not None:
             self._lost_at = None
             self._tell("Redis answers again")
-
-    def is_lost(self, now: float) -> bool:
-        """Whether there was none for too long."""
-        return self._lost_at is not None and now - self._lost_at >= PATIENCE

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleetd.client.contact import Contact
 from fleetd.client.verdict import Absences, End, View, judge
@@ -54,6 +55,7 @@ class Follower:
         self._listening: asyncio.Task[None] | None = None
         self._began = _now()
         self._contact = Contact(audience.note)
+        self._is_lost = False
 
     async def until_over(self, limit: float | None) -> Outcome:
         """How the rollout ended, or that it did not within `limit` seconds."""
@@ -62,7 +64,8 @@ class Follower:
     async def until_seen(self, limit: float | None) -> Outcome:
         """Whether a live member confirmed that it saw the request, within ten seconds or `limit`."""
         within = CONFIRMATION if limit is None else min(limit, CONFIRMATION)
-        return await self._until(lambda view: End.SEEN if view.is_seen else judge(view), within)
+        outcome = await self._until(lambda view: End.SEEN if view.is_seen else judge(view), within)
+        return replace(outcome, end=End.UNSEEN) if outcome.end is End.TIMED_OUT else outcome
 
     async def _until(self, ended: Callable[[View], End | None], limit: float | None) -> Outcome:
         deadline = None if limit is None else self._began + limit
@@ -78,7 +81,7 @@ class Follower:
     def _given_up(self, deadline: float | None) -> End | None:
         if deadline is not None and _now() >= deadline:
             return End.TIMED_OUT
-        return End.UNREACHABLE if self._contact.is_lost(_now()) else None
+        return End.UNREACHABLE if self._is_lost else None
 
     async def _look(self, deadline: float | None) -> None:
         """One look; what the coordinator does not answer in time is left for the next."""
@@ -91,8 +94,9 @@ class Follower:
             return
         except UnreachableError:
             self._absences.forget()
-            self._contact.failed(_now())
+            self._is_lost = self._contact.failed(_now())
             return
+        self._is_lost = False
         self._contact.answered()
         self._listen()
         self._audience.look(self._view)

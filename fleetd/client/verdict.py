@@ -17,6 +17,7 @@ class End(StrEnum):
     HALTED = "halted"
     MISSING = "missing"  # the others are done, and what is left does not come back
     SEEN = "seen"  # not waited for: a live member knows of it
+    UNSEEN = "unseen"  # … none confirmed it in time
     TIMED_OUT = "timed-out"
     UNREACHABLE = "unreachable"  # Redis gave no answer for too long
 
