@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Command] = {
         "stop pools or workers; without TARGET, drain everything and end the daemon", "fleetd stop media:0", "stop"
     ),
     "restart": Command("roll workers onto new code, replacements first", "fleetd restart media --label v42", "restart"),
+    "rollouts": Command("show and steer the restarts of the fleet", "fleetd rollouts 1790000123 --resume", "rollouts"),
     "status": Command("show pools and workers", "fleetd status 'media*' --json", "status"),
     "scale": Command("change how many workers a pool has", "fleetd scale media=4 mail=+2", "scale"),
     "pause": Command("take no new jobs", "fleetd pause media", "pause"),
@@ -53,7 +54,6 @@ COMMANDS: Mapping[str, Command] = {
     "import": Command(
         "turn a supervisord.conf or a Procfile into a pool file", "fleetd import supervisord.conf > pools.toml", None
     ),
-    "rollouts": Command("show and steer the restarts of the fleet", "fleetd rollouts", None),
     "systemd": Command("install the systemd unit", "fleetd systemd install -c media.toml", None),
     "upgrade": Command("replace the daemon by the newly installed version", "fleetd upgrade", None),
     "dashboard": Command("show the fleet in a web browser", "fleetd dashboard", None),

@@ -49,7 +49,7 @@ def _fish() -> str:
 
 def _fish_option(option: argparse.Action) -> str:
     names = (f"-l {each[2:]}" if each.startswith("--") else f"-s {each[1:]}" for each in option.option_strings)
-    value = "" if option.nargs == 0 else " -r -F" if option.metavar == "FILE" else " -x"
+    value = "" if option.nargs in {0, "?"} else " -r -F" if option.metavar == "FILE" else " -x"
     return f"{' '.join(names)}{value} -d {_quoted(option.help or '')}"
 
 

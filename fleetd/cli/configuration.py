@@ -6,9 +6,10 @@ import glob
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fleetd.config.files import gather
-from fleetd.config.keys import DAEMON
+from fleetd.config.keys import DAEMON, FLEET
 from fleetd.config.lint import unsafe_files
 from fleetd.config.load import Loaded, load
 from fleetd.config.problems import Severity
@@ -87,3 +88,19 @@ def runtime_directory_of(files: Sequence[Path]) -> Path | None:
     values = {} if table is None else reader.read(DAEMON.tidied(table, reader), DAEMON) or {}
     directory = values.get("runtime-directory")
     return None if directory is None else Path(directory.value).absolute()
+
+
+def fleet_of_files(files: Sequence[Path]) -> dict[str, Any] | None:
+    """[fleet] of the files by key, empty where they have none; None where they cannot be read to the end.
+
+    Raises UsageError for a [fleet] that is wrong.
+    """
+    reading, reader = Reader(os.environ), Reader(os.environ)
+    document = gather(tuple(str(file) for file in files), Host(), reading)
+    table = document.single.get("fleet")
+    if table is None:
+        return {} if document.complete else None
+    values: dict[str, Any] = reader.read(FLEET.tidied(table, reader), FLEET) or {}
+    if reader.problems:
+        raise UsageError("\n".join(str(each) for each in reader.problems))
+    return values

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fleetd.cli.finding import add_daemon, daemon
-from fleetd.cli.later import not_yet
+from fleetd.cli.fleet_of import add_fleet, is_named, the_fleet
 from fleetd.cli.parser import Parser
 from fleetd.cli.waiting import print_json
 from fleetd.errors import ExitCode
@@ -20,15 +20,18 @@ def define(parser: Parser) -> None:
     """The arguments."""
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what happens from now on")
     parser.add_argument("-n", metavar="N", type=int, default=100, help="how many of the last ones (100)")
-    parser.add_argument("--fleet", action="store_true", help="of all hosts")
     parser.add_argument("--json", action="store_true", help="print one JSON document a line")
     add_daemon(parser)
+    add_fleet(parser, shows="of all hosts")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what happened, oldest first."""
-    if args.fleet:
-        raise not_yet("--fleet")
+    if is_named(args):
+        from fleetd.cli.fleet_events import print_events  # noqa: PLC0415 - what a fleet needs is for fleets
+
+        print_events(args, the_fleet(args))
+        return ExitCode.DONE
     for event in daemon(args).stream("events", {"follow": args.follow, "n": args.n}):
         if args.json:
             print_json(event)

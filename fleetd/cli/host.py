@@ -1,4 +1,4 @@
-"""--host H on a host that is in no fleet: it may only name this one."""
+"""--host H, and what it may name where there is no fleet: this host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleetd.errors import UsageError
 
 def add_host(parser: Parser) -> None:
     """--host H, which may be repeated."""
-    parser.add_argument("--host", metavar="H", dest="hosts", action="append", default=[], help="only on this host")
+    parser.add_argument("--host", metavar="H", dest="hosts", action="append", default=[], help="only on that host")
 
 
 def check_host(client: ControlClient, hosts: Sequence[str]) -> None:
@@ -21,4 +21,4 @@ def check_host(client: ControlClient, hosts: Sequence[str]) -> None:
     own = client.call("status", {"targets": []})["host"]
     for host in hosts:
         if host != own:
-            raise UsageError(f"--host {host}: hosts other than this one ({own}) are not yet in this version")
+            raise UsageError(f"--host {host}: this host is {own}, and its daemon is in no fleet")

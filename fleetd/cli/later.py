@@ -1,4 +1,4 @@
-"""Commands and options that this version does not have yet."""
+"""Commands that this version does not have yet."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def define(parser: Parser) -> None:
     parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
 
-def not_yet(what: str = "") -> UsageError:
-    """The error of a command, or of one of its options, that is planned."""
-    return UsageError(f"{what}: not yet in this version" if what else "not yet in this version")
+def not_yet() -> UsageError:
+    """The error of a command that is planned."""
+    return UsageError("not yet in this version")

@@ -19,12 +19,18 @@ draining. `D` is a duration: seconds, or `90s`, `15m`, `1h30m`.
 Which daemon a command is for: `--instance NAME`, else `-c FILE` (an instance is named after its first file), else the
 only one that runs in the caller's runtime directory or in `/run/fleetd`.
 
+Which fleet: `--redis URL --fleet NAME` (a URL with a password is refused, since it would show in `ps`), else the
+`[fleet]` of `-c FILE`, else `FLEETD_REDIS` and `FLEETD_FLEET` in the environment, else the one that the daemon is in; so
+a machine without a daemon, such as that of a CI job, needs those two variables only ([deploying](../deploying.md)).
+Files without `[fleet]` mean no fleet. `fleetd restart` is for the whole fleet where one is found; the other commands are
+for one daemon unless they are told otherwise.
+
 | exit code | meaning |
 |---|---|
 | 0 | done, or so already |
 | 1 | it was tried and failed |
 | 2 | the call or the configuration is wrong |
-| 3 | no such daemon, pool or worker |
+| 3 | no such daemon, pool, worker, rollout or live member |
 | 4 | Redis or a broker is out of reach |
 | 5 | the time to wait ran out; the work itself goes on |
 | 130 | interrupted |
@@ -62,11 +68,12 @@ def _called(argument: argparse.Action) -> str:
         repeated = "…" if isinstance(argument.default, list) else ""
         return f"{_named(argument)}{repeated}" if argument.required else f"[{_named(argument)}]{repeated}"
     name = _named(argument)
-    return {"*": f"[{name}…]", "+": f"{name}…"}.get(str(argument.nargs), name)
+    return {"*": f"[{name}…]", "+": f"{name}…", "?": f"[{name}]"}.get(str(argument.nargs), name)
 
 
 def _named(argument: argparse.Action) -> str:
     value = argument.metavar or (argument.dest.upper() if argument.nargs != 0 else "")
+    value = f"[{value}]" if argument.nargs == "?" and argument.option_strings else value
     if not argument.option_strings:
         return str(value)
     return f"{argument.option_strings[0]} {value}".strip()

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleetd.cli.finding import add_daemon, daemon
+from fleetd.cli.fleet_of import add_fleet, find_fleet, is_named
 from fleetd.cli.host import add_host, check_host
-from fleetd.cli.later import not_yet
 from fleetd.cli.parser import Parser, add_json, add_targets
 from fleetd.cli.rollout import exit_code_of, tell_trouble
 from fleetd.cli.waiting import add_waiting, carry_out, print_json
 from fleetd.config.durations import format_duration
+from fleetd.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleetd.core.spec import Amount
+
+_ALL = 100  # per cent
 
 
 def define(parser: Parser) -> None:
@@ -23,17 +30,34 @@ def define(parser: Parser) -> None:
     how.add_argument("--now", action="store_true", help="stop signal, SIGKILL after 5 s, no replacement first")
     add_host(parser)
     parser.add_argument("--local", action="store_true", help="this host only, whatever fleet it is in")
-    parser.add_argument("--label", metavar="TEXT", help="what the restart is for; shown in events")
-    parser.add_argument("--max-parallel-hosts", metavar="N", help="how many hosts may roll at once (needs a fleet)")
+    parser.add_argument("--label", metavar="TEXT", help="what the restart is for; shown in events and rollouts")
+    parser.add_argument(
+        "--max-parallel-hosts",
+        metavar="N",
+        type=_amount,
+        help="how many hosts may roll at once, a count or a share; the strictest live one decides else",
+    )
     add_waiting(parser)
     add_json(parser)
     add_daemon(parser)
+    add_fleet(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Roll workers onto new code and wait until they run it."""
+    """Roll workers onto new code and wait until they run it: in the whole fleet, where there is one."""
+    if args.local and is_named(args):
+        raise UsageError("--local is for this host alone: leave out --redis and --fleet, or --local")
+    address = None if args.local else find_fleet(args)
+    if address is None:
+        return _restart_here(args)
+    from fleetd.cli.fleet_restart import restart_fleet  # noqa: PLC0415 - what a fleet needs is for fleets
+
+    return restart_fleet(args, address)
+
+
+def _restart_here(args: argparse.Namespace) -> int:
     if args.max_parallel_hosts is not None:
-        raise not_yet("--max-parallel-hosts needs [fleet]")
+        raise UsageError("--max-parallel-hosts needs a fleet: there is none, or --local leaves it out")
     client = daemon(args)
     check_host(client, args.hosts)
     request = {
@@ -51,6 +75,17 @@ def run(args: argparse.Namespace) -> int:
         if roll["state"] == "done":
             _tell(roll)
     return exit_code_of(roll)
+
+
+def _amount(text: str) -> Amount:
+    """A count of hosts or a share of them, for argparse."""
+    from fleetd.core.spec import Amount  # noqa: PLC0415 - a command without it starts faster so
+
+    match = re.fullmatch(r"([0-9]{1,6})(%?)", text)
+    number = int(match[1]) if match else 0
+    if match is None or number < 1 or (match[2] and number > _ALL):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a count from 1 on nor a share such as 25%")
+    return Amount(share=number / _ALL) if match[2] else Amount(number)
 
 
 def _tell(roll: Mapping[str, Any]) -> None:

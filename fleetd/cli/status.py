@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from fleetd.cli.coloured import HOME_AND_CLEAR, painted, width
 from fleetd.cli.finding import add_daemon, daemon
-from fleetd.cli.later import not_yet
+from fleetd.cli.fleet_of import add_fleet, is_named, split_flag, the_fleet
 from fleetd.cli.parser import Parser, add_json, add_targets
 from fleetd.cli.waiting import print_json
 from fleetd.client.control import ControlClient
 from fleetd.errors import ExitCode, UsageError
 from fleetd.views.control_characters import made_visible
-from fleetd.views.status_table import Tone, aligned, rows, span
+from fleetd.views.status_table import aligned, rows, span
 
 _REFRESH = 1.0  # seconds between two pictures of --watch
-# Select Graphic Rendition (ECMA-48, 8.3.117).
-_COLOURS: Mapping[Tone, str] = {Tone.GOOD: "32", Tone.BUSY: "36", Tone.WORRYING: "33", Tone.BAD: "31"}
-_HOME_AND_CLEAR = "\x1b[H\x1b[J"
 
 
 def define(parser: Parser) -> None:
     """The arguments."""
     add_targets(parser)
-    parser.add_argument("--fleet", action="store_true", help="all hosts of the fleet")
     parser.add_argument("--watch", action="store_true", help="show it anew every second, on a terminal")
     add_json(parser)
     add_daemon(parser)
+    add_fleet(parser, shows="all hosts of the fleet")
 
 
 def run(args: argparse.Namespace) -> int:
     """Show pools and workers."""
-    if args.fleet:
-        raise not_yet("--fleet")
+    split_flag(args)
     if args.watch and (args.json or not sys.stdout.isatty()):
         raise UsageError("--watch needs a terminal, and goes without --json")
+    if is_named(args):
+        from fleetd.cli.fleet_status import show_fleet  # noqa: PLC0415 - what a fleet needs is for fleets
+
+        return show_fleet(args, the_fleet(args))
     client = daemon(args)
     if args.json:
         print_json(_document(client, args))
@@ -48,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     elif sys.stdout.isatty():
         print(_picture(_document(client, args)))
     else:
-        print("\n".join(f"{before}{state}{after}" for before, state, after, _ in _lines(_document(client, args), None)))
+        print("\n".join(_table(_document(client, args))))
     return ExitCode.DONE
 
 
@@ -59,23 +58,17 @@ def _document(client: ControlClient, args: argparse.Namespace) -> Mapping[str, A
 
 def _watch(client: ControlClient, args: argparse.Namespace) -> None:
     while True:
-        print(f"{_HOME_AND_CLEAR}{_picture(_document(client, args))}", flush=True)
+        print(f"{HOME_AND_CLEAR}{_picture(_document(client, args))}", flush=True)
         time.sleep(_REFRESH)
 
 
-def _lines(document: Mapping[str, Any], width: int | None) -> list[tuple[str, str, str, Tone]]:
-    return aligned(list(rows(document, time.time())), width)
+def _table(document: Mapping[str, Any]) -> list[str]:
+    return painted(aligned(list(rows(document, time.time())), width()))
 
 
 def _picture(document: Mapping[str, Any]) -> str:
-    coloured = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     title = (
         f"{document['instance']} on {document['host']}: {document['state']}, pid {document['pid']}, "
         f"up {span(time.time() - document['started_at'])}, fleetd {document['version']}"
     )
-    pictured = [made_visible(title)]
-    for before, state, after, tone in _lines(document, shutil.get_terminal_size().columns):
-        if coloured and tone in _COLOURS:
-            state = f"\x1b[{_COLOURS[tone]}m{state}\x1b[0m"  # noqa: PLW2901
-        pictured.append(f"{before}{state}{after}")
-    return "\n".join(pictured)
+    return "\n".join([made_visible(title), *_table(document)])

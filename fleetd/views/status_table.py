@@ -53,11 +53,19 @@ def rows(document: Mapping[str, Any], now: float) -> Iterator[Row]:
             yield _row(f"  {worker['name']}", worker["state"], numbers, _of_worker(worker, now))
 
 
-def aligned(table: Sequence[Row], width: int | None = None) -> list[tuple[str, str, str, Tone]]:
-    """The header and each row: text before its state, the state, text after it cut to `width` columns, and the tone."""
-    lines = [Row(HEADER, Tone.PLAIN), *table]
-    widths = [max(_columns(line.cells[column]) for line in lines) for column in range(len(HEADER))]
-    return [_cut(line, widths, width) for line in lines]
+def aligned(
+    table: Sequence[Row],
+    width: int | None = None,
+    header: tuple[str, ...] = HEADER,
+    right: frozenset[int] = _RIGHT,
+) -> list[tuple[str, str, str, Tone]]:
+    """The header and each row: text before its state, the state, text after it cut to `width` columns, and the tone.
+
+    The state is the second column; `right` are the columns of numbers.
+    """
+    lines = [Row(header, Tone.PLAIN), *table]
+    widths = [max(_columns(line.cells[column]) for line in lines) for column in range(len(header))]
+    return [_cut(line, widths, width, right) for line in lines]
 
 
 def span(seconds: float) -> str:
@@ -132,9 +140,9 @@ def _of_exit(last: Mapping[str, Any] | None, now: float) -> str:
     return f"last exit {span(now - last['at'])} ago: {last['reason']}{how}"
 
 
-def _cut(line: Row, widths: Sequence[int], width: int | None) -> tuple[str, str, str, Tone]:
+def _cut(line: Row, widths: Sequence[int], width: int | None, right: frozenset[int]) -> tuple[str, str, str, Tone]:
     name, state, *rest = (
-        _padded(cell, widths[column], right=column in _RIGHT) for column, cell in enumerate(line.cells)
+        _padded(cell, widths[column], right=column in right) for column, cell in enumerate(line.cells)
     )
     before, after = f"{name}  ", ("  " + "  ".join(rest)).rstrip()
     room = None if width is None else max(0, width - _columns(before) - _columns(state))

@@ -1,0 +1,46 @@
+"""`fleetd pause` and `fleetd resume` on hosts of a fleet."""
+
+from __future__ import annotations
+
+import argparse
+
+from fleetd.cli.fleet_of import FleetAddress
+from fleetd.cli.fleet_session import in_fleet, tell, warn
+from fleetd.client import pausing
+from fleetd.coordination.port import Coordinator
+from fleetd.errors import ExitCode
+
+
+def pause_fleet(verb: str, args: argparse.Namespace, address: FleetAddress) -> int:
+    """Set or lift pauses, and wait until the hosts show it unless --no-wait; `verb` is "pause" or "resume"."""
+    command, paused = f"fleetd {verb}", verb == "pause"
+    change_it = pausing.pause if paused else pausing.resume
+    pending: dict[pausing.Place, None] = {}
+
+    def look(left: list[pausing.Place]) -> None:
+        for place in [place for place in pending if place not in left]:
+            del pending[place]
+            tell(f"{place}: {'paused' if paused else 'running'}")
+
+    async def work(coordinator: Coordinator) -> int:
+        change = await change_it(coordinator, args.hosts, args.targets)
+        for place, field in change.kept:
+            warn(command, f"{place} stays paused: by {field}")
+        kept = {place for place, _ in change.kept}
+        pending.update(dict.fromkeys(place for place in change.places if place not in kept))
+        if not args.no_wait:
+            await pausing.until(
+                coordinator,
+                list(pending),
+                paused=paused,
+                limit=args.timeout,
+                look=look,
+                tell=lambda text: warn(command, text),
+            )
+        return ExitCode.FAILED if kept else ExitCode.DONE
+
+    try:
+        return in_fleet(address, work)
+    except KeyboardInterrupt:
+        warn(command, "interrupted; the work itself goes on")
+        raise
