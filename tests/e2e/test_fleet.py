@@ -1,0 +1,323 @@
+"""Several daemons on a real Redis, restarted by a CI machine that has nothing but the address (P4 to P7)."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fleetd_cli import Document, taking_jobs
+from tests.support.real_fleet import NAME, RealFleet, kill_daemon, real_fleet
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.timeout(240)]
+
+SIX = tuple(f"h{number}" for number in range(1, 7))
+WORKER = ["/bin/sh", "-c", 'trap "exit 0" TERM; while :; do sleep 0.1; done']
+BROKEN = [
+    "/bin/sh",
+    "-c",
+    "test ! -e broken || { echo the new release is broken; echo Traceback: no such table; exit 3; }; exec sleep 1000",
+]
+
+
+@pytest.fixture
+def fleet(short_path: Path, redis_server: RedisServer) -> Iterator[RealFleet]:
+    with real_fleet(short_path, redis_server, redis_server.url) as hosts:
+        yield hosts
+
+
+def pool(**keys: Any) -> Document:
+    return {"command": WORKER, "numprocs": 2, "healthy-after": "200ms", **keys}
+
+
+def test_six_hosts_two_at_a_time(fleet: RealFleet) -> None:
+    for name in SIX:
+        fleet.host(name, {"media": pool(numprocs=3)}, **{"max-parallel-hosts": 2})
+    fleet.start()
+    before = fleet.pids()
+    said = fleet.ci("restart", "--graceful", "--label", "v2").stdout
+    assert re.search(r"18 workers", said), said
+    assert fleet.most_at_once() <= 2
+    hosts = fleet.status()["hosts"]
+    assert [host["host"] for host in hosts] == list(SIX)
+    (epoch,) = {worker["epoch"] for host in hosts for worker in host["pools"][0]["workers"]}
+    assert epoch == fleet.status()["epoch"]
+    after = fleet.pids()
+    assert all(not set(before[name].values()) & set(after[name].values()) for name in SIX)
+    events = fleet.events()
+    for name in SIX:
+        check_never_below(3, [event for event in events if event["host"] == name])
+    rollout = fleet.rollout(epoch)
+    assert (rollout["state"], rollout["label"]) == ("done", "v2")
+
+
+def check_never_below(numprocs: int, events: list[Document]) -> None:
+    """Healthy workers that are not draining, counted through one host's events."""
+    healthy: set[int] = set()
+    reached = False
+    for event in events:
+        pid = event["fields"].get("pid")
+        if event["kind"] == "worker.healthy":
+            healthy.add(pid)
+        elif event["kind"] in {"worker.draining", "worker.exited"}:
+            healthy.discard(pid)
+        reached = reached or len(healthy) >= numprocs
+        assert not reached or len(healthy) >= numprocs, event
+
+
+def test_p6_a_broken_release_on_one_host_fails_the_deploy(fleet: RealFleet) -> None:
+    hosts = SIX[:4]
+    for name in hosts:
+        (fleet.directory / name).mkdir()
+        (fleet.directory / name).rmdir()
+        home = fleet.host(name, {"media": pool(command=BROKEN)}, **{"max-parallel-hosts": 1})
+        release = home.directory / "current"
+        release.mkdir()
+        home.configure({"media": pool(command=BROKEN, directory=str(release))}, fleet=table(fleet, name))
+    fleet.start()
+    before = fleet.pids()
+    broken = fleet.hosts["h3"].directory / "current" / "broken"
+    broken.touch()
+    failed = fleet.ci("restart", "--graceful", code=1)
+    assert "h3" in failed.stderr
+    assert "Traceback: no such table" in failed.stderr
+    after = fleet.pids()
+    assert after["h3"] == before["h3"]
+    untouched = [name for name in hosts if after[name] == before[name]]
+    assert "h3" in untouched
+    assert {event["host"] for event in fleet.events() if event["kind"] == "turn.taken"} == set(hosts) - set(
+        untouched
+    ) | {"h3"}
+    broken.unlink()
+    fleet.ci("restart", "--graceful")
+    mended = fleet.pids()
+    assert all(not set(before[name].values()) & set(mended[name].values()) for name in hosts)
+
+
+def table(fleet: RealFleet, name: str) -> Document:
+    return {"name": NAME, "redis": fleet.url, "host": name, "max-parallel-hosts": 1}
+
+
+def test_kill_9_of_the_requester_changes_nothing(fleet: RealFleet) -> None:
+    for name in SIX[:3]:
+        fleet.host(name, {"media": pool()}, **{"max-parallel-hosts": 1})
+    fleet.start()
+    before = fleet.pids()
+    asking = fleet.ci_popen("restart", "--graceful")
+    wait_for(lambda: any(event["kind"] == "turn.taken" for event in fleet.events()), "a host to take its turn")
+    asking.kill()
+    asking.wait(timeout=10)
+
+    def all_rolled() -> bool:
+        now = fleet.pids()
+        return all(len(now[n]) == 2 and not set(before[n].values()) & set(now[n].values()) for n in before)
+
+    wait_for(all_rolled, "all hosts to roll", within=60, every=0.5)
+
+
+def test_kill_9_of_a_host_in_its_turn_lets_the_others_go_on(fleet: RealFleet) -> None:
+    for name in SIX[:3]:
+        fleet.host(name, {"media": pool(**{"healthy-after": "3s"})}, **{"max-parallel-hosts": 1})
+    fleet.start()
+    before = fleet.pids()
+    asking = fleet.ci_popen("restart", "--graceful")
+    taken = wait_for(lambda: [e["host"] for e in fleet.events() if e["kind"] == "turn.taken"], "a turn")
+    dead = fleet.hosts[taken[0]]
+    kill_daemon(dead)
+    others = [name for name in before if name != taken[0]]
+    wait_for(lambda: all(rolled(fleet, name, before) for name in others), "the others to roll", within=90, every=0.5)
+    dead.start()
+    said, _ = asking.communicate(timeout=90)
+    assert asking.returncode == 0, said
+    assert rolled(fleet, taken[0], before)
+
+
+def rolled(fleet: RealFleet, name: str, before: dict[str, dict[str, int]]) -> bool:
+    now = fleet.hosts[name].pids("media")
+    return len(now) == len(before[name]) and not set(before[name].values()) & set(now.values())
+
+
+def test_a_host_that_does_not_come_back_fails_the_deploy(fleet: RealFleet) -> None:
+    for name in SIX[:2]:
+        fleet.host(name, {"media": pool(**{"healthy-after": "3s"})}, **{"max-parallel-hosts": 1})
+    fleet.start()
+    asking = fleet.ci_popen("restart", "--graceful")
+    taken = wait_for(lambda: [e["host"] for e in fleet.events() if e["kind"] == "turn.taken"], "a turn")
+    kill_daemon(fleet.hosts[taken[0]])
+    said, _ = asking.communicate(timeout=120)
+    assert asking.returncode == 1, said
+    assert taken[0] in said
+
+
+def test_p5_a_plain_incr_restarts_the_fleet_once(fleet: RealFleet) -> None:
+    for name in SIX[:2]:
+        fleet.host(name, {"media": pool()})
+    fleet.start()
+    before = fleet.pids()
+    with fleet.server.connect() as client:
+        client.incr(f"fleetd:{{{NAME}}}:restart-epoch")
+    wait_for(lambda: all(rolled(fleet, name, before) for name in before), "the restart", within=30, every=0.3)
+    after = fleet.pids()
+    with fleet.server.connect() as client:
+        client.flushall()
+    wait_for(lambda: epoch_in(fleet) == "1", "the flushed key to be raised again")
+    wait_for(lambda: len(fleet.status()["hosts"]) == 2, "both hosts to be members again")
+    assert fleet.pids() == after
+
+
+def epoch_in(fleet: RealFleet) -> str | None:
+    with fleet.server.connect() as client:
+        value = client.get(f"fleetd:{{{NAME}}}:restart-epoch")
+        assert value is None or isinstance(value, str)
+        return value
+
+
+def test_p4_without_redis_everything_local_works(fleet: RealFleet) -> None:
+    host = fleet.host("h1", {"media": pool()})
+    fleet.server.stop()
+    began = time.monotonic()
+    host.start()
+    assert time.monotonic() - began < 15
+    assert host.status()["fleet"]["connected"] is False
+    before = host.pids("media")
+    refused = fleet.ci("restart", "--graceful", code=4)
+    assert len(refused.stderr.splitlines()) == 1
+    host.run("restart", "--graceful", code=4)
+    host.run("restart", "--graceful", "--local")
+    assert not set(before.values()) & set(host.pids("media").values())
+    fleet.server.start()
+    wait_for(lambda: host.status()["fleet"]["connected"], "the fleet to be found")
+    fleet.ci("restart", "--graceful")
+
+
+def test_a_second_daemon_of_one_name_is_kept_out(fleet: RealFleet) -> None:
+    first = fleet.host("h1", {"media": pool()})
+    first.start()
+    (fleet.directory / "twin").mkdir()
+    second = fleet.host("twin-of-h1", {"media": pool()})
+    second.configure({"media": pool()}, fleet={**table(fleet, "h1")})
+    second.start()
+    assert len(second.pids("media")) == 2
+    wait_for(lambda: second.status()["fleet"]["connected"], "an answer")
+    assert second.status()["fleet"]["member"] is False
+    assert [host["pid"] for host in fleet.status()["hosts"]] == [first.status()["pid"]]
+    assert "another daemon" in second.daemon_log()
+    pids = second.pids("media")
+    fleet.ci("restart", "--graceful")
+    assert second.pids("media") == pids
+    first.run("stop")
+    wait_for(lambda: second.status()["fleet"]["member"], "the name to be free", within=30)
+
+
+def test_a_daemon_that_was_killed_is_taken_in_at_once(fleet: RealFleet) -> None:
+    host = fleet.host("h1", {"media": pool()})
+    host.start()
+    pids = host.pids("media")
+    kill_daemon(host)
+    host.start()
+    assert host.status()["fleet"]["member"] is True
+    assert host.pids("media") == pids
+
+
+def test_pause_and_resume_of_a_host(fleet: RealFleet) -> None:
+    for name in SIX[:2]:
+        fleet.host(name, {"media": pool()})
+    fleet.start()
+    fleet.ci("pause", "--host", "h1")
+    assert fleet.pids()["h1"] == {}
+    assert len(fleet.pids()["h2"]) == 2
+    host = fleet.hosts["h1"]
+    kill_daemon(host)
+    fleet.server.stop()
+    host.run("start", "--detach", "--no-wait")
+    assert taking_jobs(host.pool("media")) == []
+    fleet.server.start()
+    fleet.ci("resume", "--host", "h1", timeout=60)
+    assert len(fleet.pids()["h1"]) == 2
+
+
+def test_no_live_member_in_scope(fleet: RealFleet) -> None:
+    fleet.ci("restart", code=3)
+    fleet.host("h1", {"media": pool()})
+    fleet.start()
+    fleet.ci("restart", "--host", "h9", code=3)
+    fleet.ci("restart", "mail", code=3)
+    with fleet.server.connect() as client:
+        assert [key for key in client.keys("*epoch*")] == []
+
+
+def test_narrowed_to_a_host_and_a_pool(fleet: RealFleet) -> None:
+    for name in SIX[:2]:
+        fleet.host(name, {"media": pool(), "mail": pool()})
+    fleet.start()
+    media, mail = fleet.pids("media"), fleet.pids("mail")
+    fleet.ci("restart", "media", "--host", "h2")
+    assert fleet.pids("mail") == mail
+    assert fleet.pids("media")["h1"] == media["h1"]
+    assert not set(fleet.pids("media")["h2"].values()) & set(media["h2"].values())
+
+
+def test_a_time_out_names_the_stragglers(fleet: RealFleet) -> None:
+    deaf = ["/bin/sh", "-c", 'trap "" TERM; while :; do sleep 0.1; done']
+    fleet.host("h1", {"media": pool(command=deaf, **{"stop-timeout": "1h"})})
+    fleet.start()
+    pids = set(fleet.pids()["h1"].values())
+    late = fleet.ci("restart", "--graceful", "--timeout", "6s", code=5)
+    assert any(str(pid) in late.stderr for pid in pids), late.stderr
+    assert "media:" in late.stderr
+
+
+def test_passwords_appear_nowhere(short_path: Path, redis_server: RedisServer) -> None:
+    secret = "hunter2-and-more"
+    with redis_server.connect() as client:
+        client.acl_setuser(
+            "ops", enabled=True, passwords=[f"+{secret}"], keys=["*"], channels=["*"], commands=["+@all"]
+        )
+    url = f"redis://ops:{secret}@127.0.0.1:{redis_server.port}/0"
+    with real_fleet(short_path, redis_server, url) as fleet:
+        host = fleet.host("h1", {"media": pool()})
+        fleet.start()
+        said = [
+            fleet.ci("restart", "--graceful"),
+            fleet.ci("status", "--fleet"),
+            fleet.ci("events", "--fleet", "--json"),
+        ]
+        with redis_server.connect() as client:
+            client.acl_setuser("ops", enabled=True, reset_passwords=True, passwords=["+another"], reset=False)
+            client.client_kill_filter(_type="normal", skipme=True)
+        wait_for(lambda: not host.status()["fleet"]["connected"], "the daemon to be refused")
+        said.append(fleet.ci("restart", "--graceful", code=4))
+        said.append(fleet.ci("restart", "--redis", url, "--fleet", NAME, code=2))
+        said += [host.run("status", "--json"), host.run("status"), host.run("events", "--json")]
+        printed = "".join(done.stdout + done.stderr for done in said) + host.daemon_log()
+        assert secret not in printed.replace(url, "") or secret not in printed
+        for process in host.processes():
+            assert secret not in " ".join(process.cmdline())
+        state = b"".join(path.read_bytes() for path in (host.directory / "state").rglob("*") if path.is_file())
+        assert secret.encode() not in state
+
+
+def test_sigstop_of_redis_holds_nothing_up(fleet: RealFleet) -> None:
+    host = fleet.host("h1", {"media": pool()})
+    fleet.start()
+    assert fleet.server.process is not None
+    os.kill(fleet.server.process.pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: not host.status()["fleet"]["connected"], "the daemon to notice", within=15)
+        began = time.monotonic()
+        host.run("status")
+        assert time.monotonic() - began < 2
+        pid = next(iter(host.pids("media").values()))
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: len(host.pids("media")) == 2 and pid not in host.pids("media").values(), "a replacement")
+    finally:
+        os.kill(fleet.server.process.pid, signal.SIGCONT)
+    wait_for(lambda: host.status()["fleet"]["connected"], "the daemon to be back", within=15)

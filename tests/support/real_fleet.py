@@ -1,0 +1,143 @@
+"""A fleet as its owner has it: several real daemons, one real Redis, and a CI machine that knows nothing but its address."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.fleetd_cli import COMMAND, MARK, Document, Fleetd, marked
+from tests.support.redis_server import RedisServer
+
+NAME = "acme"
+
+
+@dataclass(slots=True)
+class RealFleet:
+    """The hosts stand below `directory`, each with directories of its own; `url` is how they reach the server."""
+
+    directory: Path
+    server: RedisServer
+    url: str
+    hosts: dict[str, Fleetd] = field(default_factory=dict)
+    beside: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def host(self, name: str, pools: Mapping[str, Mapping[str, Any]], **keys: Any) -> Fleetd:
+        """A host that is not started yet."""
+        home = self.directory / name
+        home.mkdir()
+        instance = Fleetd(home, "app")
+        table = {"name": NAME, "redis": self.url, "host": name, **keys}
+        instance.configure(pools, fleet=table)
+        self.hosts[name] = instance
+        return instance
+
+    def start(self) -> None:
+        """All daemons, each until its pools are healthy."""
+        starting = [host.popen("start", "--detach") for host in self.hosts.values()]
+        for process in starting:
+            said, _ = process.communicate(timeout=120)
+            assert process.returncode == 0, said
+
+    # -- the CI machine ----------------------------------------------------------------------------------------------
+
+    def ci(self, *words: str, code: int | None = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """One command of a machine that has only the address; its exit code must be `code` (None: any)."""
+        done = subprocess.run(
+            [str(COMMAND), *words],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+        )
+        logs = "" if code in (None, done.returncode) else "".join(h.daemon_log() for h in self.hosts.values())
+        said = f"fleetd {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}{logs}"
+        assert code is None or done.returncode == code, said
+        return done
+
+    def ci_popen(self, *words: str) -> subprocess.Popen[str]:
+        """One that goes on beside the test; its errors go to its standard output."""
+        process = subprocess.Popen(
+            [str(COMMAND), *words],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.beside.append(process)
+        return process
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG") if name in os.environ}
+        return {**inherited, "FLEETD_REDIS": self.url, "FLEETD_FLEET": NAME, MARK: str(self.directory)}
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def status(self) -> Document:
+        """`status --fleet --json`, as the CI machine sees it."""
+        document: Document = json.loads(self.ci("status", "--fleet", "--json").stdout)
+        return document
+
+    def events(self) -> list[Document]:
+        """The events of all hosts, oldest first."""
+        lines = self.ci("events", "--fleet", "--json", "-n", "10000").stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def rollout(self, epoch: int) -> Document:
+        """`rollouts EPOCH --json`."""
+        document: Document = json.loads(self.ci("rollouts", str(epoch), "--json").stdout)
+        return document
+
+    def pids(self, pool: str = "media") -> dict[str, dict[str, int]]:
+        """Host to worker name to pid, asked of each daemon."""
+        return {name: host.pids(pool) for name, host in self.hosts.items()}
+
+    def most_at_once(self) -> int:
+        """The most hosts that had a turn at the same time, by the fleet's stream of events."""
+        rolling: set[str] = set()
+        most = 0
+        for event in self.events():
+            if event["kind"] == "turn.taken":
+                rolling.add(event["host"])
+                most = max(most, len(rolling))
+            elif event["kind"] == "turn.ended":
+                rolling.discard(event["host"])
+        return most
+
+
+def daemon_pid(host: Fleetd) -> int:
+    """The daemon of a host."""
+    pid: int = host.status()["pid"]
+    return pid
+
+
+def kill_daemon(host: Fleetd) -> None:
+    """SIGKILL to the daemon alone."""
+    os.kill(daemon_pid(host), signal.SIGKILL)
+
+
+@contextmanager
+def real_fleet(directory: Path, server: RedisServer, url: str) -> Iterator[RealFleet]:
+    """A fleet of which nothing is left afterwards."""
+    fleet = RealFleet(directory, server, url)
+    try:
+        yield fleet
+    finally:
+        left = [line for host in fleet.hosts.values() for line in host.end()]
+        for process in fleet.beside:
+            process.kill()
+            process.wait(timeout=10)
+            if process.stdout is not None:
+                process.stdout.close()
+        for process in marked(str(directory)):
+            process.kill()
+    assert not left, f"left after `fleetd stop --now`: {left}"
