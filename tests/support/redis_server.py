@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ class RedisServer:
     directory: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    arguments: tuple[str, ...] = ()  # more of the server's own
 
     @property
     def socket_path(self) -> Path:
@@ -53,6 +55,7 @@ class RedisServer:
         command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket_path)]
         # With save points, a server whose directory was removed refuses SIGTERM.
         command += ["--save", "", "--appendonly", "no", "--dir", str(self.directory), "--daemonize", "no"]
+        command += self.arguments
         with (self.directory / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for(self.answers, f"{binary} to answer on port {self.port}", within=20)
@@ -67,6 +70,16 @@ class RedisServer:
             except redis.ConnectionError:
                 return False
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Meanwhile the server is there, takes connections, and answers nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """Ends the server by its pid."""
         if self.process is not None:
@@ -76,10 +89,10 @@ class RedisServer:
 
 
 @contextmanager
-def running_server() -> Iterator[RedisServer]:
+def running_server(*arguments: str) -> Iterator[RedisServer]:
     """A server in a directory of its own, ended and removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="fleetd-redis-") as directory:
-        server = RedisServer(Path(directory), free_port())
+        server = RedisServer(Path(directory), free_port(), arguments=arguments)
         server.start()
         try:
             yield server

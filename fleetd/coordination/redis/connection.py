@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Generator, Sequence
 from typing import Any
 
-import redis.asyncio as aioredis
 from msgspec import Struct
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import MovedError, NoScriptError
 
-from fleetd.errors import UnreachableError
+from fleetd.coordination.redis.masters import Masters
+from fleetd.coordination.redis.node import Node
+from fleetd.coordination.redis.urls import Endpoint, parse
+from fleetd.coordination.redis.wire import check_tls
+from fleetd.errors import FleetdError, UnreachableError
 
-PATIENCE = 2.0  # seconds for a connection, and for an answer
+LIMIT = 4.0  # seconds for a call: to find the master, to connect, and to be answered
+_HOPS = 3  # nodes of a Cluster that may each name another one
 
 
 class Script(Struct, frozen=True):
@@ -24,37 +28,93 @@ class Script(Struct, frozen=True):
 
 
 class Connection:
-    """Runs scripts and commands; tries nothing twice.  Raises UnreachableError, never with a password in its text."""
+    """Runs scripts and commands, one at a time; tries nothing twice that may have been done.
+
+    The constructor raises UsageError for a URL that makes no sense, or whose files cannot be read.  A call raises
+    UnreachableError within LIMIT when there is no answer, and FleetdError when it makes no sense, never with a user or
+    password in the text.  The next call looks for the master anew.
+    """
 
     def __init__(self, url: str) -> None:
-        self._client = aioredis.Redis.from_url(
-            url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
-        )
+        self._url = parse(url)
+        check_tls(self._url)
+        self._masters = Masters(self._url)
+        self._turn = asyncio.Lock()
+        self._node: Node | None = None
+        self._ears: set[Node] = set()
+        self._is_closed = False
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes]) -> Any:
         """The script's answer, with texts as bytes."""
-        try:
-            try:
-                return await self._client.evalsha(script.sha, len(keys), *keys, *arguments)
-            except NoScriptError:
-                return await self._client.eval(script.text, len(keys), *keys, *arguments)
-        except (RedisError, OSError) as error:
-            raise UnreachableError(f"Redis: {error}") from error
+        rest = (len(keys), *keys, *arguments)
+        with self._told():
+            async with asyncio.timeout(LIMIT), self._turn:
+                try:
+                    return await self._ask("EVALSHA", script.sha, *rest)
+                except NoScriptError:
+                    return await self._ask("EVAL", script.text, *rest)
 
     async def command(self, *words: str | bytes | int) -> Any:
-        """The answer to a plain command on keys of one fleet."""
-        try:
-            return await self._client.execute_command(*words)  # type: ignore[no-untyped-call]
-        except (RedisError, OSError) as error:
-            raise UnreachableError(f"Redis: {error}") from error
+        """The answer to a plain command on keys of one fleet, as RESP2 has it: a hash is a flat list."""
+        with self._told():
+            async with asyncio.timeout(LIMIT), self._turn:
+                return await self._ask(*words)
 
     async def hints(self, channel: str) -> AsyncIterator[str]:
-        """What is published on a channel; ends when the connection does."""
-        async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
-            await pubsub.subscribe(channel)
-            async for message in pubsub.listen():
-                yield message["data"].decode(errors="replace")
+        """What is published on a channel, by a connection of its own; ends when that does or cannot be made."""
+        node: Node | None = None
+        try:
+            async with asyncio.timeout(LIMIT):
+                # Beside the commands' connection, so that both are moved together.
+                known = self._node if self._node is not None and self._node.is_open else None
+                node = await (self._masters.open() if known is None else self._masters.open_at(known.place))
+                self._ears.add(node)
+                await node.ask("SUBSCRIBE", channel)
+            while True:
+                yield (await node.heard()).decode(errors="replace")
+        except (FleetdError, TimeoutError):
+            return
+        finally:
+            if node is not None:
+                self._ears.discard(node)
+                await node.close()
 
     async def close(self) -> None:
-        """Close what is open."""
-        await self._client.aclose()
+        """Close what is open; calls that wait fail."""
+        self._is_closed = True
+        for node in [self._node, *self._ears]:
+            if node is not None:
+                await node.close()
+
+    async def _ask(self, *words: str | bytes | int) -> Any:
+        for _ in range(_HOPS):
+            node = self._node
+            if node is None or not node.is_open:
+                node = self._use(await self._masters.open())
+            try:
+                return await node.ask(*words)
+            except MovedError as moved:
+                node.abort()
+                host = moved.host or (node.place.host if isinstance(node.place, Endpoint) else "")
+                self._use(await self._masters.open_at(Endpoint(host, moved.port)))
+        raise UnreachableError("the nodes of the Cluster do not agree on who has the fleet's keys")
+
+    def _use(self, node: Node) -> Node:
+        if self._is_closed:
+            node.abort()
+            raise UnreachableError("the connection was closed")
+        self._node = node
+        for ear in self._ears:
+            if ear.place != node.place:
+                ear.abort()  # at a server that may no longer hear what is published; its reader ends
+        return node
+
+    @contextlib.contextmanager
+    def _told(self) -> Generator[None]:
+        """Errors say which Redis is meant."""
+        try:
+            yield
+        except TimeoutError:
+            raise UnreachableError(f"{self._url}: no answer within {LIMIT:g} s") from None
+        except FleetdError as error:
+            raise type(error)(f"{self._url}: {error}") from None

@@ -1,0 +1,119 @@
+"""What went wrong between fleetd and a Redis, in one line for a person."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+
+from redis import exceptions as redis_errors
+
+from fleetd.errors import FleetdError, UnreachableError
+
+ACL_HINT = "give it what docs/redis.md lists"
+_LONGEST = 200  # characters of a server's own words
+
+# Answers of a server that cannot be asked now, though another one or a later moment may do.
+_TURNED_AWAY = (
+    redis_errors.ReadOnlyError,
+    redis_errors.BusyLoadingError,
+    redis_errors.MasterDownError,
+    redis_errors.ClusterDownError,
+    redis_errors.TryAgainError,
+    redis_errors.AskError,
+)
+# The same as text: redis-py has no class for some, and before Redis 7 they come wrapped in "ERR Error running script".
+_TURNED_AWAY_CODES = re.compile(
+    r"(?:^|[\s-])(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN|MISCONF|BUSY|OOM|UNBLOCKED)\b"
+)
+_FORBIDDEN = re.compile(
+    r"no permissions to run the '([^']+)' command|(?:no permissions|can't run|can't access)", re.IGNORECASE
+)
+
+
+def is_turned_away(error: Exception) -> bool:
+    """Whether the server asked is no good now, and should be looked for anew."""
+    if isinstance(error, _TURNED_AWAY):
+        return True
+    return isinstance(error, redis_errors.ResponseError) and _TURNED_AWAY_CODES.search(str(error)) is not None
+
+
+def explain(error: Exception, label: str) -> FleetdError:
+    """The error to raise instead: UnreachableError, but for an answer that is an error of sense.
+
+    `label` begins its text: which of several servers is meant.
+    """
+    if isinstance(error, redis_errors.AuthenticationError):
+        return UnreachableError(f"{label}{_login_trouble(error)}")
+    if is_turned_away(error):
+        return UnreachableError(f"{label}{_turned_away(error)}")
+    if isinstance(error, redis_errors.ResponseError):
+        return _refused(error, label)
+    if isinstance(error, redis_errors.InvalidResponse):
+        return UnreachableError(f"{label}what answers there is not Redis")
+    return UnreachableError(f"{label}{_no_connection(error)}")
+
+
+def explain_login(error: Exception, label: str) -> FleetdError:
+    """The same for the first words of a connection, where a server's own words may repeat the password."""
+    if isinstance(error, redis_errors.ResponseError) and not is_turned_away(error):
+        if "DB index" in str(error):
+            return UnreachableError(f"{label}has no such database")
+        if not isinstance(error, redis_errors.AuthenticationError | redis_errors.NoPermissionError):
+            return UnreachableError(f"{label}does not understand the login")
+    return explain(error, label)
+
+
+def _login_trouble(error: Exception) -> str:
+    if "required" in str(error).lower():
+        return "asks for a password: write user:password@ before the host"
+    return "refuses the user or the password"
+
+
+def _turned_away(error: Exception) -> str:
+    code = _TURNED_AWAY_CODES.search(str(error))
+    named = code[1] if code else type(error).__name__.removesuffix("Error")
+    return f"takes no commands now ({named}: {_shown(error)})"
+
+
+def _refused(error: Exception, label: str) -> FleetdError:
+    forbidden = _FORBIDDEN.search(str(error))
+    if forbidden or isinstance(error, redis_errors.NoPermissionError):
+        named = f" {forbidden[1].upper()}" if forbidden and forbidden[1] else " a command, key or channel of fleetd"
+        return UnreachableError(f"{label}the user lacks the permission (NOPERM) for{named}: {ACL_HINT}")
+    return FleetdError(f"{label}Redis answered: {_shown(error)}")
+
+
+def _no_connection(error: Exception) -> str:
+    if isinstance(error, redis_errors.TimeoutError | TimeoutError):
+        return "no answer"
+    for cause in _chain(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message}): name its CA with ssl_ca_certs"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS failed ({cause.reason or 'closed'})"
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return _system_error(cause)
+    return "the connection was closed (a server that wants TLS does this, too: rediss://)"
+
+
+def _system_error(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: no Redis listens there"
+    if isinstance(error, FileNotFoundError):
+        return "no such socket"
+    words = (error.strerror or "unreachable").partition("(")[0]
+    return (words if not words.startswith("Connect call") else "unreachable").lower()
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _shown(error: Exception) -> str:
+    """A server's words on one line, without the arguments that it repeats."""
+    words = re.split(r",? with args beginning with", str(error))[0]
+    return "".join(letter if letter.isprintable() else " " for letter in words)[:_LONGEST].strip()

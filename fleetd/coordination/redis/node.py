@@ -1,0 +1,81 @@
+"""An open connection to one server: asks one thing after the other, and is given up when an answer is in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from redis.exceptions import MovedError, NoScriptError, RedisError, ResponseError
+
+from fleetd.coordination.redis.failures import explain, explain_login, is_turned_away
+from fleetd.coordination.redis.urls import Place, RedisUrl
+from fleetd.coordination.redis.wire import PATIENCE, Wire, wire_to
+
+
+class Node:
+    """Raises UnreachableError, and FleetdError for an answer that makes no sense.
+
+    MovedError and NoScriptError come through as they are: such a command was not run.
+    """
+
+    def __init__(self, place: Place, label: str, wire: Wire) -> None:
+        self.place = place
+        self._label = label
+        self._wire = wire
+
+    @classmethod
+    async def open(cls, url: RedisUrl, place: Place, *, sentinel: bool = False) -> Node:
+        """Connected and logged in, within PATIENCE."""
+        label, wire = url.label(place), wire_to(url, place, sentinel=sentinel)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await wire.connect()  # type: ignore[no-untyped-call]
+        except (RedisError, OSError) as error:
+            wire.abort()
+            raise explain_login(error, label) from None
+        except BaseException:
+            wire.abort()
+            raise
+        return cls(place, label, wire)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be asked, as far as this host was told."""
+        return self._wire.is_alive
+
+    async def ask(self, *words: str | bytes | int) -> Any:
+        """The answer to a command, as RESP2 has it: texts as bytes, a hash as a flat list."""
+        try:
+            await self._wire.send_command(*words)
+            return await self._wire.read_response()
+        except (RedisError, OSError) as error:
+            raise self._judged(error) from None
+        except BaseException:
+            self.abort()
+            raise
+
+    async def heard(self) -> bytes:
+        """The next text that is published on a channel subscribed to before; waits without end."""
+        try:
+            _, _, text = await self._wire.listen()
+        except (RedisError, OSError) as error:
+            raise self._judged(error) from None
+        except BaseException:
+            self.abort()
+            raise
+        return bytes(text)
+
+    def _judged(self, error: Exception) -> Exception:
+        if isinstance(error, MovedError | NoScriptError):
+            return error
+        if not isinstance(error, ResponseError) or is_turned_away(error):
+            self.abort()
+        return explain(error, self._label)
+
+    def abort(self) -> None:
+        """End the connection at once; what is on its way is lost."""
+        self._wire.abort()
+
+    async def close(self) -> None:
+        """End the connection, and wait until its socket is closed."""
+        await self._wire.close()
