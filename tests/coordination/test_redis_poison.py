@@ -8,7 +8,7 @@ import pytest
 
 from fleetd.coordination.port import HostState, Rollout
 from fleetd.core.scope import Scope
-from fleetd.errors import FleetdError
+from fleetd.errors import FleetdError, UnreachableError
 from tests.support.coordination import FleetUnderTest, RedisWorld
 
 pytestmark = pytest.mark.redis
@@ -41,6 +41,17 @@ def steps(fleet: FleetUnderTest, rollout: Rollout) -> dict[str, Callable[[], obj
     }
 
 
+def refusal(step: Callable[[], object]) -> str:
+    """Why a step could not be taken; "" if it could.  Redis itself is in reach, and its errors are none of ours."""
+    try:
+        step()
+    except UnreachableError:
+        raise
+    except FleetdError as error:
+        return str(error)
+    return ""
+
+
 def begun(fleet: FleetUnderTest) -> Rollout:
     fleet.beat("a/x", events=(b"{}",))
     fleet.beat("b/x")
@@ -65,11 +76,8 @@ def test_a_key_of_a_wrong_type_is_named_or_passed_over(
             world.client.hset(key, "junk", "junk")
         else:
             world.client.rpush(key, "junk")
-        try:
-            step()
-        except FleetdError as error:
-            assert type(error) is FleetdError, error
-            assert str(rollout.epoch) in str(error) or key in str(error)
+        refused = refusal(step)
+        assert str(rollout.epoch) in refused or key in refused or not refused
     world.client.delete(key)
     for step in steps(on_redis, rollout).values():
         step()
@@ -148,11 +156,8 @@ def test_junk_in_a_rollouts_field(on_redis: FleetUnderTest, world: RedisWorld, f
     rollout = begun(on_redis)
     world.client.hset(world.keys.rollout(rollout.epoch), field, junk)
     for step in steps(on_redis, rollout).values():
-        try:
-            step()
-        except FleetdError as error:
-            assert type(error) is FleetdError, error
-            assert str(rollout.epoch) in str(error)
+        refused = refusal(step)
+        assert str(rollout.epoch) in refused or not refused
     assert on_redis.request().epoch > rollout.epoch
     assert on_redis.beat("a/x", epochs={"": 5}).epochs != {}
 
