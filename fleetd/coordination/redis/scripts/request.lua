@@ -82,6 +82,7 @@ end
 
 local before = redis.call('GET', answered)
 if before then
+  if not count_of(before) then return {'wrong', answered .. ' holds no epoch: delete it'} end
   if not state_of(ROLLOUT .. before) then return {'wrong', 'rollout ' .. before .. ' is no longer kept'} end
   return {'ok', whole(before)}
 end
