@@ -140,5 +140,6 @@ def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:
     roll_id = record.epoch or halting.ALONE
     roll = Roll(roll_id, pool.release, frozenset(pool.slots), pending, turn.now.mono, label=record.label)
     roll.state, roll.epoch, roll.resumes = RollState.HALTED, record.epoch, record.resumes
+    roll.halted_elsewhere = record.halted_elsewhere
     roll.error = RollError(pool.name, record.error or "halted before the daemon was started again")
     pool.roll = roll

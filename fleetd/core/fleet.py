@@ -163,7 +163,7 @@ def _follow(turn: Turn, fleet: Membership, pool: Pool) -> None:
     rollout = fleet.rollouts.get(roll.epoch)
     if rollout is not None and rollout.state is RolloutState.HALTED and roll.is_open:
         who = rollout.halted_by or "somebody"
-        halting.halt(turn, pool, roll, RollError(who, f"halted by {who}"))
+        halting.halt_elsewhere(turn, pool, roll, RollError(who, f"halted by {who}"))
     elif rollout is not None and rollout.resumes > roll.resumes:
         roll.resumes = rollout.resumes
         if roll.state is RollState.HALTED and rollout.state is RolloutState.RUNNING:
@@ -199,8 +199,9 @@ def _is_stale(release: Release, current: Epochs) -> bool:
 def _has_just_begun(turn: Turn, fleet: Membership, pool: Pool) -> bool:
     """Whether it began to follow another epoch a moment ago, and workers of that one were started already."""
     at, roll = fleet.rolled_at.get(pool.name), pool.roll
-    untouched = roll is not None and roll.is_open and not roll.tried_since
-    return at is not None and turn.now.mono < at + AT_ONCE and not untouched
+    if at is None or turn.now.mono >= at + AT_ONCE or roll is None:
+        return False
+    return roll.state is RollState.DONE or (roll.is_open and bool(roll.tried_since))
 
 
 def _begin(turn: Turn, fleet: Membership, pool: Pool, current: Epochs, stale: set[int]) -> None:

@@ -21,15 +21,16 @@ def together(state: State, roll: Roll) -> list[tuple[Pool, Roll]]:
 
 def resume(turn: Turn, pool: Pool, roll: Roll) -> None:
     """A halted rollout goes on: what is not rolled is tried again."""
-    roll.state, roll.error, roll.ended = RollState.WAITING, None, None
+    roll.state, roll.error, roll.ended, roll.halted_elsewhere = RollState.WAITING, None, None, False
     roll.tried_since.clear()
     turn.must_remember = True
     turn.tell(Kind.ROLLOUT_RESUMED, pool.name, fields={"rollout": roll.id, "pending": len(roll.pending)})
 
 
-def halt(turn: Turn, pool: Pool, roll: Roll, error: RollError) -> None:
+def halt_elsewhere(turn: Turn, pool: Pool, roll: Roll, error: RollError) -> None:
     """Somebody else halted it: what is not rolled goes on with the release it had."""
     _hold(turn, pool, roll, error)
+    roll.halted_elsewhere = True
     told: dict[str, Value] = {"rollout": roll.id, "reason": error.reason, "lines": error.lines}
     turn.tell(Kind.ROLLOUT_HALTED, pool.name, fields=told | {"pending": len(roll.pending)})
 

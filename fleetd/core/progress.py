@@ -50,7 +50,7 @@ def _progress(state: State, membership: Membership, epoch: int, scope: Scope) ->
         slots = [slot for slot in pool.slots.values() if not (slot.retiring and slot.is_empty)]
         total += len(slots)
         stale += sum(1 for slot in slots if _is_stale(slot, key, epoch))
-        if pool.roll is not None and (pool.roll.is_unfinished or pool.roll.id == epoch):
+        if pool.roll is not None and _concerns(pool.roll, epoch):
             rolls.append(pool.roll)
     if not meant:
         return None
@@ -74,8 +74,13 @@ def _is_older(release: Release, key: EpochKey, epoch: int) -> bool:
     return release.epochs is None or release.epochs.of(key) < epoch
 
 
+def _concerns(roll: Roll, epoch: int) -> bool:
+    """Whether it is, or will also be, the rollout's: an older one of the fleet does not tell of a newer one."""
+    return roll.id == epoch or (roll.is_unfinished and (roll.epoch is None or roll.epoch > epoch))
+
+
 def _is_halted(roll: Roll) -> bool:
-    return roll.state is RollState.HALTED and roll.is_unfinished
+    return roll.state is RollState.HALTED and roll.is_unfinished and not roll.halted_elsewhere
 
 
 def _state(rolls: list[Roll], stale: int, epoch: int) -> HostState:

@@ -58,6 +58,7 @@ class RollRecord(Struct, frozen=True, omit_defaults=True):
     epoch: int | None = None  # of the fleet's rollout that it is part of
     resumes: int = 0
     label: str | None = None
+    halted_elsewhere: bool = False
 
 
 class PoolMemory(Struct, frozen=True, omit_defaults=True):

@@ -72,6 +72,7 @@ class Roll(Struct):
     tried_since: dict[int, Seconds] = field(default_factory=dict)
     has_proof: bool = False  # some slot has come up healthy
     error: RollError | None = None
+    halted_elsewhere: bool = False  # by another host, or an operator
     longest_drain: Seconds = 0.0
     ended: Seconds | None = None
 

@@ -292,6 +292,7 @@ class Pool(Struct):
                 self.roll.epoch,
                 self.roll.resumes,
                 self.roll.label,
+                self.roll.halted_elsewhere,
             )
         return PoolMemory(
             stopped=self.wish,

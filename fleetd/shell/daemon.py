@@ -139,6 +139,10 @@ class Daemon:
         )
         restored = Restored(remembered, self.runs.restored(), self.runs.counted)
         await self.runs.clear_away()
+        self.post(restored)
+        self._turn()
+        if self.heartbeat is not None:
+            await self.heartbeat.begin()  # before anybody can ask what there is
         verbs = Verbs(self)
         group = self.spec.daemon.socket_group
         control = ControlServer(self.places.control, verbs.table(), group=group, on_removed=self._furnish_again)
@@ -151,10 +155,6 @@ class Daemon:
         self._catch_signals(verbs)
         told: dict[str, Value] = {"instance": self.identity.instance, "pid": self.identity.pid, "version": __version__}
         self.facts.tell(Fact(Kind.DAEMON_STARTED, fields=told))
-        self.post(restored)
-        self._turn()
-        if self.heartbeat is not None:
-            await self.heartbeat.begin()
         self.post(SpecChanged(self.spec))
         self._turn()
         self.runs.begin()

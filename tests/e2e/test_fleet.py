@@ -21,11 +21,8 @@ pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.timeout(240)]
 
 SIX = tuple(f"h{number}" for number in range(1, 7))
 WORKER = ["/bin/sh", "-c", 'trap "exit 0" TERM; while :; do sleep 0.1; done']
-BROKEN = [
-    "/bin/sh",
-    "-c",
-    "test ! -e broken || { echo the new release is broken; echo Traceback: no such table; exit 3; }; exec sleep 1000",
-]
+CRASH = "echo the new release is broken; echo Traceback: no such table; exit 3"
+BROKEN = ["/bin/sh", "-c", f"if test -e broken; then {CRASH}; fi; exec sleep 1000"]
 
 
 @pytest.fixture
@@ -76,15 +73,12 @@ def check_never_below(numprocs: int, events: list[Document]) -> None:
 def test_p6_a_broken_release_on_one_host_fails_the_deploy(fleet: RealFleet) -> None:
     hosts = SIX[:4]
     for name in hosts:
-        (fleet.directory / name).mkdir()
-        (fleet.directory / name).rmdir()
-        home = fleet.host(name, {"media": pool(command=BROKEN)}, **{"max-parallel-hosts": 1})
-        release = home.directory / "current"
+        release = fleet.directory / f"release-of-{name}"
         release.mkdir()
-        home.configure({"media": pool(command=BROKEN, directory=str(release))}, fleet=table(fleet, name))
+        fleet.host(name, {"media": pool(command=BROKEN, directory=str(release))}, **{"max-parallel-hosts": 1})
     fleet.start()
     before = fleet.pids()
-    broken = fleet.hosts["h3"].directory / "current" / "broken"
+    broken = fleet.directory / "release-of-h3" / "broken"
     broken.touch()
     failed = fleet.ci("restart", "--graceful", code=1)
     assert "h3" in failed.stderr
@@ -201,7 +195,6 @@ def test_p4_without_redis_everything_local_works(fleet: RealFleet) -> None:
 def test_a_second_daemon_of_one_name_is_kept_out(fleet: RealFleet) -> None:
     first = fleet.host("h1", {"media": pool()})
     first.start()
-    (fleet.directory / "twin").mkdir()
     second = fleet.host("twin-of-h1", {"media": pool()})
     second.configure({"media": pool()}, fleet={**table(fleet, "h1")})
     second.start()
@@ -240,7 +233,9 @@ def test_pause_and_resume_of_a_host(fleet: RealFleet) -> None:
     host.run("start", "--detach", "--no-wait")
     assert taking_jobs(host.pool("media")) == []
     fleet.server.start()
-    fleet.ci("resume", "--host", "h1", timeout=60)
+    wait_for(lambda: len(fleet.status()["hosts"]) == 2, "both to be members again")
+    assert fleet.pids()["h1"] == {}
+    fleet.ci("resume", "--host", "h1")
     assert len(fleet.pids()["h1"]) == 2
 
 
@@ -251,7 +246,7 @@ def test_no_live_member_in_scope(fleet: RealFleet) -> None:
     fleet.ci("restart", "--host", "h9", code=3)
     fleet.ci("restart", "mail", code=3)
     with fleet.server.connect() as client:
-        assert [key for key in client.keys("*epoch*")] == []
+        assert client.keys("*epoch*") == []
 
 
 def test_narrowed_to_a_host_and_a_pool(fleet: RealFleet) -> None:
@@ -298,9 +293,9 @@ def test_passwords_appear_nowhere(short_path: Path, redis_server: RedisServer) -
         said.append(fleet.ci("restart", "--redis", url, "--fleet", NAME, code=2))
         said += [host.run("status", "--json"), host.run("status"), host.run("events", "--json")]
         printed = "".join(done.stdout + done.stderr for done in said) + host.daemon_log()
-        assert secret not in printed.replace(url, "") or secret not in printed
+        assert secret not in printed
         for process in host.processes():
-            assert secret not in " ".join(process.cmdline())
+            assert secret not in " ".join(process.info["cmdline"])
         state = b"".join(path.read_bytes() for path in (host.directory / "state").rglob("*") if path.is_file())
         assert secret.encode() not in state
 

@@ -1,4 +1,4 @@
-"""A fleet as its owner has it: several real daemons, one real Redis, and a CI machine that knows nothing but its address."""
+"""A fleet as its owner has it: several real daemons, one real Redis, and a CI machine that has its address."""
 
 from __future__ import annotations
 
@@ -132,6 +132,9 @@ def real_fleet(directory: Path, server: RedisServer, url: str) -> Iterator[RealF
     try:
         yield fleet
     finally:
+        for host in fleet.hosts.values():
+            if host.processes() and host.run("status", code=None).returncode != 0:  # the daemon was killed
+                host.run("start", "--detach", "--no-wait", code=None)
         left = [line for host in fleet.hosts.values() for line in host.end()]
         for process in fleet.beside:
             process.kill()

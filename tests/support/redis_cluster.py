@@ -102,7 +102,14 @@ def running_cluster() -> Iterator[Cluster]:
 def _cluster_arguments() -> tuple[str, ...]:
     # The port of the bus is chosen as well: 10000 above the other it may be taken, or too large.
     bus = ("--cluster-port", str(free_port()))
-    times = ("--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0")
+    times = (
+        "--cluster-node-timeout",
+        "1000",
+        "--repl-diskless-sync-delay",
+        "0",
+        "--cluster-replica-validity-factor",
+        "0",
+    )
     return ("--cluster-enabled", "yes", *bus, *times)
 
 

@@ -201,8 +201,9 @@ def member_of(
     )
 
 
-def event_of(position: bytes, fields: Mapping[bytes, bytes]) -> FleetEvent | None:
-    """An event from its entry in the stream; None when it makes no sense."""
+def event_of(position: bytes, words: Sequence[bytes]) -> FleetEvent | None:
+    """An event from its entry in the stream, fields and values by turns; None when it makes no sense."""
+    fields = dict(zip(words[::2], words[1::2], strict=False))
     document = _decoded(fields.get(b"e", b""), dict[str, Any])
     return None if document is None else FleetEvent(position.decode(), document)
 
