@@ -34,7 +34,17 @@ class Authority:
         (self.directory / f"{name}.ext").write_text(f"subjectAltName={hosts}\n")
         signed_by = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial")
         self._openssl(
-            "x509", "-req", "-in", f"{name}.csr", *signed_by, "-out", f"{name}.crt", "-days", "2", "-extfile", f"{name}.ext"
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            *signed_by,
+            "-out",
+            f"{name}.crt",
+            "-days",
+            "2",
+            "-extfile",
+            f"{name}.ext",
         )
         return self.directory / f"{name}.crt", self.directory / f"{name}.key"
 
@@ -102,5 +112,6 @@ def _speaks_tls() -> bool:
     if binary is None:
         return False
     asked = subprocess.run(
-        [binary, "--port", "0", "--tls-port", "1"], capture_output=True, text=True, check=False, timeout=20)
+        [binary, "--port", "0", "--tls-port", "1"], capture_output=True, text=True, check=False, timeout=20
+    )
     return "No tls-cert-file configured" in asked.stdout
