@@ -136,6 +136,8 @@ class RedisCoordinator:
         try:
             return await self._connection.command(*words)
         except UnreachableError:
+            raise
+        except FleetdError:
             found = _text(await self._connection.command("TYPE", key))
             if found in {kind, "none"}:
                 raise

@@ -6,7 +6,7 @@ have their defaults, and what makes no sense is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -201,8 +201,9 @@ def member_of(
     )
 
 
-def event_of(position: bytes, fields: Mapping[bytes, bytes]) -> FleetEvent | None:
+def event_of(position: bytes, flat: Sequence[bytes]) -> FleetEvent | None:
     """An event from its entry in the stream; None when it makes no sense."""
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
     document = _decoded(fields.get(b"e", b""), dict[str, Any])
     return None if document is None else FleetEvent(position.decode(), document)
 
