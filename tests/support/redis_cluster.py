@@ -64,13 +64,22 @@ class Cluster:
         """Gives the (empty) slot of a key to another master, who is returned."""
         old, slot = self.master_of(key), key_slot(key.encode())
         new = next(server for server in self.alive() if server is not old and _role(server) == "master")
-        with new.connect() as client:
-            new_id = client.execute_command("CLUSTER", "MYID")
-        for server in self.alive():
-            if _role(server) == "master":
-                with server.connect() as client:
-                    client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", new_id)
+        new_id, old_id = _identity(new), _identity(old)
+        for server, change in ((new, ("IMPORTING", old_id)), (old, ("MIGRATING", new_id))):
+            _set_slot(server, slot, *change)
+        for server in (new, old):
+            _set_slot(server, slot, "NODE", new_id)
         return new
+
+
+def _identity(server: RedisServer) -> str:
+    with server.connect() as client:
+        return str(client.execute_command("CLUSTER", "MYID"))
+
+
+def _set_slot(server: RedisServer, slot: int, *change: str) -> None:
+    with server.connect() as client:
+        client.execute_command("CLUSTER", "SETSLOT", slot, *change)
 
 
 def _ranges(slots: list[list[str]]) -> list[tuple[str, str]]:
@@ -124,8 +133,7 @@ def _join(servers: list[RedisServer]) -> None:
             bus = servers[0].arguments[servers[0].arguments.index("--cluster-port") + 1]
             client.execute_command("CLUSTER", "MEET", "127.0.0.1", servers[0].port, bus)
     for master, replica in zip(masters, replicas, strict=True):
-        with master.connect() as client:
-            identity = client.execute_command("CLUSTER", "MYID")
+        identity = _identity(master)
         _until_done(replica, lambda client, identity=identity: client.execute_command("CLUSTER", "REPLICATE", identity))
 
 

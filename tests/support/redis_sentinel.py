@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -35,19 +36,42 @@ class Sentinels:
         """The server that the Sentinels call the master; waits until they agree."""
         return wait_for(self._agreed, "the Sentinels to agree on a master", within=30)
 
-    def kill_master(self) -> None:
-        """As a crash would."""
-        self.master().stop()
+    def kill_master(self) -> RedisServer:
+        """As a crash would; the one that was it."""
+        old = self.master()
+        old.stop()
+        return old
 
     def failover(self) -> RedisServer:
         """Kills the master; the new one, as soon as all Sentinels know it and it takes writes."""
-        old = self.master()
-        old.stop()
-        return wait_for(lambda: self._new(old), "a new master", within=40)
+        return self.master_after(self.kill_master())
 
-    def _new(self, old: RedisServer) -> RedisServer | None:
-        new = self._agreed()
-        return new if new is not None and new is not old and _role(new) == "master" else None
+    def failover_by_hand(self) -> RedisServer:
+        """The old master lives, and becomes a replica; the new one, as soon as that is so."""
+        old = self.master()
+        with redis.Redis(port=self.ports[0], socket_timeout=5) as client:
+            client.execute_command("SENTINEL", "FAILOVER", SERVICE)
+        new = self.master_after(old)
+        wait_for(lambda: _role(old).startswith("slave"), "the old master to be a replica", within=40)
+        return new
+
+    def master_after(self, old: RedisServer) -> RedisServer:
+        """The next master, as soon as all Sentinels know it and it takes writes."""
+
+        def new() -> RedisServer | None:
+            named = self._agreed()
+            return named if named is not None and named is not old and _role(named) == "master" else None
+
+        return wait_for(new, "a new master", within=40)
+
+    @contextmanager
+    def paused(self, index: int) -> Iterator[None]:
+        """Meanwhile one Sentinel takes connections and answers nothing."""
+        self.processes[index].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.processes[index].send_signal(signal.SIGCONT)
 
     def _agreed(self) -> RedisServer | None:
         named = {self._named_by(port) for port in self.ports}
@@ -62,8 +86,9 @@ class Sentinels:
         return int(found[1]) if found else None
 
     def is_complete(self) -> bool:
-        """Whether every Sentinel knows both replicas and the two other Sentinels."""
-        return all(self._knows_all(port) for port in self.ports)
+        """Whether every Sentinel knows both replicas and the two other Sentinels, and the replicas follow."""
+        roles = [_role(server) for server in self.servers.values()]
+        return roles.count("slave connected") == 2 and all(self._knows_all(port) for port in self.ports)
 
     def _knows_all(self, port: int) -> bool:
         with redis.Redis(port=port, socket_timeout=5, decode_responses=True) as client:
@@ -76,11 +101,13 @@ class Sentinels:
 
 
 def _role(server: RedisServer) -> str:
+    """ "master", "slave connected", "slave sync" …; nothing where no server answers."""
     with server.connect() as client:
         try:
-            return str(client.role()[0])
+            role = client.role()
         except redis.RedisError:
             return ""
+    return "master" if role[0] == "master" else f"slave {role[3]}"
 
 
 @contextmanager

@@ -47,8 +47,8 @@ class RedisServer:
         finally:
             client.close()
 
-    def start(self) -> None:
-        """Returns when the server answers."""
+    def start(self, *, wait: bool = True) -> None:
+        """Returns when the server answers, or at once."""
         binary = server_binary()
         need(binary, REMEDY)
         assert binary is not None
@@ -58,7 +58,8 @@ class RedisServer:
         command += self.arguments
         with (self.directory / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_for(self.answers, f"{binary} to answer on port {self.port}", within=20)
+        if wait:
+            wait_for(self.answers, f"{binary} to answer on port {self.port}", within=20)
 
     def answers(self) -> bool:
         """Whether PING is answered; fails at once when the server has ended."""

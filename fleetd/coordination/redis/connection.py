@@ -90,6 +90,8 @@ class Connection:
         for _ in range(_HOPS):
             node = self._node
             if node is None or not node.is_open:
+                if node is not None:
+                    node.abort()  # ended by the server meanwhile
                 node = self._use(await self._masters.open())
             try:
                 return await node.ask(*words)
@@ -106,7 +108,7 @@ class Connection:
         self._node = node
         for ear in self._ears:
             if ear.place != node.place:
-                ear.abort()  # at a server that may no longer hear what is published; its reader ends
+                ear.cut()  # at a server that may no longer hear what is published; its reader ends
         return node
 
     @contextlib.contextmanager

@@ -52,9 +52,9 @@ class RedisCoordinator:
     async def request(self, request: Request) -> Rollout | None:
         """See the port."""
         its = self._keys
-        keys = [its.members, its.roster, its.rollouts, its.open, its.last, its.request(request.id)]
+        keys = [its.rollouts, its.open, its.last, its.request(request.id)]
         keys += its.epochs(request.intent.scope.keys())
-        words = [its.rollout_start, encoding.asked(request), _ASKED, its.wake]
+        words = [its.rollout_start, encoding.asked(request), _ASKED, its.wake, its.members, its.roster]
         return self._rollout(await self._run("request", keys, words))
 
     async def watch(self, rollout: Rollout) -> Rollout:
@@ -87,7 +87,7 @@ class RedisCoordinator:
     async def members(self) -> list[Member]:
         """See the port."""
         its = self._keys
-        clock, entries = await self._run("members", [its.members, its.roster], [its.member("")])
+        clock, entries = await self._run("members", [its.rollouts], [its.member(""), its.members, its.roster])
         found = (encoding.member_of(float(clock), *entry) for entry in entries)
         return sorted((member for member in found if member is not None), key=lambda member: member.name)
 
@@ -136,6 +136,8 @@ class RedisCoordinator:
         try:
             return await self._connection.command(*words)
         except UnreachableError:
+            raise
+        except FleetdError:
             found = _text(await self._connection.command("TYPE", key))
             if found in {kind, "none"}:
                 raise

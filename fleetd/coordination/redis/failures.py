@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import ssl
 from collections.abc import Iterator
@@ -14,14 +15,15 @@ ACL_HINT = "give it what docs/redis.md lists"
 _LONGEST = 200  # characters of a server's own words
 
 # Answers of a server that cannot be asked now, though another one or a later moment may do.
-_TURNED_AWAY = (
-    redis_errors.ReadOnlyError,
-    redis_errors.BusyLoadingError,
-    redis_errors.MasterDownError,
-    redis_errors.ClusterDownError,
-    redis_errors.TryAgainError,
-    redis_errors.AskError,
-)
+_TURNED_AWAY = {
+    redis_errors.ReadOnlyError: "READONLY",
+    redis_errors.BusyLoadingError: "LOADING",
+    redis_errors.MasterDownError: "MASTERDOWN",
+    redis_errors.ClusterDownError: "CLUSTERDOWN",
+    redis_errors.TryAgainError: "TRYAGAIN",
+    redis_errors.AskError: "ASK",
+    redis_errors.OutOfMemoryError: "OOM",
+}
 # The same as text: redis-py has no class for some, and before Redis 7 they come wrapped in "ERR Error running script".
 _TURNED_AWAY_CODES = re.compile(
     r"(?:^|[\s-])(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN|MISCONF|BUSY|OOM|UNBLOCKED)\b"
@@ -33,7 +35,7 @@ _FORBIDDEN = re.compile(
 
 def is_turned_away(error: Exception) -> bool:
     """Whether the server asked is no good now, and should be looked for anew."""
-    if isinstance(error, _TURNED_AWAY):
+    if isinstance(error, tuple(_TURNED_AWAY)):
         return True
     return isinstance(error, redis_errors.ResponseError) and _TURNED_AWAY_CODES.search(str(error)) is not None
 
@@ -72,7 +74,7 @@ def _login_trouble(error: Exception) -> str:
 
 def _turned_away(error: Exception) -> str:
     code = _TURNED_AWAY_CODES.search(str(error))
-    named = code[1] if code else type(error).__name__.removesuffix("Error")
+    named = code[1] if code else _TURNED_AWAY.get(type(error), type(error).__name__)
     return f"takes no commands now ({named}: {_shown(error)})"
 
 
@@ -92,7 +94,7 @@ def _no_connection(error: Exception) -> str:
             return f"its certificate is not trusted ({cause.verify_message}): name its CA with ssl_ca_certs"
         if isinstance(cause, ssl.SSLError):
             return f"TLS failed ({cause.reason or 'closed'})"
-        if isinstance(cause, OSError) and cause.errno is not None:
+        if isinstance(cause, OSError) and cause.errno not in {None, errno.ECONNRESET, errno.EPIPE}:
             return _system_error(cause)
     return "the connection was closed (a server that wants TLS does this, too: rediss://)"
 

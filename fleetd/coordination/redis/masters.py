@@ -47,6 +47,10 @@ class Masters:
         asked = await Node.open(self._url, sentinel, sentinel=True)
         try:
             answer = await asked.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.service)
+        except UnreachableError:
+            raise
+        except FleetdError:  # knows no such command
+            raise UnreachableError(f"{sentinel}: is no Sentinel") from None
         finally:
             asked.abort()
         if answer is None:
@@ -61,7 +65,12 @@ class Masters:
 
     async def _by_node(self, place: Place) -> Node:
         node = await self.open_at(place)
-        slots = await _or_abort(node, node.ask("CLUSTER", "SLOTS"))
+        try:
+            slots = await _or_abort(node, node.ask("CLUSTER", "SLOTS"))
+        except UnreachableError:
+            raise
+        except FleetdError:  # "cluster support disabled"
+            raise UnreachableError(f"{place}: is no Cluster: begin the URL with redis://") from None
         others = [found for found in _nodes(slots, place) if found not in self._url.seeds]
         self._nodes = (*self._url.seeds, *others[:_KEPT])
         return node

@@ -76,6 +76,10 @@ class Node:
         """End the connection at once; what is on its way is lost."""
         self._wire.abort()
 
+    def cut(self) -> None:
+        """The same while someone else uses it, who gets UnreachableError."""
+        self._wire.cut()
+
     async def close(self) -> None:
-        """End the connection, and wait until its socket is closed."""
+        """The same, and wait until the socket is closed."""
         await self._wire.close()

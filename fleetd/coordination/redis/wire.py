@@ -33,17 +33,23 @@ class Wire(redis_py.AbstractConnection):
 
     def abort(self) -> None:
         """End it at once, without TLS saying goodbye to a peer that may be gone; what is on its way is lost."""
+        self.cut()
         if self._writer is not None:
-            self._writer.transport.abort()
             self._close()  # type: ignore[no-untyped-call]
 
+    def cut(self) -> None:
+        """As a network would end it: who is just using it gets an error."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+
     async def close(self) -> None:
-        """End it, and wait until the socket is closed."""
+        """End it, and wait until the socket is closed; who is just using it gets an error."""
         writer = self._writer
-        self.abort()
+        self.cut()
         if writer is not None:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+        self.abort()
 
     async def listen(self) -> Any:
         """The next message, however long it takes: a peer that is gone is found by TCP."""

@@ -1,14 +1,15 @@
 -- The members of the last day.
 --
--- KEYS  1 members  2 roster
--- ARGV  1 the start of the keys of what members published
+-- KEYS  1 rollouts: not used, but in a Cluster the script must know where to run
+-- ARGV  1 the start of the keys of what members published  2 members  3 roster
 -- Returns {"ok", clock, {{name, lease's end, roster text, published text}, …}} (false: there is none), or
 --       {"wrong", sentence}.
 --
--- Promises: writes nothing.  The documents' keys are not in KEYS: they have the same hash tag.
+-- Promises: writes nothing.  The keys that it reads are not in KEYS: what is there must be writable, and a requester may
+-- not write these.  They have the same hash tag.
 -- uses: values
 
-local members, roster = KEYS[1], KEYS[2]
+local members, roster = ARGV[2], ARGV[3]
 
 --! libraries
 

@@ -1,16 +1,17 @@
 -- A restart is asked for.
 --
--- KEYS  1 members  2 roster  3 rollouts  4 rollouts:open  5 restart-epoch:last  6 request:ID  7… the epoch keys to raise
+-- KEYS  1 rollouts  2 rollouts:open  3 restart-epoch:last  4 request:ID  5… the epoch keys to raise
 -- ARGV  1 the start of every rollout's key  2 the request as JSON: who, label, scope (text), mode, max_parallel_hosts
---       (text or null)  3 the text of a host's field that is only asked  4 the channel to wake hosts by
+--       (text or null)  3 the text of a host's field that is only asked  4 the channel to wake hosts by  5 members
+--       6 roster (not in KEYS: what is there must be writable, and a requester may not write these)
 -- Returns {"ok", {epoch, fields}}, or {"ok", false} when no live member is in scope, or {"wrong", sentence}.
 --
 -- Promises: the same ID is one request, however often it comes within a day; its epoch is greater than every number
 -- given out before; all or nothing is written.
 -- uses: values epochs live rollout
 
-local members, roster, rollouts, open, last, answered = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local ROLLOUT = ARGV[1]
+local rollouts, open, last, answered = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local ROLLOUT, members, roster = ARGV[1], ARGV[5], ARGV[6]
 local request = cjson.decode(ARGV[2])
 local scope = cjson.decode(request.scope)
 
@@ -45,7 +46,7 @@ end
 
 local function next_epoch()
   local epoch = math.max(math.floor(now), (sane(epoch_text(last)) or 0) + 1)
-  for i = 7, #KEYS do epoch = math.max(epoch, (sane(epoch_text(KEYS[i])) or 0) + 1) end
+  for i = 5, #KEYS do epoch = math.max(epoch, (sane(epoch_text(KEYS[i])) or 0) + 1) end
   return integer(epoch)
 end
 
@@ -95,7 +96,7 @@ end
 if #names == 0 then return {'ok', false} end
 
 local epoch = next_epoch()
-for i = 7, #KEYS do redis.call('SET', KEYS[i], epoch) end
+for i = 5, #KEYS do redis.call('SET', KEYS[i], epoch) end
 redis.call('SET', last, epoch)
 supersede(epoch)
 begin(epoch, names, given(request.max_parallel_hosts) or strictest(live, count))
