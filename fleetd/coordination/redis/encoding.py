@@ -1,0 +1,214 @@
+"""What is written to Redis and read from it: strict in the one, tolerant in the other.
+
+Members of other versions, and anyone with a client, write to the same keys: unknown fields are ignored, missing ones
+have their defaults, and what makes no sense is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from fleetd.coordination.names import is_host, is_member, is_name
+from fleetd.coordination.port import (
+    LEASE,
+    PROTOCOL,
+    Beat,
+    FleetEvent,
+    HostProgress,
+    Intent,
+    Member,
+    Report,
+    Request,
+    Rollout,
+    RolloutState,
+)
+from fleetd.core.scope import Scope
+from fleetd.core.spec import Amount
+
+T = TypeVar("T")
+_encode = msgspec.json.encode
+_MOST_HOSTS = 1_000_000
+
+
+class _RosterEntry(Struct):
+    """What the roster has of a member; scripts read it, too."""
+
+    id: str
+    protocol: int = PROTOCOL
+    version: str = ""
+    pools: tuple[str, ...] = ()
+    max_parallel_hosts: Amount = Amount(share=1.0)
+
+
+class _Published(Struct):
+    """The part of a published text that others look at."""
+
+    status: dict[str, Any] | None = None
+
+
+def text(value: object) -> str:
+    """A value as JSON."""
+    return _encode(value).decode()
+
+
+def roster_entry(beat: Beat) -> str:
+    """A member's entry in the roster."""
+    return text(_RosterEntry(beat.id, PROTOCOL, beat.version, beat.pools, beat.max_parallel_hosts))
+
+
+def published(beat: Beat) -> bytes:
+    """What stands under the member's own key; empty: as before."""
+    if beat.status is None:
+        return b""
+    head = _encode({"id": beat.id, "protocol": PROTOCOL, "version": beat.version, "pools": beat.pools})
+    return head[:-1] + b',"status":' + beat.status + b"}"
+
+
+def spoken(beat: Beat) -> str:
+    """A beat for its script; epochs are texts, since JSON numbers are rounded there."""
+    return text(
+        {
+            "member": beat.member,
+            "id": beat.id,
+            "roster": roster_entry(beat),
+            "epochs": [str(value) for value in beat.epochs.values()],
+            "reports": [_report(epoch, beat.reports[epoch]) for epoch in sorted(beat.reports)],
+            "wants": [str(epoch) for epoch in beat.wants_turn],
+            "paused": beat.paused,
+            "incarnation": beat.incarnation,
+        }
+    )
+
+
+def _report(epoch: int, report: Report) -> dict[str, Any]:
+    progress = report.progress
+    return {
+        "epoch": str(epoch),
+        "state": progress.state,
+        "resumes": progress.resumes,
+        "progress": text(_without_lease(progress)),
+        **_intent(report.intent),
+    }
+
+
+def _without_lease(progress: HostProgress) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(progress)
+    del fields["lease_until"]
+    return fields
+
+
+def _intent(intent: Intent) -> dict[str, Any]:
+    return {"who": intent.who, "label": intent.label, "scope": text(intent.scope), "mode": intent.mode}
+
+
+def asked(request: Request) -> str:
+    """A request for its script."""
+    most = request.max_parallel_hosts
+    return text({**_intent(request.intent), "max_parallel_hosts": None if most is None else str(most)})
+
+
+def remembered(rollout: Rollout) -> str:
+    """A rollout for the script that sets it again where it was lost."""
+    fields = {
+        "state": rollout.state,
+        "when": f"{rollout.at:.6f}",
+        **_intent(rollout.intent),
+        "max_parallel_hosts": str(rollout.max_parallel_hosts),
+        "resumes": str(rollout.resumes),
+        "superseded_by": None if rollout.superseded_by is None else str(rollout.superseded_by),
+        "halted_by": rollout.halted_by,
+        "ended": None if rollout.ended is None else f"{rollout.ended:.6f}",
+    }
+    return text(
+        {
+            "fields": [part for item in fields.items() if item[1] is not None for part in item],
+            "hosts": [part for name, host in rollout.hosts.items() for part in (name, text(host))],
+        }
+    )
+
+
+def rollout_of(epoch: bytes, flat: list[bytes]) -> Rollout | None:
+    """A rollout from the fields of its hash; None when it makes no sense."""
+    fields = {
+        name.decode(errors="replace"): value.decode(errors="replace")
+        for name, value in zip(flat[::2], flat[1::2], strict=True)
+    }
+    try:
+        return _rollout(int(epoch), fields)
+    except ValueError:  # msgspec.ValidationError is one, too
+        return None
+
+
+def _rollout(epoch: int, fields: Mapping[str, str]) -> Rollout:
+    superseded_by, ended = fields.get("superseded_by"), fields.get("ended")
+    intent = Intent(
+        who=fields.get("who", ""),
+        label=fields.get("label"),
+        scope=_scope(fields.get("scope", "{}")),
+        mode=fields.get("mode", "graceful"),
+    )
+    return Rollout(
+        epoch=epoch,
+        state=RolloutState(fields.get("state", "")),
+        intent=intent,
+        at=float(fields.get("when", 0)),
+        max_parallel_hosts=min(max(int(fields.get("max_parallel_hosts", 1)), 1), _MOST_HOSTS),
+        resumes=int(fields.get("resumes", 0)),
+        superseded_by=None if superseded_by is None else int(superseded_by),
+        halted_by=fields.get("halted_by"),
+        ended=None if ended is None else float(ended),
+        hosts=dict(_hosts(fields)),
+    )
+
+
+def _scope(raw: str) -> Scope:
+    scope = msgspec.json.decode(raw, type=Scope)
+    if not all(map(is_host, scope.hosts or ())) or not all(map(is_name, scope.pools or ())):
+        raise ValueError("a scope with names that are none")
+    return scope
+
+
+def _hosts(fields: Mapping[str, str]) -> Iterable[tuple[str, HostProgress]]:
+    for name in sorted(fields):
+        member = name.removeprefix("host:")
+        progress = _decoded(fields[name], HostProgress) if member != name and is_member(member) else None
+        if progress is not None:
+            yield member, progress
+
+
+def member_of(
+    clock: float, name: bytes, lease_end: bytes, roster: bytes | None, document: bytes | None
+) -> Member | None:
+    """A member from its entries; None when they make no sense."""
+    shown = name.decode(errors="replace")
+    entry = None if roster is None else _decoded(roster, _RosterEntry)
+    if entry is None or not is_member(shown):
+        return None
+    what = None if document is None else _decoded(document, _Published)
+    until = float(lease_end)
+    return Member(
+        name=shown,
+        last_seen=until - LEASE,
+        is_live=until > clock,
+        pools=tuple(pool for pool in entry.pools if is_name(pool)),
+        version=entry.version,
+        protocol=entry.protocol,
+        status=what.status if what is not None and until > clock else None,
+    )
+
+
+def event_of(position: bytes, fields: Mapping[bytes, bytes]) -> FleetEvent | None:
+    """An event from its entry in the stream; None when it makes no sense."""
+    document = _decoded(fields.get(b"e", b""), dict[str, Any])
+    return None if document is None else FleetEvent(position.decode(), document)
+
+
+def _decoded(raw: str | bytes, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (ValueError, RecursionError):
+        return None

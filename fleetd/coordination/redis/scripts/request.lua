@@ -1,0 +1,103 @@
+-- A restart is asked for.
+--
+-- KEYS  1 members  2 roster  3 rollouts  4 rollouts:open  5 restart-epoch:last  6 request:ID  7… the epoch keys to raise
+-- ARGV  1 the start of every rollout's key  2 the request as JSON: who, label, scope (text), mode, max_parallel_hosts
+--       (text or null)  3 the text of a host's field that is only asked  4 the channel to wake hosts by
+-- Returns {"ok", {epoch, fields}}, or {"ok", false} when no live member is in scope, or {"wrong", sentence}.
+--
+-- Promises: the same ID is one request, however often it comes within a day; its epoch is greater than every number
+-- given out before; all or nothing is written.
+-- uses: values epochs live rollout
+
+local members, roster, rollouts, open, last, answered = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local ROLLOUT = ARGV[1]
+local request = cjson.decode(ARGV[2])
+local scope = cjson.decode(request.scope)
+
+--! libraries
+
+local wrong = wrong_type({
+  {members, 'zset'}, {roster, 'hash'}, {rollouts, 'zset'}, {open, 'set'}, {answered, 'string'},
+})
+if wrong then return {'wrong', wrong} end
+
+-- Lists as sets; nil stands for all.
+local function set_of(list)
+  if type(list) ~= 'table' then return nil end
+  local set = {}
+  for _, item in ipairs(list) do set[item] = true end
+  return set
+end
+
+local hosts, pools = set_of(scope.hosts), set_of(scope.pools)
+
+local function has_one(set, items)
+  for _, item in ipairs(type(items) == 'table' and items or {}) do
+    if set[item] then return true end
+  end
+  return false
+end
+
+local function is_in_scope(name, entry)
+  if hosts and not hosts[string.match(name, '^[^/]*')] then return false end
+  return not pools or has_one(pools, entry.pools)
+end
+
+local function next_epoch()
+  local epoch = math.max(math.floor(now), (sane(epoch_text(last)) or 0) + 1)
+  for i = 7, #KEYS do epoch = math.max(epoch, (sane(epoch_text(KEYS[i])) or 0) + 1) end
+  return integer(epoch)
+end
+
+-- Whether all that the list names is in the set.
+local function covers(set, list)
+  if not set then return true end
+  if type(list) ~= 'table' then return false end
+  for _, item in ipairs(list) do
+    if not set[item] then return false end
+  end
+  return true
+end
+
+local function supersede(epoch)
+  for _, other in ipairs(redis.call('SMEMBERS', open)) do
+    local key = ROLLOUT .. other
+    local theirs = is_open(state_of(key)) and decoded(redis.call('HGET', key, 'scope'))
+    if theirs and covers(hosts, theirs.hosts) and covers(pools, theirs.pools) then
+      redis.call('HSET', key, 'state', 'superseded', 'superseded_by', epoch, 'ended', seconds(now))
+      redis.call('SREM', open, other)
+    end
+  end
+end
+
+local function begin(epoch, names, most)
+  local key = ROLLOUT .. epoch
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'state', 'running', 'who', request.who, 'when', seconds(now), 'scope', request.scope,
+    'max_parallel_hosts', most, 'mode', request.mode, 'resumes', '0', 'remaining', #names)
+  if given(request.label) then redis.call('HSET', key, 'label', request.label) end
+  for _, name in ipairs(names) do redis.call('HSET', key, 'host:' .. name, ARGV[3]) end
+  list(epoch, 'running')
+end
+
+local before = redis.call('GET', answered)
+if before then
+  if not state_of(ROLLOUT .. before) then return {'wrong', 'rollout ' .. before .. ' is no longer kept'} end
+  return {'ok', whole(before)}
+end
+
+local live, count = live_members(members, roster)
+local names = {}
+for name, entry in pairs(live) do
+  if is_in_scope(name, entry) then names[#names + 1] = name end
+end
+if #names == 0 then return {'ok', false} end
+
+local epoch = next_epoch()
+for i = 7, #KEYS do redis.call('SET', KEYS[i], epoch) end
+redis.call('SET', last, epoch)
+supersede(epoch)
+begin(epoch, names, given(request.max_parallel_hosts) or strictest(live, count))
+redis.call('SET', answered, epoch, 'EX', DAY)
+redis.call('PUBLISH', ARGV[4], 'restart ' .. epoch)
+return {'ok', whole(epoch)}
