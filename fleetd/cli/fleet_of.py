@@ -74,7 +74,8 @@ def the_fleet(args: argparse.Namespace) -> FleetAddress:
     """The fleet that is meant.  Raises as `find_fleet` does, and UsageError where there is none."""
     found = find_fleet(args)
     if found is None:
-        raise UsageError(f"no fleet: the daemon is in none; give -c FILE with [fleet], or {_BY_ENVIRONMENT}")
+        where = f"{args.files[0]} has no [fleet]" if args.files else "the daemon is in none"
+        raise UsageError(f"no fleet: {where}; give -c FILE with [fleet], or {_BY_ENVIRONMENT}")
     return found
 
 

@@ -20,9 +20,9 @@ Which daemon a command is for: `--instance NAME`, else `-c FILE` (an instance is
 only one that runs in the caller's runtime directory or in `/run/fleetd`.
 
 Which fleet: `--redis URL --fleet NAME` (a URL with a password is refused, since it would show in `ps`), else the
-`[fleet]` of `-c FILE`, else `FLEETD_REDIS` and `FLEETD_FLEET` in the environment, else the one that the daemon is in; so
-a machine without a daemon, such as that of a CI job, needs those two variables only ([deploying](../deploying.md)).
-Files without `[fleet]` mean no fleet. `fleetd restart` is for the whole fleet where one is found; the other commands are
+`[fleet]` of `-c FILE`, else `FLEETD_REDIS` and `FLEETD_FLEET` in the environment, else the one that the daemon is in;
+so a machine without a daemon, such as a CI job's, needs those two variables only ([deploying](../deploying.md)).
+Files without `[fleet]` mean no fleet. `fleetd restart` is for the whole fleet where there is one; other commands are
 for one daemon unless they are told otherwise.
 
 | exit code | meaning |

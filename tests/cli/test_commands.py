@@ -163,9 +163,13 @@ def test_a_halted_restart_exits_1_and_shows_the_workers_last_lines(fleetd: Fleet
     assert "\n  cannot load module\n" in done.stderr
 
 
-def test_restart_of_other_hosts_is_not_there_yet(running: Fleetd) -> None:
+def test_without_a_fleet_there_is_no_other_host(running: Fleetd) -> None:
     host = running.status()["host"]
-    assert f"hosts other than this one ({host})" in running.run("restart", "--host", "elsewhere", code=2).stderr
+    for verb in ("restart", "pause", "resume"):
+        done = running.run(verb, "--host", "elsewhere", code=2)
+        assert done.stderr == f"fleetd {verb}: --host elsewhere: this host is {host}, and its daemon is in no fleet\n"
+    for call in (["rollouts"], ["status", "--fleet"], ["events", "--fleet"]):
+        assert ": no fleet: " in running.run(*call, code=2).stderr
     running.run("restart", "--host", host, "media:0")
 
 

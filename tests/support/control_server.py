@@ -69,8 +69,10 @@ class Served:
 
 
 @contextmanager
-def serving(path: Path, group: str | None = None, patience: float = 10.0) -> Iterator[Served]:
-    """A server at `path` for as long as the block lasts."""
+def serving(
+    path: Path, group: str | None = None, patience: float = 10.0, verbs: Mapping[str, Verb] | None = None
+) -> Iterator[Served]:
+    """A server at `path` for as long as the block lasts; `verbs` are those beside its own."""
     served = Served()
     listening = threading.Event()
     failure: list[BaseException] = []
@@ -78,7 +80,7 @@ def serving(path: Path, group: str | None = None, patience: float = 10.0) -> Ite
     async def main(stop: asyncio.Event) -> None:
         served.loop = asyncio.get_running_loop()
         served.loop.set_exception_handler(lambda _, context: served.defects.append(repr(context["exception"])))
-        server = ControlServer(path, served.verbs(), group=group, patience=patience)
+        server = ControlServer(path, {**served.verbs(), **(verbs or {})}, group=group, patience=patience)
         await server.open()
         listening.set()
         await stop.wait()
