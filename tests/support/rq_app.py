@@ -68,6 +68,11 @@ class RqApp:
         with redis.Redis.from_url(self.server.url) as client:
             return Queue(queue, connection=client).count
 
+    def fetched(self, queue: str = "default") -> set[str]:
+        """The jobs that a worker has taken from the queue and that have not begun."""
+        with redis.Redis.from_url(self.server.url) as client:
+            return set(Queue(queue, connection=client).intermediate_queue.get_job_ids())
+
 
 def rq_app(root: Path, server: RedisServer) -> RqApp:
     """An application below `root` with one release, `1`, to which `current` points."""
