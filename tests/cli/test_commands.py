@@ -265,14 +265,11 @@ def test_logs_since_a_moment_begin_with_it(running: Fleetd) -> None:
     assert old
     assert not set(old) & set(now)
     assert all(moment_of(line) >= called for line in now), "only what was written while the command ran"
-
-    def later() -> list[str]:
-        return running.run(
-            "logs", "--since", datetime.fromtimestamp(called, UTC).isoformat(), "talk"
-        ).stdout.splitlines()
-
-    found = wait_for(later, "a line that is written from then on")
-    assert all(moment_of(line) >= called for line in found)
+    since = datetime.fromtimestamp(called, UTC).isoformat()
+    found = wait_for(
+        lambda: running.run("logs", "--since", since, "talk").stdout, "a line that is written from then on"
+    )
+    assert all(moment_of(line) >= called for line in found.splitlines())
 
 
 def moment_of(line: str) -> float:
