@@ -154,6 +154,8 @@ class Template(Run):
         self.socket: socket.socket | None = None
         self.waiting: deque[Birth] = deque()
         self.in_flight: set[Birth] = set()
+        self.held_up_since: float | None = None  # it takes no request: descriptors in flight are limited for each user
+        self.retry_at = 0.0
         self.workers = 0  # that live
         self.idle_since = self.began_at = time.monotonic()
         self.ready = False
@@ -212,6 +214,16 @@ class Template(Run):
         birth.asked_at = time.monotonic()
         self.in_flight.add(birth)
         return True
+
+    def hold_up(self, seconds: float) -> None:
+        """It took no request: it is to be asked again after `seconds`, unless it answers one before."""
+        now = time.monotonic()
+        self.held_up_since = now if self.held_up_since is None else self.held_up_since
+        self.retry_at = now + seconds
+
+    def is_held_up(self) -> bool:
+        """Whether some wait for it and it has none in hand, so that nothing it does would tell when to ask again."""
+        return self.ready and not self.is_unwanted and bool(self.waiting) and not self.in_flight
 
     def resident(self) -> int:
         """Its resident memory in bytes; 0 when it is gone."""

@@ -26,6 +26,7 @@ NEWEST_SPARE = 300.0  # seconds that a pool's newest template stays without work
 OLDER_SPARE = 10.0
 TEMPLATES_TRIED = 2
 TRIES = 5  # in all: one that is ending may be asked more than once before that is known
+RETRY_SECONDS = 0.05  # between two requests to a template that takes none and has none in hand
 
 Json = dict[str, Any]
 
@@ -97,6 +98,8 @@ class Templates:
             self._fail(birth, error.report)
             return
         template.timeout = request["preload"]["timeout"]
+        if not template.waiting:
+            template.held_up_since = None
         template.waiting.append(birth)
         self._serve(template)
 
@@ -125,7 +128,9 @@ class Templates:
                 continue
             if not is_asked:
                 template.waiting.appendleft(birth)
+                template.hold_up(RETRY_SECONDS)
                 return
+            template.held_up_since = None
             assert birth.hello is not None
             self._watch(birth.hello.fileno(), lambda birth=birth: self._greet(template, birth))  # type: ignore[misc]
 
@@ -302,7 +307,9 @@ class Templates:
             return None
         if not template.ready:
             return template.began_at + template.timeout
-        if template.workers or template.waiting:
+        if template.waiting:
+            return template.retry_at  # nothing is in flight whose end would be heard
+        if template.workers:
             return None
         return template.idle_since + (NEWEST_SPARE if self._is_newest(template) else OLDER_SPARE)
 
@@ -318,6 +325,9 @@ class Templates:
             if due is None or now < due:
                 continue
             limit = f"within {template.timeout:g} s (start-timeout)"
+            if template.is_held_up():
+                self._ask_again(template, limit)
+                continue
             if not template.ready:
                 last = template.last_line()
                 problem = f"was not imported {limit}{last and '; its last line: ' + last}"
@@ -329,6 +339,17 @@ class Templates:
             if self._by_key.get(template.key) is template:
                 del self._by_key[template.key]
             template.kill()
+
+    def _ask_again(self, template: Template, limit: str) -> None:
+        """Those who wait do so no longer than for a worker; the template stays, as what is in its way is elsewhere."""
+        since = template.held_up_since
+        if since is not None and time.monotonic() >= since + template.timeout:
+            waiting = tuple(template.waiting)
+            template.waiting.clear()
+            for birth in waiting:
+                self._fail(birth, failure_of(birth, f"no worker could be asked for {limit}"))
+        self._serve(template)
+        self._look_after(template)
 
     # -- descriptors -------------------------------------------------------------------------------------------------
 

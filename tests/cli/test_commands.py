@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 
 import pexpect
 import pytest
@@ -256,8 +258,26 @@ def test_logs_have_the_workers_name_on_every_line(running: Fleetd) -> None:
     for line in running.run("logs", "-n", "3").stdout.splitlines():
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\S+ talk:0 tick \d+", line)
     assert running.run("logs", "talk", "-n", "0").stdout == ""
-    assert running.run("logs", "--since", "0s", "talk").stdout == ""
     assert "tick" in running.run("logs", "--since", "1h", "talk").stdout
+
+
+def test_logs_since_a_moment_begin_with_it(running: Fleetd) -> None:
+    wait_for(lambda: "tick" in running.run("logs", "talk").stdout, "a line of output")
+    old = running.run("logs", "--since", "1h", "talk").stdout.splitlines()
+    called = time.time()
+    now = running.run("logs", "--since", "0s", "talk").stdout.splitlines()
+    assert old
+    assert not set(old) & set(now)
+    assert all(moment_of(line) >= called for line in now), "only what was written while the command ran"
+    since = datetime.fromtimestamp(called, UTC).isoformat()
+    found = wait_for(
+        lambda: running.run("logs", "--since", since, "talk").stdout, "a line that is written from then on"
+    )
+    assert all(moment_of(line) >= called for line in found.splitlines())
+
+
+def moment_of(line: str) -> float:
+    return datetime.fromisoformat(line.split(maxsplit=1)[0]).timestamp()
 
 
 def test_raw_logs_get_the_name_and_have_no_times(fleetd: Fleetd) -> None:

@@ -72,6 +72,7 @@ def test_three_hundred_jobs_through_restart_scale_reload_and_kills(fleetd: Fleet
     assert fleetd.pids("quiet") == undisturbed
     assert not rq.jobs.interrupted().keys() - set(rq.jobs.in_hand().values()), "a job was interrupted, none was killed"
 
+    forgotten = fetched_and_forgotten(rq)
     killed = set(kill_at_random(fleetd, rq, times=6))
     wait_for(lambda: rq.waiting() == 0 and fleetd_is_idle(fleetd), "the queue to be empty", within=120, every=0.2)
 
@@ -80,7 +81,7 @@ def test_three_hundred_jobs_through_restart_scale_reload_and_kills(fleetd: Fleet
     assert set(interrupted.values()) <= {1}
     started = rq.jobs.count("started")
     unstarted = jobs - started.keys()  # fetched by a worker that was killed before it could begin
-    assert len(unstarted) + len(interrupted) <= 6
+    assert len(unstarted - forgotten) + len(interrupted) <= 6
     assert started == dict.fromkeys(jobs - unstarted, 1)
     assert rq.jobs.ended().keys() | set(rq.jobs.in_hand()) == jobs - unstarted
     assert max(rq.jobs.ended().values()) == 1
@@ -137,6 +138,16 @@ def kill_at_random(fleetd: Fleetd, rq: RqApp, *, times: int) -> Iterator[int]:
             yield pid
         wait_for_more_jobs(rq, 3)
         wait_for(lambda: fleetd.pids("media"), "a worker that takes jobs", within=60)
+
+
+def fetched_and_forgotten(rq: RqApp) -> set[str]:
+    """Jobs that stay where RQ puts what it fetches: it forgets one if it is told to end in that very moment.
+
+    See https://github.com/rq/rq/issues/2236.
+    """
+    fetched = rq.fetched()
+    wait_for_more_jobs(rq, 4)
+    return fetched & rq.fetched()
 
 
 def wait_for_more_jobs(rq: RqApp, more: int) -> None:

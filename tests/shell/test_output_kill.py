@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import random
@@ -36,7 +37,7 @@ async def main(fd, directory, form, to, compress):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-KILLS = 15
+KILLS = 25
 BATCH = 40
 WRITER = f"""
 import os, signal
@@ -64,12 +65,17 @@ def test_no_byte_is_lost_when_the_reader_is_killed(tmp_path: Path, form: str, to
     command = [sys.executable, "-c", READER, str(reader), str(directory), form, to, compress]
     daemon = subprocess.Popen(command, pass_fds=[reader], stdout=subprocess.PIPE)
     try:
-        for _ in range(KILLS):
+        for kill in range(KILLS):
+            before = written(worker)
             assert daemon.stdout is not None
             assert daemon.stdout.readline() == b"reads\n"
+            if kill % 2:  # between two reads; else perhaps before the first one
+                wait_for_a_read(reader, worker, before)
             time.sleep(random.uniform(0, 0.01))  # any instant is meant
             daemon.kill()
             daemon.communicate()
+            wait_for(lambda: waiting(reader) > 0, "more to read")
+            assert worker.poll() is None
             daemon = subprocess.Popen(command, pass_fds=[reader], stdout=subprocess.PIPE)
         worker.terminate()
         wait_for(lambda: worker.poll() is not None and waiting(reader) == 0, "the pipe to be empty")
@@ -80,12 +86,22 @@ def test_no_byte_is_lost_when_the_reader_is_killed(tmp_path: Path, form: str, to
         daemon.communicate()
         os.close(reader)
     found = numbers(directory)
-    assert len(found) > KILLS * BATCH
     assert (max(found) + 1) % BATCH == 0, "the last line is there"
     if form == "raw":
         assert found == list(range(len(found)))
     else:
         assert set(found) == set(range(max(found) + 1))
+
+
+def written(worker: subprocess.Popen[bytes]) -> int:
+    """How many bytes it has written so far."""
+    counters = Path(f"/proc/{worker.pid}/io").read_text()
+    return int(re.findall(r"wchar: (\d+)", counters)[0])
+
+
+def wait_for_a_read(pipe: int, worker: subprocess.Popen[bytes], before: int) -> None:
+    """Until somebody has read since the worker had written `before` bytes: until it has written more than fit in."""
+    wait_for(lambda: written(worker) > before + fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ), "a read", every=0.001)
 
 
 def numbers(directory: Path) -> list[int]:

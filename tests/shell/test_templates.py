@@ -109,16 +109,24 @@ def test_a_template_killed_while_many_are_born(short_path: Path) -> None:
         world = PreloadWorld(short_path)
         world.fork("warms")
         await world.until("spawned", "warms")
-        (first,) = world.templates()
-        for number in range(40):
-            world.fork(f"r{number}")
-        await world.until("spawned", "r0")
-        os.kill(first["pid"], signal.SIGKILL)
-        pids = {(await world.until("spawned", f"r{number}"))[0] for number in range(40)}
-        assert len(pids) == 40
+        pids: set[int] = set()
+        for batch in range(10):  # until the kill did not come after the last birth of a batch
+            first, runs = world.templates()[-1], [f"r{batch}.{number}" for number in range(40)]
+            for run in runs:
+                world.fork(run)
+            await world.until("spawned", runs[0])
+            os.kill(first["pid"], signal.SIGKILL)
+            pids |= {(await world.until("spawned", run))[0] for run in runs}
+            assert len(pids) == (batch + 1) * 40
+            second = world.templates()[-1]["pid"]
+            if second != first["pid"]:
+                break
+            world.fork(f"warms{batch}")
+            await world.until("spawned", f"warms{batch}")
+        else:
+            pytest.fail("no kill came while workers were born")
         keeper = world.processes.keeper_pid
         assert keeper is not None
-        second = world.templates()[-1]["pid"]
 
         def children() -> set[int]:
             return {pid for pid in children_of(keeper) if alive(pid)}

@@ -36,16 +36,26 @@ class RqApp:
         }
 
     def enqueue(
-        self, count: int, *, queue: str = "default", seconds: float = 0.0, first: int = 1, fail_every: int = 0
+        self,
+        count: int,
+        *,
+        queue: str = "default",
+        seconds: float = 0.0,
+        first: int = 1,
+        fail_every: int = 0,
+        gate: str = "",
     ) -> set[str]:
-        """Pushes `count` jobs that work for `seconds`, every Nth of which fails; returns their ids."""
+        """Pushes `count` jobs that work for `seconds`, and until the file `gate` is there; returns their ids.
+
+        Each whose number is a multiple of `fail_every` fails.
+        """
         ids = [f"{queue}-{number}" for number in range(first, first + count)]
         with redis.Redis.from_url(self.server.url) as client:
             target = Queue(queue, connection=client)
             target.enqueue_many(
                 Queue.prepare_data(
                     "tasks.transcode",
-                    args=(job, seconds, fail_every > 0 and number % fail_every == 0),
+                    args=(job, seconds, fail_every > 0 and number % fail_every == 0, gate),
                     job_id=job,
                     timeout=7200,
                 )
@@ -57,6 +67,11 @@ class RqApp:
         """How many jobs stand in the queue and are in no worker's hands."""
         with redis.Redis.from_url(self.server.url) as client:
             return Queue(queue, connection=client).count
+
+    def fetched(self, queue: str = "default") -> set[str]:
+        """The jobs that a worker has taken from the queue and that have not begun."""
+        with redis.Redis.from_url(self.server.url) as client:
+            return set(Queue(queue, connection=client).intermediate_queue.get_job_ids())
 
 
 def rq_app(root: Path, server: RedisServer) -> RqApp:

@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 
-def transcode(job: str, seconds: float = 0.0, fail: bool = False) -> str:
-    """Works for `seconds`, then fails if it was told to."""
+def transcode(job: str, seconds: float = 0.0, fail: bool = False, gate: str = "") -> str:
+    """Works for `seconds`, and until the file `gate` is there, then fails if it was told to."""
     log("started", job)
     time.sleep(seconds)
+    while gate and not Path(gate).exists():
+        time.sleep(0.01)
     if fail:
         log("failed", job)
         raise RuntimeError(f"transcode failed on demand: {job}")
