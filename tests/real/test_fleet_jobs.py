@@ -1,0 +1,48 @@
+"""Six hosts with jobs flowing on all of them, restarted by a CI machine: no job is interrupted, none is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.real_fleet import RealFleet, real_fleet
+from tests.support.redis_server import RedisServer
+from tests.support.rq_app import RqApp
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.timeout(300)]
+
+SIX = tuple(f"h{number}" for number in range(1, 7))
+
+
+@pytest.fixture
+def fleet(short_path: Path, redis_server: RedisServer, rq: RqApp) -> Iterator[RealFleet]:
+    directory = str(rq.releases.current)
+    pool = {"framework": "rq", "directory": directory, "queues": ["default"], "env": dict(rq.environment)}
+    with real_fleet(short_path, redis_server, redis_server.url) as hosts:
+        for name in SIX:
+            hosts.host(name, {"media": {**pool, "job-timeout": "1h"}}, **{"max-parallel-hosts": 2})
+        yield hosts
+
+
+def test_jobs_flow_while_the_fleet_is_restarted(fleet: RealFleet, rq: RqApp) -> None:
+    fleet.start()
+    rq.releases.deploy("2")
+    jobs = rq.enqueue(240, seconds=0.3)
+    wait_for(lambda: rq.jobs.ended().total() >= 12, "jobs to flow", within=60)
+    rq.releases.switch("2")
+    fleet.ci("restart", "--graceful", "--label", "release 2", timeout=200)
+    assert fleet.most_at_once() <= 2
+    restarted = rq.jobs.ended().total()
+    assert restarted < len(jobs), "the restart was over before the jobs were, or it proves nothing"
+    wait_for(lambda: rq.waiting() == 0 and not rq.jobs.in_hand(), "all jobs to end", within=120, every=0.5)
+    forgotten = jobs - rq.jobs.ended().keys()
+    assert forgotten <= rq.fetched(), "RQ itself forgets what it fetches as it is told to end: rq/rq#2236"
+    assert len(forgotten) <= len(SIX)
+    assert rq.jobs.count("started") == rq.jobs.ended() == dict.fromkeys(jobs - forgotten, 1)
+    assert rq.jobs.interrupted() == {}
+    assert {line.release for line in rq.jobs.lines()} == {"1", "2"}
+    epochs = {worker["epoch"] for host in fleet.status()["hosts"] for worker in host["pools"][0]["workers"]}
+    assert epochs == {fleet.status()["epoch"]}
