@@ -90,7 +90,7 @@ class Heartbeat:
         self._due = asyncio.Event()
         self._events: deque[tuple[int, Told]] = deque(maxlen=1000)
         self._told = 0
-        self._published: tuple[int, float] | None = None  # the state's version and when
+        self._published: bytes | None = None  # what the fleet has of this host
         self._samples: tuple[float, Mapping[str, Sample]] = (0.0, {})
         self._said: object = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -149,39 +149,36 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         sent = time.monotonic()
-        beat, events, version = self._compose()
+        beat, events = self._compose()
         try:
             seen = await self._coordinator.beat(beat)
         except FleetdError as error:
             await self._host.decide_about(FleetLost(str(error)))
             return
-        while self._events and self._events[0][0] <= events:
-            self._events.popleft()
-        if beat.status is not None:
-            self._published = (version, sent)
-        if seen.needs_status or seen.held_by_other:
-            self._published = None
-            if seen.needs_status:
+        if not seen.held_by_other:
+            while self._events and self._events[0][0] <= events:
+                self._events.popleft()
+            self._published = None if seen.needs_status else beat.status or self._published
+            if seen.needs_status and self._host.state.spec is not None:
                 self._due.set()
         await self._host.decide_about(observed(seen, sent))
 
-    def _compose(self) -> tuple[Beat, int, int]:
-        """The beat, the number of the last event in it, and the state's version."""
+    def _compose(self) -> tuple[Beat, int]:
+        """The beat, and the number of the last event in it."""
         told = list(islice(self._events, EVENTS_A_BEAT))
         events = tuple(self._document(number, each) for number, each in told)
         beat = compose(self._host.state, self._host.spec, self._id, self._status(), events)
-        return beat, told[-1][0] if told else 0, self._host.state.version
+        return beat, told[-1][0] if told else 0
 
     def _status(self) -> bytes | None:
-        """The published document, if it may have changed."""
-        now, version = time.monotonic(), self._host.state.version
-        if not self._host.state.pools:
+        """The document to publish, if it has changed."""
+        if self._host.state.spec is None:
             return None
-        if self._published is not None and self._published[0] == version and now < self._published[1] + MEASURED_EVERY:
-            return None
+        now = time.monotonic()
         if now >= self._samples[0] + MEASURED_EVERY:
             self._samples = now, self._host.samples()
-        return msgspec.json.encode(self._host.snapshot(samples=self._samples[1]))
+        status = msgspec.json.encode(self._host.snapshot(samples=self._samples[1]))
+        return None if status == self._published else status
 
     def _matters(self) -> object:
         """What is worth a beat of its own when it changes."""

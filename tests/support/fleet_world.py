@@ -157,10 +157,16 @@ class FleetWorld:
         self, *, hosts: tuple[str, ...] | None = None, pools: tuple[str, ...] | None = None, most: int | None = None
     ) -> Rollout:
         """`fleetd restart`, as far as the coordinator sees it."""
-        request = Request(f"r{next(self._ids)}", Intent("test", "v2", Scope(hosts, pools)), most)
-        rollout = answered(LocalCoordinator(self.memory).request(request))
+        rollout = self.try_request(hosts=hosts, pools=pools, most=most)
         assert rollout is not None
         return rollout
+
+    def try_request(
+        self, *, hosts: tuple[str, ...] | None = None, pools: tuple[str, ...] | None = None, most: int | None = None
+    ) -> Rollout | None:
+        """The same; None where no live member is meant."""
+        request = Request(f"r{next(self._ids)}", Intent("test", "v2", Scope(hosts, pools)), most)
+        return answered(self.coordinator().request(request))
 
     def rollout(self, epoch: int) -> Rollout:
         return next(each for each in answered(LocalCoordinator(self.memory).rollouts()) if each.epoch == epoch)
