@@ -13,7 +13,23 @@ from tests.support.coordination import FleetUnderTest, RedisWorld
 
 pytestmark = pytest.mark.redis
 
-JUNK = ["", "junk", "{}", "[]", "[1", "null", "1", '"x"', '{"id":5}', '{"state":[]}', "\x00\xff", "[" * 5000, "nan"]
+JUNK = [
+    "",
+    "junk",
+    "{}",
+    "[]",
+    "[1",
+    "null",
+    "1",
+    '"x"',
+    '{"id":5}',
+    '{"state":[]}',
+    "\x00\xff",
+    "[" * 5000,
+    "nan",
+    "1_0",
+    "inf",
+]
 NAMES = [
     "members", "roster", "turns", "rollouts", "rollouts:open", "paused", "incarnation", "events", "restart-epoch",
     "restart-epoch:last", "rollout:EPOCH", "member:a/x", "request:r",
@@ -142,8 +158,7 @@ def test_members_of_other_versions(on_redis: FleetUnderTest, world: RedisWorld) 
 @pytest.mark.parametrize("junk", JUNK)
 def test_junk_in_a_hosts_field(on_redis: FleetUnderTest, world: RedisWorld, junk: str) -> None:
     rollout = begun(on_redis)
-    key = world.keys.rollout(rollout.epoch)
-    world.client.hset(key, "host:a/x", junk)
+    world.client.hset(world.keys.rollout(rollout.epoch), "host:a/x", junk)
     on_redis.report(rollout, "b/x", "done")
     assert on_redis.rollouts()[0].state.value == "running"
     assert on_redis.rollouts()[0].hosts.keys() == {"b/x"}
@@ -181,7 +196,7 @@ def test_junk_among_events_and_pauses(on_redis: FleetUnderTest, world: RedisWorl
     assert [event.document for event in on_redis.events(position, 2)][-1] == {"n": 1}
     for field in (junk, f"host:{junk}", "host:a:pool:../x", "pool:A", "host:a/x"):
         world.client.hset(world.keys.paused, field, "1")
-    assert on_redis.paused() <= {"host:b", "host:junk", "host:1", "host:nan", "host:null"}
+    assert on_redis.paused() <= {"host:b", "host:junk", "host:1", "host:nan", "host:null", "host:1_0", "host:inf"}
     assert on_redis.beat("a/x").paused == on_redis.paused()
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from fleetd.coordination.names import is_pause
-from fleetd.coordination.port import Beat, FleetEvent, Member, Request, Rollout, Seen
+from fleetd.coordination.port import Beat, FleetEvent, HostProgress, HostState, Member, Request, Rollout, Seen
 from fleetd.coordination.positions import parsed
 from fleetd.coordination.redis import encoding
 from fleetd.coordination.redis.connection import Connection
@@ -14,7 +14,7 @@ from fleetd.coordination.redis.keys import Keys
 from fleetd.coordination.redis.scripts import script
 from fleetd.errors import FleetdError, UnreachableError
 
-_ASKED = '{"state":"asked","total":0,"done":0,"error":null,"longest_drain":0.0,"resumes":0,"lease_until":null}'
+_ASKED = encoding.text(HostProgress(HostState.ASKED))
 
 
 class RedisCoordinator:
