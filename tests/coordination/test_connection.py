@@ -357,3 +357,18 @@ def test_a_server_that_loads_its_data_is_waited_for(redis_server: RedisServer) -
             assert any("LOADING" in line for line in told), told
 
     asyncio.run(steps())
+
+
+def test_what_is_sent_into_a_cut_is_given_up_by_the_kernel_too(redis_server: RedisServer) -> None:
+    async def steps() -> None:
+        async with connected(redis_server.url) as connection:
+            await connection.run(SET, [KEY], ["1"])
+            assert connection._node is not None
+            writer = connection._node._wire._writer
+            assert writer is not None
+            opened = writer.get_extra_info("socket")
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2000
+            assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+
+    asyncio.run(steps())
