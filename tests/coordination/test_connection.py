@@ -12,11 +12,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
 from fleetd.coordination.redis.connection import Connection
+from fleetd.coordination.redis.wire import PATIENCE
 from fleetd.errors import FleetdError, UnreachableError
 from tests.support.redis_server import RedisServer, free_port
-from tests.support.redis_steps import CHANNEL, GET, KEY, SET, connected, eventually, failure, hear, script
+from tests.support.redis_steps import CHANNEL, GET, KEY, SET, SLACK, connected, eventually, failure, hear, script
 
 pytestmark = pytest.mark.redis
 SECRET = "S3cretWord"
@@ -99,7 +101,9 @@ def test_a_paused_server_blocks_nobody_and_its_late_answer_goes_to_nobody(redis_
         async with connected(redis_server.url) as connection:
             await connection.run(SET, [KEY], ["1"])
             with redis_server.paused():
-                assert "no answer" in await failure(connection.run(script("return 'late'"), [], []))
+                assert "no answer" in await failure(
+                    connection.run(script("return 'late'"), [], []), within=PATIENCE + SLACK
+                )
                 assert "no answer" in await failure(connection.run(script("return 'later'"), [], []))
             assert await connection.run(GET, [KEY], []) == b"1"
 
@@ -165,13 +169,19 @@ def test_a_replica_and_a_full_server_are_out_of_reach(redis_server: RedisServer)
                 assert "OOM" in await failure(connection.run(SET, [KEY], ["2"]))
                 client.config_set("maxmemory", "0")
                 client.execute_command("REPLICAOF", "127.0.0.1", free_port())
+                before = _connected(client)
                 assert "takes no commands now" in await failure(connection.run(SET, [KEY], ["2"]))
+                await _until(lambda: _connected(client) == before - 1)  # the master is looked for anew
                 client.config_set("replica-serve-stale-data", "no")
                 assert "takes no commands now" in await failure(connection.command("GET", KEY))
                 client.execute_command("REPLICAOF", "NO", "ONE")
             assert await connection.run(SET, [KEY], ["3"]) == b"OK"
 
     asyncio.run(steps())
+
+
+def _connected(client: redis.Redis) -> int:
+    return sum(one["addr"].startswith("127.0.0.1") for one in client.client_list(_type="normal"))
 
 
 def test_a_login_that_fails(redis_server: RedisServer) -> None:
@@ -355,5 +365,20 @@ def test_a_server_that_loads_its_data_is_waited_for(redis_server: RedisServer) -
 
             assert await eventually(call) == b"OK"
             assert any("LOADING" in line for line in told), told
+
+    asyncio.run(steps())
+
+
+def test_what_is_sent_into_a_cut_is_given_up_by_the_kernel_too(redis_server: RedisServer) -> None:
+    async def steps() -> None:
+        async with connected(redis_server.url) as connection:
+            await connection.run(SET, [KEY], ["1"])
+            assert connection._node is not None
+            writer = connection._node._wire._writer
+            assert writer is not None
+            opened = writer.get_extra_info("socket")
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2000
+            assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
 
     asyncio.run(steps())

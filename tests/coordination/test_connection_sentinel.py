@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
+import redis
 
+from fleetd.coordination.redis.wire import PATIENCE
 from tests.support.redis_sentinel import SERVICE, running_sentinels
 from tests.support.redis_server import free_port
 from tests.support.redis_steps import CHANNEL, GET, KEY, SET, connected, eventually, failure, hear
@@ -62,9 +65,11 @@ def test_sentinels_that_are_gone_or_hang_do_not_matter() -> None:
             sentinels.processes[0].kill()
             sentinels.processes[0].wait(10)
             with sentinels.paused(1):
-                for _ in range(5):  # in whatever order they are asked
+                for _ in range(6):  # in whatever order they are asked
+                    began = time.monotonic()
                     async with connected(sentinels.url()) as connection:
                         assert await connection.run(SET, [KEY], ["1"]) == b"OK"
+                    assert time.monotonic() - began < PATIENCE  # the one that hangs is not waited for
 
     asyncio.run(steps())
 
@@ -80,6 +85,27 @@ def test_what_the_sentinels_do_not_know_or_who_they_are_not() -> None:
             server = sentinels.master()
             async with connected(f"redis+sentinel://127.0.0.1:{server.port}/{SERVICE}") as connection:
                 assert "is no Sentinel" in await failure(connection.run(GET, [KEY], []))
+
+    asyncio.run(steps())
+
+
+def test_sentinels_have_a_login_of_their_own() -> None:
+    async def steps() -> None:
+        with running_sentinels() as sentinels:
+            port, server = sentinels.ports[0], sentinels.master()
+            with redis.Redis(port=port, socket_timeout=5) as sentinel:
+                sentinel.execute_command("ACL", "SETUSER", "seer", "on", ">word", "+sentinel|get-master-addr-by-name")
+                sentinel.execute_command("ACL", "SETUSER", "default", "resetpass", ">unknown")
+            with server.connect() as master:
+                master.execute_command("ACL", "SETUSER", "me", "on", ">other", "~*", "+@all")
+            url = f"redis+sentinel://me:other@127.0.0.1:{port}/{SERVICE}"
+            async with connected(f"{url}?sentinel_username=seer&sentinel_password=word") as connection:
+                assert (await connection.command("ACL", "WHOAMI")) == b"me"
+            async with connected(f"{url}?sentinel_username=seer&sentinel_password=other") as connection:
+                told = await failure(connection.run(GET, [KEY], []))
+                assert told.endswith(f"127.0.0.1:{port}: refuses the user or the password")
+            async with connected(url) as connection:
+                assert "asks for a password" in await failure(connection.run(GET, [KEY], []))
 
     asyncio.run(steps())
 

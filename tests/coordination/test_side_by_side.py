@@ -62,7 +62,7 @@ def plain(value: object) -> Any:
         return [plain(part) for part in value]
     if isinstance(value, (str, int, float, type(None))):
         return value
-    return plain(msgspec.to_builtins(value, enc_hook=sorted))
+    return plain(msgspec.to_builtins(value, order="deterministic"))
 
 
 class SideBySide(RuleBasedStateMachine):

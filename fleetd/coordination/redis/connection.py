@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Generator, Sequence
 from typing import Any
 
 from msgspec import Struct
-from redis.exceptions import MovedError, NoScriptError
+from redis.exceptions import NoScriptError
 
 from fleetd.coordination.redis.masters import Masters
-from fleetd.coordination.redis.node import Node
-from fleetd.coordination.redis.urls import Endpoint, parse
+from fleetd.coordination.redis.node import MovedError, Node
+from fleetd.coordination.redis.urls import parse
 from fleetd.coordination.redis.wire import check_tls
 from fleetd.errors import FleetdError, UnreachableError
 
@@ -97,8 +97,7 @@ class Connection:
                 return await node.ask(*words)
             except MovedError as moved:
                 node.abort()
-                host = moved.host or (node.place.host if isinstance(node.place, Endpoint) else "")
-                self._use(await self._masters.open_at(Endpoint(host, moved.port)))
+                self._use(await self._masters.open_at(moved.place))
         raise UnreachableError("the nodes of the Cluster do not agree on who has the fleet's keys")
 
     def _use(self, node: Node) -> Node:

@@ -6,6 +6,11 @@ have their defaults, and what makes no sense is left out.
 
 from __future__ import annotations
 
+<<<<<<< HEAD
+=======
+import math
+import re
+>>>>>>> conn
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 

@@ -15,7 +15,7 @@ ACL_HINT = "give it what docs/redis.md lists"
 _LONGEST = 200  # characters of a server's own words
 
 # Answers of a server that cannot be asked now, though another one or a later moment may do.
-_TURNED_AWAY = {
+_TURNED_AWAY: dict[type[Exception], str] = {
     redis_errors.ReadOnlyError: "READONLY",
     redis_errors.BusyLoadingError: "LOADING",
     redis_errors.MasterDownError: "MASTERDOWN",
@@ -24,13 +24,24 @@ _TURNED_AWAY = {
     redis_errors.AskError: "ASK",
     redis_errors.OutOfMemoryError: "OOM",
 }
-# The same as text: redis-py has no class for some, and before Redis 7 they come wrapped in "ERR Error running script".
+# The same as text: not every redis-py has a class for each, and before Redis 7 they come wrapped in "ERR Error running
+# script".
 _TURNED_AWAY_CODES = re.compile(
-    r"(?:^|[\s-])(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN|MISCONF|BUSY|OOM|UNBLOCKED)\b"
+    r"(?:^|[\s-])(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN|ASK|MISCONF|BUSY|OOM|UNBLOCKED)\b"
 )
 _FORBIDDEN = re.compile(
     r"no permissions to run the '([^']+)' command|(?:no permissions|can't run|can't access)", re.IGNORECASE
 )
+
+
+_MOVED = re.compile(r"(?:MOVED )?[0-9]+ (.*):([0-9]+)")
+
+
+def moved_to(error: Exception) -> tuple[str, int] | None:
+    """The host ("": the same) and port that a node of a Cluster sends us to; None: the error is another."""
+    is_moved = isinstance(error, redis_errors.MovedError) or str(error).startswith("MOVED ")
+    match = _MOVED.fullmatch(str(error)) if is_moved else None
+    return None if match is None else (match[1], int(match[2]))
 
 
 def is_turned_away(error: Exception) -> bool:

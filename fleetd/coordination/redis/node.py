@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from redis.exceptions import MovedError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from fleetd.coordination.redis.failures import explain, explain_login, is_turned_away
-from fleetd.coordination.redis.urls import Place, RedisUrl
+from fleetd.coordination.redis.failures import explain, explain_login, is_turned_away, moved_to
+from fleetd.coordination.redis.urls import Endpoint, Place, RedisUrl
 from fleetd.coordination.redis.wire import PATIENCE, Wire, wire_to
+
+
+class MovedError(Exception):
+    """A node of a Cluster did not run a command, since another one has the keys."""
+
+    def __init__(self, place: Endpoint) -> None:
+        super().__init__(str(place))
+        self.place = place
 
 
 class Node:
     """Raises UnreachableError, and FleetdError for an answer that makes no sense.
 
-    MovedError and NoScriptError come through as they are: such a command was not run.
+    MovedError and redis-py's NoScriptError are for the caller to act on: such a command was not run.
     """
 
     def __init__(self, place: Place, label: str, wire: Wire) -> None:
@@ -66,8 +74,12 @@ class Node:
         return bytes(text)
 
     def _judged(self, error: Exception) -> Exception:
-        if isinstance(error, MovedError | NoScriptError):
+        if isinstance(error, NoScriptError):
             return error
+        moved = moved_to(error)
+        if moved is not None:
+            host = moved[0] or (self.place.host if isinstance(self.place, Endpoint) else "")
+            return MovedError(Endpoint(host, moved[1]))
         if not isinstance(error, ResponseError) or is_turned_away(error):
             self.abort()
         return explain(error, self._label)
