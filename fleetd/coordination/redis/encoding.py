@@ -6,11 +6,8 @@ have their defaults, and what makes no sense is left out.
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-=======
 import math
 import re
->>>>>>> conn
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -36,7 +33,7 @@ from fleetd.core.spec import Amount
 
 T = TypeVar("T")
 _encode = msgspec.json.encode
-_MOST_HOSTS = 1_000_000
+_is_number = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?", re.ASCII).fullmatch
 
 
 class _RosterEntry(Struct):
@@ -143,13 +140,12 @@ def rollout_of(epoch: bytes, flat: list[bytes]) -> Rollout | None:
         for name, value in zip(flat[::2], flat[1::2], strict=True)
     }
     try:
-        return _rollout(int(epoch), fields)
+        return _rollout(int(epoch), fields) if epoch.isdigit() else None
     except ValueError:  # msgspec.ValidationError is one, too
         return None
 
 
 def _rollout(epoch: int, fields: Mapping[str, str]) -> Rollout:
-    superseded_by, ended = fields.get("superseded_by"), fields.get("ended")
     intent = Intent(
         who=fields.get("who", ""),
         label=fields.get("label"),
@@ -160,14 +156,24 @@ def _rollout(epoch: int, fields: Mapping[str, str]) -> Rollout:
         epoch=epoch,
         state=RolloutState(fields.get("state", "")),
         intent=intent,
-        at=float(fields.get("when", 0)),
-        max_parallel_hosts=min(max(int(fields.get("max_parallel_hosts", 1)), 1), _MOST_HOSTS),
-        resumes=int(fields.get("resumes", 0)),
-        superseded_by=None if superseded_by is None else int(superseded_by),
+        at=_number(fields, "when") or 0.0,
+        max_parallel_hosts=max(1, int(_number(fields, "max_parallel_hosts") or 1)),
+        resumes=int(_number(fields, "resumes") or 0),
+        superseded_by=int(_number(fields, "superseded_by") or 0) or None,
         halted_by=fields.get("halted_by"),
-        ended=None if ended is None else float(ended),
+        ended=_number(fields, "ended"),
         hosts=dict(_hosts(fields)),
     )
+
+
+def _number(fields: Mapping[str, str], name: str) -> float | None:
+    """A number, exact below 2**53; None where there is none.  Raises ValueError for anything else."""
+    raw = fields.get(name)
+    if raw is None:
+        return None
+    if not _is_number(raw):
+        raise ValueError(f"no number: {name}")
+    return float(raw)
 
 
 def _scope(raw: str) -> Scope:
@@ -191,10 +197,10 @@ def member_of(
     """A member from its entries; None when they make no sense."""
     shown = name.decode(errors="replace")
     entry = None if roster is None else _decoded(roster, _RosterEntry)
-    if entry is None or not is_member(shown):
+    until = float(lease_end)
+    if entry is None or not is_member(shown) or not math.isfinite(until):
         return None
     what = None if document is None else _decoded(document, _Published)
-    until = float(lease_end)
     return Member(
         name=shown,
         last_seen=until - LEASE,
