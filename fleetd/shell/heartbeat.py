@@ -184,7 +184,12 @@ class Heartbeat:
         """What is worth a beat of its own when it changes."""
         pools = self._host.state.pools.values()
         rolls = [(roll.id, roll.state, len(roll.pending)) for pool in pools if (roll := pool.roll) and roll.epoch]
-        return rolls, fleet.wants_turn(self._host.state), [(pool.is_paused, not pool.without) for pool in pools]
+        return (
+            sorted(self._membership.rollouts),
+            rolls,
+            fleet.wants_turn(self._host.state),
+            [(pool.is_paused, not pool.without) for pool in pools],
+        )
 
     # -- events ------------------------------------------------------------------------------------------------------
 
