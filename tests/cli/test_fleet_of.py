@@ -97,6 +97,11 @@ def test_a_file_that_became_wrong_leaves_it_to_the_daemon(surroundings: Path) ->
         assert find_fleet(parsed("-c", file)) == ACME
 
 
+def test_a_file_that_cannot_be_read_is_told_where_no_daemon_knows_better(surroundings: Path) -> None:
+    with pytest.raises(UsageError, match=r"app.toml: cannot be read: No such file"):
+        find_fleet(parsed("-c", str(surroundings / "app.toml")))
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
@@ -132,9 +137,7 @@ def test_a_password_on_the_command_line_is_refused(url: str) -> None:
     assert SECRET not in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    "url", ["redis://user@queue", "unix:///run/b@c.sock", "redis+sentinel://h1:1,h2:2/service/0"]
-)
+@pytest.mark.parametrize("url", ["redis://user@queue", "unix:///run/b@c.sock", "redis+sentinel://h1:1,h2:2/service/0"])
 def test_an_address_without_one_is_taken(url: str) -> None:
     assert find_fleet(parsed("--redis", url, "--fleet", "acme")) == FleetAddress("acme", url)
 
