@@ -130,6 +130,14 @@ async def test_a_host_that_goes_missing_ends_the_waiting(coordinator: LocalCoord
 
 
 @with_two_hosts
+async def test_what_is_waited_for_is_said_once_after_a_while(coordinator: LocalCoordinator) -> None:
+    notes: list[str] = []
+    with pytest.raises(FleetdError, match="went missing"):
+        await wait(coordinator, None, notes)
+    assert notes == ["waiting for mail on media-1/app"]
+
+
+@with_two_hosts
 async def test_so_does_the_time(coordinator: LocalCoordinator) -> None:
     with pytest.raises(WaitTimeoutError, match=r"not finished after 3 s; .*: mail on media-1/app"):
         await wait(coordinator, 3.0, [])
