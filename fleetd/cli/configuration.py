@@ -90,16 +90,22 @@ def runtime_directory_of(files: Sequence[Path]) -> Path | None:
     return None if directory is None else Path(directory.value).absolute()
 
 
-def fleet_of_files(files: Sequence[Path]) -> dict[str, Any] | None:
-    """[fleet] of the files by key, empty where they have none; None where they cannot be read to the end.
+class UnreadableError(UsageError):
+    """Some pool file cannot be read to its end: what it says is not known."""
 
-    Raises UsageError for a [fleet] that is wrong.
+
+def fleet_of_files(files: Sequence[Path]) -> dict[str, Any]:
+    """[fleet] of the files by key, empty where they have none.
+
+    Raises UsageError for a [fleet] that is wrong, UnreadableError where what was read has none.
     """
     reading, reader = Reader(os.environ), Reader(os.environ)
     document = gather(tuple(str(file) for file in files), Host(), reading)
     table = document.single.get("fleet")
+    if table is None and not document.complete:
+        raise UnreadableError("\n".join(str(each) for each in reading.problems))
     if table is None:
-        return {} if document.complete else None
+        return {}
     values: dict[str, Any] = reader.read(FLEET.tidied(table, reader), FLEET) or {}
     if reader.problems:
         raise UsageError("\n".join(str(each) for each in reader.problems))

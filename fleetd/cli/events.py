@@ -28,9 +28,10 @@ def define(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what happened, oldest first."""
     if is_named(args):
+        address = the_fleet(args)
         from fleetd.cli.fleet_events import print_events  # noqa: PLC0415 - what a fleet needs is for fleets
 
-        print_events(args, the_fleet(args))
+        print_events(args, address)
         return ExitCode.DONE
     for event in daemon(args).stream("events", {"follow": args.follow, "n": args.n}):
         if args.json:

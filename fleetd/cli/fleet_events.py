@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,9 @@ def print_events(args: argparse.Namespace, address: FleetAddress) -> None:
             if args.json:
                 print_json(event)
             else:
-                print(_line(event), flush=args.follow)
+                print(_line(event))
+            if args.follow:
+                sys.stdout.flush()
 
     in_fleet(address, work)
 

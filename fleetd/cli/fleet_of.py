@@ -100,11 +100,15 @@ def _holds_password(url: str) -> bool:
 
 def _of_files(args: argparse.Namespace) -> FleetAddress | None:
     """What the files say; a daemon that runs can be asked even where they are wrong by now."""
-    from fleetd.cli.configuration import fleet_of_files  # noqa: PLC0415 - reads the whole configuration language
+    from fleetd.cli.configuration import UnreadableError, fleet_of_files  # noqa: PLC0415 - all of the configuration
 
-    found = fleet_of_files(args.files)
-    if found is None:
-        return _of_daemon(args)
+    try:
+        found = fleet_of_files(args.files)
+    except UnreadableError as unreadable:
+        try:
+            return _of_daemon(args)
+        except NotFoundError:
+            raise unreadable from None
     return FleetAddress(found["name"], found["redis"]) if found else None
 
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from fleetd.cli.coloured import HOME_AND_CLEAR, painted, width
 from fleetd.cli.fleet_of import FleetAddress
-from fleetd.cli.fleet_session import in_fleet, tell
+from fleetd.cli.fleet_session import in_fleet
 from fleetd.cli.waiting import print_json
 from fleetd.coordination.port import Coordinator, Member
 from fleetd.errors import ExitCode, UnreachableError
+from fleetd.views.control_characters import made_visible
 from fleetd.views.fleet import HEADER, RIGHT, document, epoch_of, problems, rows
 from fleetd.views.status_table import aligned
 
@@ -36,14 +37,14 @@ def show_fleet(args: argparse.Namespace, address: FleetAddress) -> int:
 
 async def _watch(coordinator: Coordinator, fleet: str, targets: Sequence[str]) -> None:
     """Until it is interrupted; a Redis that is away for a while ends nothing."""
-    shown = _picture(fleet, await coordinator.members(), targets)
+    shown, notice = _picture(fleet, await coordinator.members(), targets), ""
     while True:
-        print(HOME_AND_CLEAR + "\n".join(shown), flush=True)
+        print(HOME_AND_CLEAR + "\n".join([*shown, notice]), flush=True)
         await asyncio.sleep(_REFRESH)
         try:
-            shown = _picture(fleet, await coordinator.members(), targets)
+            shown, notice = _picture(fleet, await coordinator.members(), targets), ""
         except UnreachableError as error:
-            tell(f"{error}; this is what was seen last")
+            notice = made_visible(f"{error}; this is what was seen last")
 
 
 def _picture(fleet: str, members: Sequence[Member], targets: Sequence[str]) -> list[str]:

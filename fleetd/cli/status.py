@@ -36,9 +36,10 @@ def run(args: argparse.Namespace) -> int:
     if args.watch and (args.json or not sys.stdout.isatty()):
         raise UsageError("--watch needs a terminal, and goes without --json")
     if is_named(args):
+        address = the_fleet(args)
         from fleetd.cli.fleet_status import show_fleet  # noqa: PLC0415 - what a fleet needs is for fleets
 
-        return show_fleet(args, the_fleet(args))
+        return show_fleet(args, address)
     client = daemon(args)
     if args.json:
         print_json(_document(client, args))

@@ -16,7 +16,7 @@ from fleetd.views.control_characters import made_visible
 
 def add_waiting(parser: Parser) -> None:
     """--no-wait and --timeout D."""
-    parser.add_argument("--no-wait", action="store_true", help="return as soon as the daemon has accepted it")
+    parser.add_argument("--no-wait", action="store_true", help="return as soon as a daemon has accepted it")
     add_timeout(parser)
 
 

@@ -17,6 +17,7 @@ from fleetd.errors import FleetdError, NotFoundError, UnreachableError, WaitTime
 from fleetd.views.host_document import PoolThere, read
 
 _EVERY = 1.0  # seconds between two looks
+_LONG = 10.0  # seconds after which it is said what is waited for
 _TROUBLED = frozenset({"backoff", "given-up"})
 
 
@@ -140,7 +141,7 @@ async def until(
     any answer.
     """
     began, absences, contact = _now(), Absences(), Contact(tell)
-    left = list(places)
+    left, told = list(places), False
     while left:
         try:
             members = await coordinator.members()
@@ -152,6 +153,9 @@ async def until(
             contact.answered()
             left = pending(places, members, paused=paused)
             look(left)
+            if left and not told and _now() - began >= _LONG:
+                told = True
+                tell(_waiting(left, paused=paused))
             absences.look({place.member for place in left}, {each.name for each in members if each.is_live}, _now())
         missing = absences.missing(_now())
         if left and missing >= {place.member for place in left}:
@@ -161,6 +165,11 @@ async def until(
             raise WaitTimeoutError(f"not finished after {limit:g} s; the work itself goes on: {waiting}")
         if left:
             await asyncio.sleep(_EVERY if limit is None else min(_EVERY, max(0.0, began + limit - _now())))
+
+
+def _waiting(left: Sequence[Place], *, paused: bool) -> str:
+    hint = "" if paused else "; a pause given on the host itself is lifted there, by `fleetd resume`"
+    return f"waiting for {', '.join(map(str, left))}{hint}"
 
 
 def _now() -> float:

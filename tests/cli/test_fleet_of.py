@@ -97,6 +97,11 @@ def test_a_file_that_became_wrong_leaves_it_to_the_daemon(surroundings: Path) ->
         assert find_fleet(parsed("-c", file)) == ACME
 
 
+def test_a_file_that_cannot_be_read_is_told_where_no_daemon_knows_better(surroundings: Path) -> None:
+    with pytest.raises(UsageError, match=r"app.toml: cannot be read: No such file"):
+        find_fleet(parsed("-c", str(surroundings / "app.toml")))
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [

@@ -185,6 +185,18 @@ def test_commands_import_only_what_they_need(name: str) -> None:
     assert set(done.stdout.split()) & heavy == set()
 
 
+@pytest.mark.parametrize(
+    "call", ["restart", "pause", "resume media", "events", "rollouts", "status --fleet", "events --fleet"]
+)
+def test_without_a_fleet_nothing_of_fleets_is_imported(call: str) -> None:
+    program = (
+        "import sys; from fleetd.cli.main import main;"
+        f"main([*{call.split()!r}, '--instance', 'no-such-instance']); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert set(done.stdout.split()) & {"asyncio", "rich", "redis", "ssl", "fleetd.coordination"} == set()
+
+
 def test_the_reference_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8") == reference()
 

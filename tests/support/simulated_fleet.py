@@ -32,6 +32,7 @@ class SimulatedFleet:
         self.coordinator: Coordinator = self.do(self._open())
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._killed: set[str] = set()
+        self._beside: list[subprocess.Popen[str]] = []
 
     async def _open(self) -> Coordinator:
         return open_fleet(self.url, self.name)
@@ -62,6 +63,9 @@ class SimulatedFleet:
         self._killed.add(name)
 
     def close(self) -> None:
+        for process in self._beside:
+            process.kill()
+            process.communicate(timeout=10)
         self.do(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -95,8 +99,8 @@ class SimulatedFleet:
         return done
 
     def popen(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
-        """One command beside the test."""
-        return subprocess.Popen(
+        """One command beside the test, which is ended with the fleet if it has not ended by then."""
+        process = subprocess.Popen(
             [str(COMMAND), *arguments],
             env=self.environment(**more),
             stdin=subprocess.DEVNULL,
@@ -104,6 +108,8 @@ class SimulatedFleet:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._beside.append(process)
+        return process
 
 
 @contextmanager
