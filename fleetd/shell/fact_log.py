@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from fleetd.core.facts import Fact
+from fleetd.views.control_characters import made_visible
 from fleetd.views.wording import WARNINGS, sentence
 
 KEPT = 1000  # facts
@@ -58,7 +59,7 @@ class FactLog:
         level = logging.WARNING if fact.kind in WARNINGS else logging.INFO
         if _log.isEnabledFor(level):
             fields = {"kind": fact.kind, "pool": fact.pool, "worker": fact.worker, **fact.fields}
-            _log.log(level, "%s", sentence(fact), extra={"fields": fields})
+            _log.log(level, "%s", made_visible(sentence(fact)), extra={"fields": fields})
         self._kept.append(told)
         self._forward(told)
         for follower in self._followers:
