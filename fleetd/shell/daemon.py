@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from fleetd import __version__
 from fleetd.config.load import Loaded
 from fleetd.core.chance import Chance
@@ -268,7 +270,7 @@ class Daemon:
 
     async def apply(self, spec: FleetSpec) -> int:
         """Go on with a new spec; answers the id of the rollouts that follow."""
-        self.spec = spec
+        self.spec = spec = _staying_in_its_fleet(self.spec, spec)
         roll = self.next_roll()
         await self.decide_about(SpecChanged(spec, roll))
         for name, pool in self.state.pools.items():
@@ -354,3 +356,13 @@ class Daemon:
         if pids:
             self.post(MemorySampled(resident(pids, [run for run in pids if runs[run] in trees])))
         self._arm_sampling()
+
+
+def _staying_in_its_fleet(old: FleetSpec, new: FleetSpec) -> FleetSpec:
+    """The new spec for a daemon that goes on: another fleet, Redis or host name is for the next start."""
+    kept = old.member
+    if kept is not None and new.member is not None:
+        kept = replace(kept, max_parallel_hosts=new.member.max_parallel_hosts)
+    if (kept, old.host) != (new.member, new.host):
+        _log.warning("[fleet] has changed: it holds from the next start of the daemon on")
+    return replace(new, member=kept, host=old.host)

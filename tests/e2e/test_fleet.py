@@ -316,3 +316,17 @@ def test_sigstop_of_redis_holds_nothing_up(fleet: RealFleet) -> None:
     finally:
         os.kill(fleet.server.process.pid, signal.SIGCONT)
     wait_for(lambda: host.status()["fleet"]["connected"], "the daemon to be back", within=15)
+
+
+def test_a_reload_cannot_move_a_daemon_to_another_fleet(fleet: RealFleet) -> None:
+    host = fleet.host("h1", {"media": pool()})
+    fleet.start()
+    host.configure({"media": pool(numprocs=3)})
+    host.run("reload")
+    assert len(host.pids("media")) == 3
+    assert "holds from the next start" in host.daemon_log()
+    assert [member["host"] for member in fleet.status()["hosts"]] == ["h1"]
+    fleet.ci("restart", "--graceful")
+    host.configure({"media": pool(numprocs=3)}, fleet={**table(fleet, "h1"), "name": "another"})
+    host.run("reload")
+    assert host.status()["fleet"]["name"] == NAME
