@@ -323,7 +323,7 @@ def test_a_reload_cannot_move_a_daemon_to_another_fleet(fleet: RealFleet) -> Non
     fleet.start()
     host.configure({"media": pool(numprocs=3)})
     host.run("reload")
-    assert len(host.pids("media")) == 3
+    wait_for(lambda: len(host.pids("media")) == 3, "the third worker")
     assert "holds from the next start" in host.daemon_log()
     assert [member["host"] for member in fleet.status()["hosts"]] == ["h1"]
     fleet.ci("restart", "--graceful")
