@@ -5,6 +5,7 @@ Parsing, suggestions, the reference page and the JSON Schema come from it, so th
 
 from __future__ import annotations
 
+from fleetd.config import redis_url
 from fleetd.config.kinds import (
     HOST,
     NAME,
@@ -22,8 +23,10 @@ from fleetd.config.kinds import (
     Whole,
     url,
 )
+from fleetd.config.problems import Unfit
 from fleetd.config.tables import Apply, Command, Cpus, Environment, Key, Later, Limits, ListOf, Options, TableOf
 from fleetd.core.spec import MOST_WORKERS
+from fleetd.errors import UsageError
 
 _LIVE, _ROLL, _FLAG, _START = Apply
 _IGNORED, _REFUSED = Later.IGNORED, Later.REFUSED
@@ -38,10 +41,28 @@ MODULE = Matching("a module", r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", 'write it as i
 NAMES = ListOf(NAME, "list of names", distinct=True)
 PATH = Line("path")
 
+
+class _FleetUrl(Matching, frozen=True):
+    """The URL of a fleet's Redis, in every detail."""
+
+    def check(self, value: str, shown: str | None = None) -> str:
+        """The value itself; raises Unfit, quoting nothing of it."""
+        found = super().check(value, shown)
+        try:
+            redis_url.parse(found)
+        except UsageError as error:
+            what, _, remedy = str(error).partition(": ")
+            raise Unfit(f"{what} cannot be read", remedy) from None
+        return found
+
+
+_ANY_URL = url(*_FLEET_URLS)
+_FLEET_URL = _FleetUrl(_ANY_URL.noun, _ANY_URL.pattern, _ANY_URL.form, secret=True)
+
 FLEET = TableOf(
     (
         Key("name", NAME, "none", "Fleets that share one Redis are told apart by it.", _START, required=True),
-        Key("redis", url(*_FLEET_URLS), "none", "Where the hosts of the fleet meet: Redis >= 6.2 or Valkey.", _START,
+        Key("redis", _FLEET_URL, "none", "Where the hosts of the fleet meet: Redis >= 6.2 or Valkey.", _START,
             required=True),
         Key("host", HOST, "the host name", "This host's name in the fleet.", _START),
         Key("max-parallel-hosts", CountOrShare(1), '"100%"', "Hosts that may roll at the same time."),

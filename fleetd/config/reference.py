@@ -35,7 +35,7 @@ tables such as `env` are merged key by key."""
 _SECTIONS: tuple[tuple[str, str, TableOf], ...] = (
     (
         "`[fleet]`",
-        "What this host shares with others. Without it the host runs alone.",
+        "The fleet that this host is in (see [deploying](../deploying.md), [Redis](../redis.md)). Without it it runs alone.",
         FLEET,
     ),
     ("`[daemon]`", "The daemon itself.", DAEMON),
@@ -71,7 +71,6 @@ _LATER = {
     Later.REFUSED: " *Not yet in this version: `fleetd start` refuses it.*",
 }
 _NOT_YET = {
-    "`[fleet]`": "*Not yet in this version: fleetd starts without it.*",
     "`[broker.NAME]`": "*Queues are not read yet in this version: fleetd starts without it.*",
     "`[[alert]]`": "*Not yet in this version: `fleetd start` refuses it.*",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetd.coordination.redis.urls import Endpoint, Kind, Login, SocketPath, parse
+from fleetd.config.redis_url import Endpoint, Kind, Login, SocketPath, parse
 from fleetd.errors import UsageError
 
 SECRET = "S3cret"

@@ -10,9 +10,9 @@ from typing import Any
 from msgspec import Struct
 from redis.exceptions import NoScriptError
 
+from fleetd.config.redis_url import parse
 from fleetd.coordination.redis.masters import Masters
 from fleetd.coordination.redis.node import MovedError, Node
-from fleetd.coordination.redis.urls import parse
 from fleetd.coordination.redis.wire import check_tls
 from fleetd.errors import FleetdError, UnreachableError
 

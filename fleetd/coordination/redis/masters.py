@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from fleetd.config.redis_url import Endpoint, Kind, Place, RedisUrl
 from fleetd.coordination.redis.node import Node
-from fleetd.coordination.redis.urls import Endpoint, Kind, Place, RedisUrl
 from fleetd.errors import FleetdError, UnreachableError
 
 _STAGGER = 0.25  # seconds until the next one is asked, too

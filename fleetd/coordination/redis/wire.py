@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import connection as redis_py
 from redis.exceptions import RedisError
 
-from fleetd.coordination.redis.urls import Endpoint, Place, RedisUrl
+from fleetd.config.redis_url import Endpoint, Place, RedisUrl
 from fleetd.errors import UsageError
 
 PATIENCE = 2.0  # seconds for a connection, and for an answer
