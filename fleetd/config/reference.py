@@ -35,7 +35,7 @@ tables such as `env` are merged key by key."""
 _SECTIONS: tuple[tuple[str, str, TableOf], ...] = (
     (
         "`[fleet]`",
-        "The fleet that this host is in (see [deploying](../deploying.md), [Redis](../redis.md)). Without it it runs alone.",
+        "The fleet that this host is in: [deploying](../deploying.md), [Redis](../redis.md). Without it it runs alone.",
         FLEET,
     ),
     ("`[daemon]`", "The daemon itself.", DAEMON),
