@@ -163,9 +163,9 @@ class Daemon:
         self._arm_sampling()
         await self.finished.wait()
         await self.runs.settle()
+        self._save()
         if self.heartbeat is not None:
             await self.heartbeat.close()
-        self._save()
         await control.close()
         reaper.close()
         self.runs.close()

@@ -40,6 +40,7 @@ JITTER = 0.1  # share
 SOONEST = 0.1  # seconds between two beats, whatever happens
 HINT_SPREAD = 0.2  # seconds over which the members of a fleet answer a hint
 FIRST_WITHIN = 1.0  # seconds that a starting daemon waits for the fleet before it starts workers
+LEAVE_WITHIN = 1.0  # seconds that an ending daemon waits for the fleet
 MEASURED_EVERY = 10.0  # seconds between two measurements of memory and CPU for the published document
 EVENTS_A_BEAT = 100
 
@@ -117,11 +118,13 @@ class Heartbeat:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(TimeoutError, FleetdError):
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(LEAVE_WITHIN):
                 if self._membership.connected:
                     await self._beat()  # the last events
                     await self._coordinator.leave(self._membership.member, self._id)
-        await self._coordinator.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_WITHIN):
+                await self._coordinator.close()
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
