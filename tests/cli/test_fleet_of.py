@@ -137,7 +137,9 @@ def test_a_password_on_the_command_line_is_refused(url: str) -> None:
     assert SECRET not in str(raised.value)
 
 
-@pytest.mark.parametrize("url", ["redis://user@queue", "unix:///run/b%40c.sock", "redis+sentinel://h1:1,h2:2/service/0"])
+@pytest.mark.parametrize(
+    "url", ["redis://user@queue", "unix:///run/b%40c.sock", "redis+sentinel://h1:1,h2:2/service/0"]
+)
 def test_an_address_without_one_is_taken(url: str) -> None:
     assert find_fleet(parsed("--redis", url, "--fleet", "acme")) == FleetAddress("acme", url)
 

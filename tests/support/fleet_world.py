@@ -16,12 +16,12 @@ from fleetd.coordination.local import LocalCoordinator, LocalFleet
 from fleetd.coordination.port import Intent, Request, Rollout, Scope
 from fleetd.core.decide import decide
 from fleetd.core.effects import Announce
-from fleetd.core.events import FleetLost, FleetObserved, SaidReady, Source
+from fleetd.core.events import FleetLost, FleetObserved
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.membership import Membership
 from fleetd.core.spec import Amount, FleetSpec, Launch, MemberSpec, PoolSpec, Ready
-from fleetd.core.state import Moment, Phase, Run
-from tests.support.world import KILL, UNIX, World
+from fleetd.core.state import Moment, Run
+from tests.support.world import UNIX, World
 
 T = TypeVar("T")
 ALL = Amount(share=1.0)
@@ -49,8 +49,8 @@ class Host(World):
         self.facts: list[tuple[float, Fact]] = []
         self.reachable = reachable
         self.beat_at = 0.0
-        self.kill_me: list[str] = []
         super().__init__(spec, membership=self._membership, meet=self._meet, now=fleet.now)
+        self.broken = frozenset({BROKEN})
 
     def _membership(self) -> Membership:
         assert self.spec.member is not None
@@ -76,20 +76,6 @@ class Host(World):
 
     def beat(self) -> None:
         self.step(self._beat_event())
-
-    def act(self) -> None:
-        """Let every worker do what it does at once: come up, obey, or, from a broken release, crash."""
-        for run in list(self.ordered):
-            self.answer_spawn(run)
-        for run, worker in list(self.workers.items()):
-            if worker.killed:
-                self.exit(run, None, KILL)
-            elif worker.told and not worker.deaf:
-                self.exit(run, 0)
-            elif worker.directory == BROKEN:
-                self.exit(run, 1)
-            elif self.state.runs[run].phase is Phase.STARTING:
-                self.step(SaidReady(run, Source.SOCKET))
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -143,7 +129,7 @@ class FleetWorld:
             self.now += STEP
             for host in self.hosts.values():
                 host.wait(STEP)
-                host.act()
+                host.let_each_act()
                 if self.now >= host.beat_at + BEAT:
                     host.beat()
             self.most_rolling = max(self.most_rolling, sum(host.is_rolling() for host in self.hosts.values()))

@@ -80,6 +80,7 @@ class World:
         self.journal: dict[str, RunRecord] = {}
         self.disk = Remembered()
         self.directory = "/releases/1"  # what the symlink points to
+        self.broken: frozenset[str] = frozenset()  # the releases whose workers crash
         self.finished = False
         self.forgotten: list[str] = []
         self.rolls = 0
@@ -223,7 +224,7 @@ class World:
 
     def _let_all_act(self) -> None:
         for _ in range(1000):
-            self._let_each_act()
+            self.let_each_act()
             if self._someone_can_act():
                 continue
             due = next_deadline(self.state)
@@ -232,7 +233,8 @@ class World:
             self.wait(max(0.0, due - self.now))
         raise AssertionError(f"the world cooperated, and it came to no rest: {self.unmet()}")
 
-    def _let_each_act(self) -> None:
+    def let_each_act(self) -> None:
+        """Every worker does what it does at once: comes up, obeys, or, from a broken release, crashes."""
         for run in list(self.ordered):
             self.answer_spawn(run)
         for run, worker in list(self.workers.items()):
@@ -240,6 +242,8 @@ class World:
                 self.exit(run, None, KILL)
             elif worker.told and not worker.deaf:
                 self.exit(run, 0)
+            elif worker.directory in self.broken:
+                self.exit(run, 1)
             elif self.state.runs[run].phase is Phase.STARTING:
                 self.step(SaidReady(run, Source.SOCKET))
 
