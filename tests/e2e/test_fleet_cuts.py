@@ -1,0 +1,232 @@
+"""A fleet on a network of its own whose cables are cut: before, during and after a request (P4, P5)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleetd_cli import Document, Fleetd
+from tests.support.netns import Cut, Network, network
+from tests.support.process_world import PROGRAMS
+from tests.support.real_fleet import NAME, RealFleet, real_fleet
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import stays, wait_for
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.redis,
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root makes network namespaces"),
+    pytest.mark.timeout(150),
+]
+
+HOSTS = ("h1", "h2", "h3")
+WORKER = ["/bin/sh", "-c", 'trap "exit 0" TERM; while :; do sleep 0.1; done']
+HELD = (sys.executable, str(PROGRAMS / "held_request.py"))
+
+BEAT = 2.2  # seconds, the longest
+CONNECT = 2.0  # seconds until a connection is given up
+BUSY = 2.0  # seconds that a machine with two cores and other work may add
+HEARD = 2 * BEAT + CONNECT  # seconds after a heal within which a host is back
+
+both_cuts = pytest.mark.parametrize("cut", [Cut.BLACKHOLE, Cut.REFUSED], ids=str)
+
+
+@dataclass(slots=True)
+class Site:
+    """The hosts, the CI machine `ci` and the server `redis`, each with a cable to one switch."""
+
+    net: Network
+    fleet: RealFleet
+
+    def add(self, names: tuple[str, ...] = HOSTS, *, healthy_after: str = "200ms", numprocs: int = 2) -> None:
+        media = {"command": WORKER, "numprocs": numprocs, "healthy-after": healthy_after}
+        for name in names:
+            inside = self.net.inside(name)
+            self.fleet.host(name, {"media": media}, inside, **{"max-parallel-hosts": len(HOSTS)})
+
+    def epochs(self, name: str) -> set[int | None]:
+        return {worker["epoch"] for worker in self.fleet.hosts[name].pool("media")["workers"]}
+
+    def last(self) -> str | None:
+        """The last number that was given out."""
+        with self.fleet.server.connect() as client:
+            found = client.get(f"fleetd:{{{NAME}}}:restart-epoch:last")
+            assert found is None or isinstance(found, str)
+            return found
+
+
+@pytest.fixture
+def site(short_path: Path) -> Iterator[Site]:
+    with network("redis", "ci", *HOSTS) as net:
+        address = net.address("redis")
+        (short_path / "redis").mkdir()
+        listening = ("--bind", address, "--protected-mode", "no")
+        server = RedisServer(short_path / "redis", 6379, arguments=listening, inside=net.inside("redis"))
+        server.start()
+        try:
+            with real_fleet(short_path, server, f"redis://{address}") as fleet:
+                fleet.inside = net.inside("ci")
+                yield Site(net, fleet)
+        finally:
+            server.stop()
+
+
+def is_connected(host: Fleetd) -> bool:
+    return bool(host.status()["fleet"]["connected"])
+
+
+def back_after(host: Fleetd, healed: float) -> float:
+    """Seconds from the heal until the fleet had the host again, by the host's own word."""
+    wait_for(lambda: is_connected(host), "the host to be back", every=0.2)
+    return float(host.events("fleet.joined")[-1]["at"]) - healed
+
+
+def renewed_after(host: Fleetd, healed: float) -> float:
+    """Seconds from the heal until the last worker of the new epoch was healthy."""
+    return float(host.events("worker.healthy")[-1]["at"]) - healed
+
+
+def check_once(fleet: RealFleet, starts: int = 2) -> None:
+    """Each worker was replaced as often as it should, and it stays at that."""
+    wanted = {name: [starts] * len(workers) for name, workers in fleet.pids().items()}
+    assert fleet.starts() == wanted
+    stays(lambda: fleet.starts() == wanted, "no worker is replaced again", seconds=2 * BEAT, every=0.5)
+
+
+def rollouts(fleet: RealFleet) -> list[Document]:
+    return list(json.loads(fleet.ci("rollouts", "--json").stdout)["rollouts"])
+
+
+@both_cuts
+def test_cut_off_before_the_request(site: Site, cut: Cut) -> None:
+    site.add()
+    fleet, cut_off = site.fleet, site.fleet.hosts["h2"]
+    fleet.start()
+    before = fleet.pids()
+    with site.net.without("h2", cut, "redis"):
+        wait_for(lambda: not is_connected(cut_off), "the host to notice", every=0.2)
+        wait_for(lambda: len(fleet.status()["hosts"]) == 2, "its lease to end", every=0.5)
+        fleet.ci("restart", "--graceful")
+        assert cut_off.pids("media") == before["h2"]
+    healed = time.time()
+    (epoch,) = site.epochs("h1")
+    wait_for(lambda: site.epochs("h2") == {epoch}, "the host to be renewed", every=0.2)
+    back, renewed = back_after(cut_off, healed), renewed_after(cut_off, healed)
+    print(f"{cut} before: back after {back:.2f} s, last worker renewed after {renewed:.2f} s")
+    assert back < HEARD + BUSY
+    assert renewed < HEARD + BUSY + 1.0  # two workers, one after the other, healthy after 0.2 s
+    check_once(fleet)
+    (rollout,) = rollouts(fleet)
+    assert rollout["state"] == "done"
+
+
+@both_cuts
+def test_cut_off_in_its_turn(site: Site, cut: Cut) -> None:
+    site.add(healthy_after="5s", numprocs=3)
+    fleet, cut_off = site.fleet, site.fleet.hosts["h2"]
+    fleet.start()
+    asking = fleet.ci_popen("restart", "--graceful")
+    wait_for(lambda: "h2" in fleet.turns(), "the host to take its turn")
+    with site.net.without("h2", cut, "redis"):
+        wait_for(lambda: not is_connected(cut_off), "the host to notice", every=0.2)
+        wait_for(lambda: "h2" not in fleet.turns(), "its turn to end")
+        epochs = site.epochs("h2")
+        assert len(epochs) == 2, epochs  # what was begun is finished; with its turn over it begins nothing new
+    healed = time.time()
+    said, _ = asking.communicate(timeout=60)
+    ended = time.time() - healed
+    assert asking.returncode == 0, said
+    back, renewed = back_after(cut_off, healed), renewed_after(cut_off, healed)
+    print(f"{cut} during: back after {back:.2f} s, last worker renewed after {renewed:.2f} s, exit after {ended:.2f} s")
+    assert back < HEARD + BUSY
+    assert renewed < HEARD + BUSY + 2 * 5.5  # one worker after the other, healthy after 5 s
+    check_once(fleet)
+    (rollout,) = rollouts(fleet)
+    assert rollout["state"] == "done"
+
+
+@both_cuts
+def test_cut_off_after_the_request(site: Site, cut: Cut) -> None:
+    site.add()
+    fleet, cut_off = site.fleet, site.fleet.hosts["h2"]
+    fleet.start()
+    fleet.ci("restart", "--graceful")
+    after = fleet.pids()
+    with site.net.without("h2", cut, "redis"):
+        wait_for(lambda: not is_connected(cut_off), "the host to notice", every=0.2)
+        wait_for(lambda: len(fleet.status()["hosts"]) == 2, "its lease to end", every=0.5)
+    back = back_after(cut_off, time.time())
+    print(f"{cut} after: back after {back:.2f} s")
+    assert back < HEARD + BUSY
+    check_once(fleet)
+    assert fleet.pids() == after
+
+
+@both_cuts
+def test_a_requester_that_is_cut_off_while_it_waits(site: Site, cut: Cut) -> None:
+    site.add(healthy_after="3s")
+    fleet = site.fleet
+    fleet.start()
+    asking = fleet.ci_popen("restart", "--graceful")
+    wait_for(fleet.turns, "a host to take its turn")
+    with site.net.without("ci", cut, "redis"):
+        said = read_until(asking, "out of reach, waiting")
+        wait_for(lambda: all(fleet.starts()[name] == [2, 2] for name in HOSTS), "the hosts to go on", every=0.3)
+    healed = time.time()
+    rest, _ = asking.communicate(timeout=60)
+    print(f"{cut} of the requester: exit {time.time() - healed:.2f} s after the heal")
+    said += rest
+    assert asking.returncode == 0, said
+    assert said.count("out of reach, waiting") == 1, said
+    assert said.count("answers again") == 1, said
+    check_once(fleet)
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What it says up to the line with the text."""
+    said = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(f"ended without {text!r}: {said}")
+
+
+@pytest.mark.parametrize("cut", Cut, ids=str)
+def test_a_request_that_is_sent_into_a_cut(site: Site, cut: Cut) -> None:
+    """Applied once, or not at all where it did not arrive; the requester says in one line that it does not know."""
+    site.add(HOSTS[:2])
+    fleet, gate = site.fleet, site.fleet.directory / "gate"
+    fleet.start()
+    before = fleet.pids()
+    asking = fleet.ci_popen(str(gate), "restart", "--graceful", command=HELD)
+    wait_for(gate.exists, "the requester to be about to ask")
+    with site.net.without("ci", cut, "redis"):
+        gate.unlink()
+        sent = time.monotonic()
+        said, _ = asking.communicate(timeout=60)
+        took = time.monotonic() - sent
+    print(f"{cut} of the request: exit {asking.returncode} after {took:.2f} s: {said.strip()}")
+    assert asking.returncode == 4, said
+    assert len(said.splitlines()) == 1, said
+    assert took < 3 * CONNECT + 2 * 0.5 + BUSY
+    arrived = cut is Cut.UNANSWERED
+    if arrived:
+        wait_for(lambda: all(starts == [2, 2] for starts in fleet.starts().values()), "the restart", every=0.3)
+        check_once(fleet)
+    else:
+        stays(lambda: site.last() is None, "no request arrives late", seconds=5)
+        assert fleet.pids() == before
+    assert len(rollouts(fleet)) == int(arrived)
+    fleet.ci("restart", "--graceful")
+    check_once(fleet, starts=3 if arrived else 2)
