@@ -66,6 +66,14 @@ class Site:
                 wait_for(lambda name=name: not is_connected(self.fleet.hosts[name]), "the host to notice", every=0.2)
             yield
 
+    def held_requester(self, gate: Path) -> subprocess.Popen[str]:
+        """One that is about to ask for a restart: it is let through when the file is removed."""
+        with self.fleet.server.connect() as client:
+            client.script_load(script("request").text)  # or it would be asked for first, and the answer lost
+        asking = self.fleet.ci_popen(str(gate), "restart", "--graceful", command=HELD)
+        wait_for(gate.exists, "the requester to be about to ask")
+        return asking
+
     def epochs(self, name: str) -> set[int | None]:
         return {worker["epoch"] for worker in self.fleet.hosts[name].pool("media")["workers"]}
 
@@ -224,15 +232,12 @@ def test_a_request_that_is_sent_into_a_cut(site: Site, cut: Cut) -> None:
     fleet, gate = site.fleet, site.fleet.directory / "gate"
     fleet.start()
     before = fleet.pids()
-    with fleet.server.connect() as client:
-        client.script_load(script("request").text)  # or it would be asked for first, and the answer lost
-    asking = fleet.ci_popen(str(gate), "restart", "--graceful", command=HELD)
-    wait_for(gate.exists, "the requester to be about to ask")
+    asking = site.held_requester(gate)
     with site.net.without("ci", cut, "redis"):
-        gate.unlink()
         sent = time.monotonic()
-        said, _ = asking.communicate(timeout=60)
+        wait_for(lambda: gate.unlink(missing_ok=True) or asking.poll() is not None, "the requester to give up")
         took = time.monotonic() - sent
+        said, _ = asking.communicate(timeout=10)
     print(f"{cut} of the request: exit {asking.returncode} after {took:.2f} s: {said.strip()}")
     assert asking.returncode == 4, said
     assert len(said.splitlines()) == 1, said
@@ -242,8 +247,50 @@ def test_a_request_that_is_sent_into_a_cut(site: Site, cut: Cut) -> None:
         wait_for(lambda: all(starts == [2, 2] for starts in fleet.starts().values()), "the restart", every=0.3)
         check_once(fleet)
     else:
-        stays(lambda: site.last() is None, "no request arrives late", seconds=5)
+        stays(lambda: site.last() is None, "no request arrives late", seconds=7)
         assert fleet.pids() == before
     assert len(rollouts(fleet)) == int(arrived)
     fleet.ci("restart", "--graceful")
     check_once(fleet, starts=3 if arrived else 2)
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(site: Site) -> None:
+    """What is asked for twice is one request."""
+    site.add(HOSTS[:1])
+    fleet, gate = site.fleet, site.fleet.directory / "gate"
+    fleet.start()
+    asking = site.held_requester(gate)
+    with site.net.without("ci", Cut.UNANSWERED, "redis"):
+        gate.unlink()
+        wait_for(gate.exists, "the requester to be about to ask again")
+        epoch = site.last()
+        assert epoch is not None
+    gate.unlink()
+    said, _ = asking.communicate(timeout=60)
+    assert asking.returncode == 0, said
+    assert site.last() == epoch
+    check_once(fleet)
+
+
+@both_cuts
+def test_a_host_that_starts_cut_off(site: Site, cut: Cut) -> None:
+    """Its workers run at once, of no known epoch, and are replaced once when there is one."""
+    site.add(HOSTS[:2])
+    fleet = site.fleet
+    first, second = fleet.hosts.values()
+    first.start()
+    fleet.ci("restart", "--graceful")
+    (epoch,) = site.epochs("h1")
+    with site.net.without("h2", cut, "redis"):
+        began = time.monotonic()
+        second.start()
+        took = time.monotonic() - began
+        assert site.epochs("h2") == {None}
+    healed = time.time()
+    wait_for(lambda: site.epochs("h2") == {epoch}, "the host to be renewed", every=0.2)
+    back, renewed = back_after(second, healed), renewed_after(second, healed)
+    print(f"{cut} from the start: started in {took:.2f} s, back after {back:.2f} s, renewed after {renewed:.2f} s")
+    assert took < 10
+    assert back < HEARD + BUSY
+    assert renewed < HEARD + BUSY + 1.0
+    check_once(fleet)

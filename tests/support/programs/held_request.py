@@ -1,4 +1,4 @@
-"""The `fleetd` command, held when it has all it needs and is about to ask for its restart.
+"""The `fleetd` command, held each time when it is about to ask for its restart, or to ask again.
 
 Its first argument is a file that it makes then; it goes on once that file is gone.
 """
@@ -15,12 +15,8 @@ GATE = Path(sys.argv.pop(1))
 
 
 class HeldCoordinator(coordinator.RedisCoordinator):
-    is_held = True
-
     async def request(self, request: Request) -> Rollout | None:
-        if self.is_held:
-            self.is_held = False
-            hold()
+        hold()
         return await super().request(request)
 
 
