@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of the real-framework tests where that needs no question: as root, or with sudo that asks
 # for no password. Elsewhere it says what is missing, and the tests that need it are skipped. In CI also what the
-# benchmark needs: a C compiler.
+# benchmark needs, a C compiler, and for cut networks iproute2.
 set -euo pipefail
 
 wanted=()
@@ -10,6 +10,7 @@ php -r "exit(extension_loaded('redis') && stream_resolve_include_path('Illuminat
 if [ "${CI:-}" = true ]; then
   command -v redis-server >/dev/null || wanted+=(redis-server)
   command -v cc >/dev/null || wanted+=(gcc libc6-dev)
+  command -v ip >/dev/null || wanted+=(iproute2)
 fi
 [ ${#wanted[@]} -gt 0 ] || exit 0
 

@@ -34,6 +34,7 @@ class Fleetd:
     directory: Path
     name: str = "test"
     environment: dict[str, str] = field(default_factory=dict)
+    inside: tuple[str, ...] = ()  # words before every command: what it runs in
     beside: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -138,7 +139,7 @@ class Fleetd:
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         verb, *rest = arguments
-        return [str(COMMAND), verb, "-c", str(self.file), *rest]
+        return [*self.inside, str(COMMAND), verb, "-c", str(self.file), *rest]
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG", "CI") if name in os.environ}

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,19 +20,25 @@ NAME = "acme"
 
 @dataclass(slots=True)
 class RealFleet:
-    """The hosts stand below `directory`, each with directories of its own; `url` is how they reach the server."""
+    """The hosts stand below `directory`, each with directories of its own; `url` is how they reach `server`.
+
+    `inside` are the words before every command of the CI machine: what it runs in.
+    """
 
     directory: Path
     server: RedisServer
     url: str
+    inside: tuple[str, ...] = ()
     hosts: dict[str, Fleetd] = field(default_factory=dict)
     beside: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def host(self, name: str, pools: Mapping[str, Mapping[str, Any]], **keys: Any) -> Fleetd:
-        """A host that is not started yet."""
+    def host(
+        self, name: str, pools: Mapping[str, Mapping[str, Any]], inside: tuple[str, ...] = (), **keys: Any
+    ) -> Fleetd:
+        """A host that is not started yet; `inside` are the words before every command there."""
         home = self.directory / name
         home.mkdir()
-        instance = Fleetd(home, "app")
+        instance = Fleetd(home, "app", inside=inside)
         table = {"name": NAME, "redis": self.url, "host": name, **keys}
         instance.configure(pools, fleet=table)
         self.hosts[name] = instance
@@ -50,7 +56,7 @@ class RealFleet:
     def ci(self, *words: str, code: int | None = 0, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """One command of a machine that has only the address; its exit code must be `code` (None: any)."""
         done = subprocess.run(
-            [str(COMMAND), *words],
+            [*self.inside, str(COMMAND), *words],
             env=self._environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -63,10 +69,10 @@ class RealFleet:
         assert code is None or done.returncode == code, said
         return done
 
-    def ci_popen(self, *words: str) -> subprocess.Popen[str]:
+    def ci_popen(self, *words: str, command: Sequence[str] = (str(COMMAND),)) -> subprocess.Popen[str]:
         """One that goes on beside the test; its errors go to its standard output."""
         process = subprocess.Popen(
-            [str(COMMAND), *words],
+            [*self.inside, *command, *words],
             env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -100,6 +106,20 @@ class RealFleet:
     def pids(self, pool: str = "media") -> dict[str, dict[str, int]]:
         """Host to worker name to pid, asked of each daemon."""
         return {name: host.pids(pool) for name, host in self.hosts.items()}
+
+    def workers(self, pool: str = "media") -> dict[str, list[Document]]:
+        """Host to what its daemon says of each worker, draining ones too."""
+        return {name: host.pool(pool)["workers"] for name, host in self.hosts.items()}
+
+    def starts(self, pool: str = "media") -> dict[str, list[int]]:
+        """Host to how often each worker was started."""
+        return {name: [worker["starts"] for worker in workers] for name, workers in self.workers(pool).items()}
+
+    def turns(self) -> list[str]:
+        """The hosts that have a turn, asked of the server itself."""
+        with self.server.connect() as client:
+            found = client.zrange(f"fleetd:{{{NAME}}}:turns", 0, -1)
+        return [str(member).partition("/")[0] for member in found]
 
     def most_at_once(self) -> int:
         """The most hosts that had a turn at the same time, by the fleet's stream of events."""

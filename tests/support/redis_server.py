@@ -26,6 +26,7 @@ class RedisServer:
     port: int
     process: subprocess.Popen[bytes] | None = None
     arguments: tuple[str, ...] = ()  # more of the server's own
+    inside: tuple[str, ...] = ()  # words before its command: what it runs in
 
     @property
     def socket_path(self) -> Path:
@@ -52,7 +53,16 @@ class RedisServer:
         binary = server_binary()
         need(binary, REMEDY)
         assert binary is not None
-        command = [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--unixsocket", str(self.socket_path)]
+        command = [
+            *self.inside,
+            binary,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--unixsocket",
+            str(self.socket_path),
+        ]
         # With save points, a server whose directory was removed refuses SIGTERM.
         command += ["--save", "", "--appendonly", "no", "--dir", str(self.directory), "--daemonize", "no"]
         command += self.arguments
