@@ -1,4 +1,4 @@
-"""A host without a daemon and without workers: the real core and the real heartbeat, and a keeper that answers at once."""
+"""A host without a daemon and without workers: the real core and the real heartbeat, a keeper that answers at once."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class SimulatedHost:
         self.lost += isinstance(event, FleetLost)
         decided = self._decided[id(event)] = self._loop.create_future()
         self.post(event)
-        await decided
+        await asyncio.shield(decided)
 
     def _turn(self) -> None:
         self._is_due = False
