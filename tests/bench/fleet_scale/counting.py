@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
-from fleetd.coordination.port import Beat, Seen
+from fleetd.coordination.port import Beat, Request, Rollout, Seen
 from fleetd.coordination.redis.coordinator import RedisCoordinator
 
 
@@ -19,6 +20,16 @@ class CountingCoordinator(RedisCoordinator):
         self.beats += 1
         self.published += beat.status is not None
         return await super().beat(beat)
+
+
+class TimingCoordinator(RedisCoordinator):
+    """A requester's, which says when it asked last: `fleetd restart` looks at the members before."""
+
+    asked_at = 0.0
+
+    async def request(self, request: Request) -> Rollout | None:
+        self.asked_at = time.monotonic()
+        return await super().request(request)
 
 
 class DeafCoordinator(CountingCoordinator):

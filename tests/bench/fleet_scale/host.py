@@ -72,7 +72,8 @@ class SimulatedHost:
         self._pids: dict[str, int] = {}
         kind = CountingCoordinator if hears else DeafCoordinator
         self.coordinator = kind(Connection(spec.member.redis), spec.member.fleet)
-        self.heartbeat = Heartbeat(self, self.coordinator, membership, f"{number:032x}")
+        self.own_id = f"{number:032x}"
+        self.heartbeat = Heartbeat(self, self.coordinator, membership, self.own_id)
 
     async def begin(self) -> None:
         """As a daemon that starts."""

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fleetd.coordination.redis.connection import Connection
-from fleetd.coordination.redis.coordinator import RedisCoordinator
 from fleetd.shell.heartbeat import EVERY
+from tests.bench.fleet_scale.counting import TimingCoordinator
 from tests.bench.fleet_scale.host import SimulatedHost, spec_of
 
 FLEET = "scale"
@@ -19,7 +19,7 @@ FLEET = "scale"
 class Members:
     """The hosts, and a requester of their fleet with a connection of its own."""
 
-    def __init__(self, hosts: list[SimulatedHost], requester: RedisCoordinator) -> None:
+    def __init__(self, hosts: list[SimulatedHost], requester: TimingCoordinator) -> None:
         self.hosts = hosts
         self.requester = requester
 
@@ -65,7 +65,7 @@ class Members:
 @asynccontextmanager
 async def joined(url: str, count: int, *, pools: int, workers: int, hears: bool = True) -> AsyncIterator[Members]:
     """So many members, once all of them have beaten and their workers are up."""
-    requester = RedisCoordinator(Connection(url), FLEET)
+    requester = TimingCoordinator(Connection(url), FLEET)
     hosts = [
         SimulatedHost(spec_of(FLEET, f"worker-{number:05}", url, pools=pools, workers=workers), number, hears=hears)
         for number in range(count)

@@ -57,6 +57,9 @@ async def all_cases(server: RedisServer, scale: Scale) -> Found:
                 await asyncio.sleep(3.0)
             keep("idle", await cases.idle(members, client, scale.seconds))
             keep("a job a second in each worker", await cases.busy(members, client, scale.seconds))
+            for publish in (False, True):
+                what = "beats as fast as they come" + (", all publish" if publish else "")
+                keep(what, await cases.saturated(members, client, scale.seconds / 4, publish=publish))
             keep("looking", await cases.look(members, client))
             keep("memory in Redis", cases.memory(members, client))
             keep("beats without an answer", {"count": members.lost})
