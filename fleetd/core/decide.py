@@ -44,7 +44,6 @@ __all__ = ["decide", "next_deadline"]
 def decide(state: State, event: Event, now: Moment) -> list[Effect]:
     """Apply an event to the state (which is changed in place) and answer what is to be done, in order."""
     turn = Turn(state, now)
-    standing = state.fleet and state.fleet.standing()
     _dispatch(turn, event)
     reconcile.until_settled(turn)
     fleet.end_turn(turn)
@@ -55,8 +54,8 @@ def decide(state: State, event: Event, now: Moment) -> list[Effect]:
     if state.is_stopping and not state.is_finished and not state.runs:
         state.is_finished = True
         turn.emit(Finish())
-    # Every two seconds the fleet is looked at, and mostly it is as it was.
-    if turn.effects or not isinstance(event, FleetObserved) or standing != (state.fleet and state.fleet.standing()):
+    # The fleet is looked at every two seconds, and mostly it is as it was; what changes is told.
+    if turn.effects or not isinstance(event, FleetObserved):
         state.version += 1
     return turn.effects
 

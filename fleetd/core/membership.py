@@ -59,10 +59,6 @@ class Membership(Struct):
         held = {f"host:{self.host}", f"pool:{pool}", f"host:{self.host}:pool:{pool}"}
         return not held.isdisjoint(self.paused)
 
-    def standing(self) -> tuple[bool, float | None, bool, bool]:
-        """What a picture of the host shows of it, apart from the epochs, whose growth is told."""
-        return self.connected, self.since, self.is_known, self.held_by_other
-
     def memory(self) -> FleetMemory:
         """What must outlive the daemon."""
         return FleetMemory(
