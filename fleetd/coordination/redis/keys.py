@@ -12,7 +12,7 @@ All start with `fleetd:{NAME}:`; the braces keep them in one Cluster slot, so th
 | `members` | sorted set: HOST/INSTANCE, by when its lease ends | ever: members go after a day without a beat |
 | `roster` | hash: HOST/INSTANCE to a few facts as JSON, so that no script reads whole documents | ever: as `members` |
 | `member:HOST/INSTANCE` | string: what the member published, as JSON | 10 s from each beat |
-| `turns` | sorted set: HOST/INSTANCE, by when its turn ends | ever: each beat drops those that ended |
+| `turns` | sorted set: HOST/INSTANCE, by when its turn ends | ever: each beat that wants one drops those that ended |
 | `paused` | hash: "host:H", "pool:P", "host:H:pool:P" | until resumed |
 | `incarnation` | string: random, of this life of the database | ever: its loss tells that pauses were lost, too |
 | `request:ID` | string: the epoch that a request got, so that it is applied once | a day |

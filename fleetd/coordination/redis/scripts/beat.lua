@@ -21,23 +21,45 @@ local member = beat.member
 
 --! libraries
 
-local wrong = wrong_type({
-  {members, 'zset'}, {roster, 'hash'}, {turns, 'zset'}, {rollouts, 'zset'}, {open, 'set'},
-})
+-- What is needed anyway is read first: on a key of a wrong type that fails, and nothing is written yet.
+local score = redis.pcall('ZSCORE', members, member)
+local entry = redis.pcall('HGET', roster, member)
+local turn = redis.pcall('ZSCORE', turns, member)
+local opened = redis.pcall('SMEMBERS', open)
+local wrong = nil
+if is_error(score) or is_error(entry) or is_error(turn) or is_error(opened) then
+  wrong = wrong_type({{members, 'zset'}, {roster, 'hash'}, {turns, 'zset'}, {open, 'set'}})
+elseif #beat.reports > 0 then
+  wrong = wrong_type({{rollouts, 'zset'}})
+end
 if wrong then return {'wrong', wrong} end
 
 local lease_end = seconds(now + LEASE)
 
 local function is_of_other()
-  local score = redis.call('ZSCORE', members, member)
-  local entry = decoded(redis.call('HGET', roster, member))
-  return score and tonumber(score) > now and entry and type(entry.id) == 'string' and entry.id ~= beat.id
+  if entry == beat.roster or not score or tonumber(score) <= now then return false end
+  local other = decoded(entry)
+  return other and type(other.id) == 'string' and other.id ~= beat.id
+end
+
+-- Incarnation, restart-epoch:last and the epoch keys, in this order.  MGET passes over keys of another type.
+local function told()
+  local keys, missing = {incarnation, last}, {}
+  for i = 11, #KEYS do keys[#keys + 1] = KEYS[i] end
+  local texts = redis.call('MGET', unpack(keys))
+  for i = 2, #keys do
+    if not texts[i] then missing[#missing + 1] = keys[i] end
+  end
+  if #missing > 0 and redis.call('EXISTS', unpack(missing)) > 0 then
+    for i = 2, #keys do texts[i] = texts[i] or epoch_text(keys[i]) end
+  end
+  return texts
 end
 
 -- Renews the lease; whether the published document is missing.
 local function enrol()
   redis.call('ZADD', members, lease_end, member)
-  if redis.call('HGET', roster, member) ~= beat.roster then redis.call('HSET', roster, member, beat.roster) end
+  if entry ~= beat.roster then redis.call('HSET', roster, member, beat.roster) end
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', members, '-inf', seconds(now - DAY), 'LIMIT', 0, 100)) do
     redis.call('ZREM', members, gone)
     redis.call('HDEL', roster, gone)
@@ -48,9 +70,8 @@ local function enrol()
 end
 
 -- Pauses that were lost with the database's memory are set again by those who still know them.
-local function remember()
-  local known = redis.pcall('GET', incarnation)
-  local is_new = type(known) ~= 'string' or known == ''
+local function remember(known)
+  local is_new = not known or known == ''
   if is_new then
     known = beat.incarnation ~= '' and beat.incarnation or redis.sha1hex(member .. beat.id .. time[1] .. ':' .. time[2])
     redis.call('SET', incarnation, known)
@@ -61,16 +82,17 @@ local function remember()
   return known
 end
 
-local function raise_epochs()
+-- As texts has them, and will have them.
+local function raise_epochs(texts)
   local greatest = nil
   for i, text in ipairs(beat.epochs) do
     local value = sane(text)
     if value and value > 0 then
-      raise(KEYS[10 + i], text)
+      texts[2 + i] = raised(KEYS[10 + i], texts[2 + i], text)
       if not greatest or value > tonumber(greatest) then greatest = text end
     end
   end
-  if greatest then raise(last, greatest) end
+  if greatest then raised(last, texts[2], greatest) end
 end
 
 -- A rollout that nobody began, or that was lost, as the report has it.
@@ -86,12 +108,22 @@ end
 -- The report's JSON object, and until when the host has its turn.
 local function with_lease(progress, text) return string.sub(progress, 1, -2) .. ',"lease_until":' .. text .. '}' end
 
+-- Some of a hash's fields, false for each that it does not have; none if it is no hash.
+local function fields_of(key, names)
+  local values = redis.pcall('HMGET', key, unpack(names))
+  return values.err and {} or values
+end
+
 local function take(report)
   local key = ROLLOUT .. report.epoch
-  if redis.call('EXISTS', key) == 0 then begin(report) end
-  local state = state_of(key)
-  if not state then return end
-  enter(key, member, with_lease(report.progress, 'null'))
+  local state, before = unpack(fields_of(key, {'state', 'host:' .. member}))
+  if not state and redis.call('EXISTS', key) == 0 then
+    begin(report)
+    state = 'running'
+  end
+  if not STATES[state] then return end
+  local text = with_lease(report.progress, 'null')
+  if before ~= text then enter(key, member, text) end
   state = settle(key, report.epoch, state)
   if state == 'running' and report.state == 'halted' and report.resumes >= number_in(key, 'resumes', 0) then
     redis.call('HSET', key, 'state', 'halted', 'halted_by', member)
@@ -100,6 +132,10 @@ end
 
 -- The host's right to roll, whatever for: kept, granted or given back.
 local function take_turn()
+  if #beat.wants == 0 then
+    if turn then redis.call('ZREM', turns, member) end
+    return false
+  end
   redis.call('ZREMRANGEBYSCORE', turns, '-inf', seconds(now))
   local has_it = redis.call('ZSCORE', turns, member)
   local others = redis.call('ZCARD', turns) - (has_it and 1 or 0)
@@ -127,9 +163,27 @@ local function note_turn()
   end
 end
 
+local FIELDS = {
+  'state', 'who', 'when', 'label', 'scope', 'max_parallel_hosts', 'mode', 'resumes', 'superseded_by', 'halted_by', 'ended',
+}
+
+-- A rollout without the fields of other hosts; nil if it is no rollout.
+local function narrowed(epoch, member)
+  local names, found = {'host:' .. member, unpack(FIELDS)}, {}
+  local values = fields_of(ROLLOUT .. epoch, names)
+  if not STATES[values[2]] then return nil end
+  for i, name in ipairs(names) do
+    if values[i] then
+      found[#found + 1] = name
+      found[#found + 1] = values[i]
+    end
+  end
+  return {epoch, found}
+end
+
 local function seen_rollouts()
   local wanted, found = {}, {}
-  for _, epoch in ipairs(redis.call('SMEMBERS', open)) do wanted[epoch] = true end
+  for _, epoch in ipairs(opened) do wanted[epoch] = true end
   for _, report in ipairs(beat.reports) do wanted[report.epoch] = true end
   for epoch in pairs(wanted) do found[#found + 1] = narrowed(epoch, member) end
   return found
@@ -137,15 +191,15 @@ end
 
 if is_of_other() then return {'ok', seconds(now), '1'} end
 local needs_status = enrol()
-local life = remember()
-raise_epochs()
+local texts = told()
+local life = remember(texts[1])
+raise_epochs(texts)
 for _, report in ipairs(beat.reports) do take(report) end
 local has_turn = take_turn()
 if has_turn then note_turn() end
 for i = 4, #ARGV do redis.pcall('XADD', events, 'MAXLEN', '~', 10000, '*', 'e', ARGV[i]) end
 
-local texts = {}
-for i = 11, #KEYS do texts[#texts + 1] = epoch_text(KEYS[i]) end
 local fields = redis.pcall('HKEYS', paused)
 if fields.err then fields = {} end
-return {'ok', seconds(now), '', needs_status and '1' or '', life, texts, seen_rollouts(), fields, has_turn and '1' or ''}
+local epochs = {unpack(texts, 3)}
+return {'ok', seconds(now), '', needs_status and '1' or '', life, epochs, seen_rollouts(), fields, has_turn and '1' or ''}

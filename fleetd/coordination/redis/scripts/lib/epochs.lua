@@ -7,14 +7,15 @@ local function epoch_text(key)
   return raw
 end
 
--- Sets a missing or lower key; one that is not sane is left for its operator to see.
-local function raise(key, text)
-  local raw = epoch_text(key)
+-- Sets a missing or lower key, whose text is `raw`; one that is not sane is left for its operator to see. Its text then.
+local function raised(key, raw, text)
   local stored = sane(raw)
-  if not raw or (stored and stored < tonumber(text)) then redis.call('SET', key, text) end
+  if raw and not (stored and stored < tonumber(text)) then return raw end
+  redis.call('SET', key, text)
+  return text
 end
 
--- The same, but for someone who asks for it: what is not sane gives way.
+-- Sets it likewise, but for someone who asks for it: what is not sane gives way.
 local function force(key, text)
   local stored = sane(epoch_text(key))
   if not stored or stored < tonumber(text) then redis.call('SET', key, text) end

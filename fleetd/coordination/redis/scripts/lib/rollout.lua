@@ -2,9 +2,6 @@
 
 local KEPT = 100
 local STATES = {running = true, done = true, halted = true, superseded = true}
-local FIELDS = {
-  'state', 'who', 'when', 'label', 'scope', 'max_parallel_hosts', 'mode', 'resumes', 'superseded_by', 'halted_by', 'ended',
-}
 
 -- Its state; nil if it does not exist or is no rollout.
 local function state_of(key)
@@ -77,20 +74,3 @@ end
 
 -- All of it: its epoch, and its fields, each with its value.
 local function whole(epoch) return {epoch, redis.call('HGETALL', ROLLOUT .. epoch)} end
-
--- The same without the fields of other hosts; nil if it is no rollout.
-local function narrowed(epoch, member)
-  local key = ROLLOUT .. epoch
-  if not state_of(key) then return nil end
-  local found = {}
-  local function add(field)
-    local value = redis.call('HGET', key, field)
-    if value then
-      found[#found + 1] = field
-      found[#found + 1] = value
-    end
-  end
-  for _, field in ipairs(FIELDS) do add(field) end
-  add('host:' .. member)
-  return {epoch, found}
-end

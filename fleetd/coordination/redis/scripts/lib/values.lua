@@ -44,6 +44,9 @@ local function is_member(name)
   return host ~= nil and #host <= 63 and #instance <= 63
 end
 
+-- Whether what pcall answered is an error.
+local function is_error(answer) return type(answer) == 'table' and answer.err ~= nil end
+
 -- A sentence about the first key that has a type other than the one it should have; nil if there is none.
 local function wrong_type(keys)
   for _, pair in ipairs(keys) do
