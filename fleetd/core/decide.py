@@ -54,9 +54,7 @@ def decide(state: State, event: Event, now: Moment) -> list[Effect]:
     if state.is_stopping and not state.is_finished and not state.runs:
         state.is_finished = True
         turn.emit(Finish())
-    # The fleet is looked at every two seconds, and mostly it is as it was; what changes is told.
-    if turn.effects or not isinstance(event, FleetObserved):
-        state.version += 1
+    state.version += 1
     return turn.effects
 
 

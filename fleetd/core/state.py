@@ -328,7 +328,7 @@ class State(Struct):
     is_stopping: bool = False
     stops_now: bool = False
     is_finished: bool = False
-    version: int = 0  # grows with all that a picture of the host may show
+    version: int = 0
 
     def remembered_now(self) -> Remembered:
         """What must outlive the daemon, apart from the runs."""
