@@ -17,7 +17,7 @@ run: .venv/.quickstart
 
 test: .venv/.test
 	@bash .ci/services.sh
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
 bench: .venv/.test
 	$(BIN)/python -m tests.bench $(BENCH)
