@@ -96,8 +96,8 @@ def site(short_path: Path) -> Iterator[Site]:
         (short_path / "redis").mkdir()
         listening = ("--bind", address, "--protected-mode", "no")
         server = RedisServer(short_path / "redis", 6379, arguments=listening, inside=net.inside("redis"))
-        server.start()
         try:
+            server.start()
             with real_fleet(short_path, server, f"redis://{address}") as fleet:
                 fleet.inside = net.inside("ci")
                 yield Site(net, fleet)
