@@ -124,7 +124,7 @@ def check_once(fleet: RealFleet, starts: int = 2) -> None:
     """Each worker was replaced as often as it should, and it stays at that."""
     wanted = {name: [starts] * len(workers) for name, workers in fleet.pids().items()}
     assert fleet.starts() == wanted
-    stays(lambda: fleet.starts() == wanted, "no worker is replaced again", seconds=3, every=0.5)
+    stays(lambda: fleet.starts() == wanted, "no worker is replaced again", seconds=2.5, every=0.5)
 
 
 def rollouts(fleet: RealFleet) -> list[Document]:
@@ -200,7 +200,7 @@ def test_cut_off_after_the_request(site: Site) -> None:
 
 @both_cuts
 def test_a_requester_that_is_cut_off_while_it_waits(site: Site, cut: Cut) -> None:
-    site.add(HOSTS[:2], healthy_after="3s")
+    site.add(HOSTS[:2], healthy_after="2s")
     fleet = site.fleet
     fleet.start()
     asking = fleet.ci_popen("restart", "--graceful")
