@@ -44,7 +44,7 @@ def check_once(fleet: RealFleet, before: dict[str, dict[str, int]]) -> None:
     """Each worker was replaced just once, and it stays at that."""
     wanted = {name: [2, 2] for name in HOSTS}
     assert fleet.starts() == wanted
-    stays(lambda: fleet.starts() == wanted, "no worker is replaced again", seconds=3, every=0.5)
+    stays(lambda: fleet.starts() == wanted, "no worker is replaced again", seconds=2.5, every=0.5)
     now = fleet.pids()
     assert all(not set(before[name].values()) & set(now[name].values()) for name in HOSTS)
 
