@@ -108,6 +108,7 @@ async def look(members: Members, client: redis.Redis, times: int = 10) -> Mappin
         "watch": lambda: members.requester.watch(newest),
         "rollouts": members.requester.rollouts,
     }.items():
+        await step()  # from now on the server knows the script by its SHA1
         took: list[float] = []
         in_redis: list[float] = []
         for _ in range(times):
