@@ -55,11 +55,11 @@ class Members:
             await asyncio.sleep(0.05)
 
     async def work(self) -> None:
-        """Every worker of every host does a job a second, until this is cancelled."""
+        """Every worker of every host does a job every four seconds, until this is cancelled."""
         number = 0
         while True:
             number += 1
-            pause = 1.0 / len(self.hosts)
+            pause = 4.0 / len(self.hosts)
             for host in self.hosts:
                 host.work(number)
                 await asyncio.sleep(pause)
