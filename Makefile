@@ -2,6 +2,7 @@
 # make test         all tests (what the machine lacks is skipped with a reason; in CI it fails)
 # make bench        fleetd beside other supervisors, 20 minutes; make bench BENCH="--only start,stop --workers 100"
 # make bench-quick  fleetd beside a floor in C, one minute; fails when a line is lost or a figure far off
+# make bench-scale  a fleet of 500 members on one Redis, 10 minutes; make bench-scale BENCH="--members 100"
 # make lint         format, style, layers, types
 # make docs         the generated reference pages
 # make clean        everything that these made
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test bench bench-quick lint format docs clean
+.PHONY: run test bench bench-quick bench-scale lint format docs clean
 
 run: .venv/.quickstart
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/quickstart/run.sh
@@ -24,6 +25,9 @@ bench: .venv/.test
 
 bench-quick: .venv/.test
 	$(BIN)/python -m tests.bench --quick
+
+bench-scale: .venv/.test
+	$(BIN)/python -m tests.bench.fleet_scale $(BENCH)
 
 lint: .venv/.test .venv/.lint
 	$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from fleetd import __version__
-from fleetd.coordination.redis.connection import Connection
+from fleetd.coordination.port import Coordinator
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide, next_deadline
 from fleetd.core.effects import Announce, Effect, Forget, KillTree, Signal, Spawn
@@ -22,7 +22,6 @@ from fleetd.core.state import Moment, State
 from fleetd.shell.fact_log import FactLog
 from fleetd.shell.heartbeat import Heartbeat
 from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
-from tests.bench.fleet_scale.counting import CountingCoordinator, DeafCoordinator
 
 INSTANCE = "app"
 RELEASE = "/srv/app/releases/20261104120000"
@@ -53,7 +52,7 @@ def spec_of(fleet: str, name: str, url: str, *, pools: int, workers: int) -> Fle
 class SimulatedHost:
     """A member of the fleet; it does with events what the daemon does."""
 
-    def __init__(self, spec: FleetSpec, number: int, *, hears: bool = True) -> None:
+    def __init__(self, spec: FleetSpec, number: int, coordinator: Coordinator) -> None:
         assert spec.member is not None
         assert spec.host is not None
         self.spec = spec
@@ -70,10 +69,8 @@ class SimulatedHost:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._pids: dict[str, int] = {}
-        kind = CountingCoordinator if hears else DeafCoordinator
-        self.coordinator = kind(Connection(spec.member.redis), spec.member.fleet)
         self.own_id = f"{number:032x}"
-        self.heartbeat = Heartbeat(self, self.coordinator, membership, self.own_id)
+        self.heartbeat = Heartbeat(self, coordinator, membership, self.own_id)
 
     async def begin(self) -> None:
         """As a daemon that starts."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fleetd.coordination.redis.connection import Connection
 from fleetd.shell.heartbeat import EVERY
-from tests.bench.fleet_scale.counting import TimingCoordinator
+from tests.bench.fleet_scale.counting import CountingCoordinator, DeafCoordinator, TimingCoordinator
 from tests.bench.fleet_scale.host import SimulatedHost, spec_of
 
 FLEET = "scale"
@@ -19,19 +19,22 @@ FLEET = "scale"
 class Members:
     """The hosts, and a requester of their fleet with a connection of its own."""
 
-    def __init__(self, hosts: list[SimulatedHost], requester: TimingCoordinator) -> None:
+    def __init__(
+        self, hosts: list[SimulatedHost], coordinators: Sequence[CountingCoordinator], requester: TimingCoordinator
+    ) -> None:
         self.hosts = hosts
+        self._coordinators = coordinators
         self.requester = requester
 
     @property
     def beats(self) -> int:
         """Of all members so far."""
-        return sum(host.coordinator.beats for host in self.hosts)
+        return sum(each.beats for each in self._coordinators)
 
     @property
     def published(self) -> int:
         """Beats that published a document."""
-        return sum(host.coordinator.published for host in self.hosts)
+        return sum(each.published for each in self._coordinators)
 
     @property
     def lost(self) -> int:
@@ -52,11 +55,11 @@ class Members:
             await asyncio.sleep(0.05)
 
     async def work(self) -> None:
-        """Every worker of every host does a job a second, until this is cancelled."""
+        """Every worker of every host does a job every four seconds, until this is cancelled."""
         number = 0
         while True:
             number += 1
-            pause = 1.0 / len(self.hosts)
+            pause = 4.0 / len(self.hosts)
             for host in self.hosts:
                 host.work(number)
                 await asyncio.sleep(pause)
@@ -66,9 +69,11 @@ class Members:
 async def joined(url: str, count: int, *, pools: int, workers: int, hears: bool = True) -> AsyncIterator[Members]:
     """So many members, once all of them have beaten and their workers are up."""
     requester = TimingCoordinator(Connection(url), FLEET)
+    kind = CountingCoordinator if hears else DeafCoordinator
+    coordinators = [kind(Connection(url), FLEET) for _ in range(count)]
     hosts = [
-        SimulatedHost(spec_of(FLEET, f"worker-{number:05}", url, pools=pools, workers=workers), number, hears=hears)
-        for number in range(count)
+        SimulatedHost(spec_of(FLEET, f"worker-{number:05}", url, pools=pools, workers=workers), number, coordinator)
+        for number, coordinator in enumerate(coordinators)
     ]
 
     async def start(host: SimulatedHost) -> None:
@@ -77,7 +82,7 @@ async def joined(url: str, count: int, *, pools: int, workers: int, hears: bool 
 
     await asyncio.gather(*map(start, hosts))
     try:
-        yield Members(hosts, requester)
+        yield Members(hosts, coordinators, requester)
     finally:
         await asyncio.gather(*(host.close() for host in hosts))
         await requester.close()

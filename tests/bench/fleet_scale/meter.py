@@ -10,17 +10,13 @@ from typing import Any
 
 import redis
 
-# What fleetd sends itself; every other command in the statistics was called by a script, or by the meter.
-SENT = frozenset({"evalsha", "eval", "subscribe", "select", "auth", "role", "hkeys", "xrange", "xrevrange"})
-_INSIDE_TOO = frozenset({"hkeys"})  # beats use it in their script; none of the cases sends it
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Totals so far.  Seconds, bytes, counts."""
 
     at: float
-    commands: int  # that clients sent
+    commands: int  # that clients sent, as reads from their sockets: one each, up to 16 KB
     inside: int  # that scripts called
     redis_cpu: float
     received: int
@@ -38,16 +34,16 @@ def read(client: redis.Redis) -> Reading:
     """Now."""
     at, own_cpu = time.monotonic(), time.process_time()
     info: Mapping[str, Any] = client.info("everything")
-    calls = {name.removeprefix("cmdstat_"): entry for name, entry in info.items() if name.startswith("cmdstat_")}
-    top = {name for name in calls if name in SENT - _INSIDE_TOO}
+    calls = {name: entry for name, entry in info.items() if name.startswith("cmdstat_")}
+    requests = info["total_reads_processed"]
     return Reading(
         at=at,
-        commands=sum(calls[name]["calls"] for name in top),
-        inside=sum(entry["calls"] for name, entry in calls.items() if name not in {*top, "info", "ping"}),
+        commands=requests,
+        inside=sum(entry["calls"] for entry in calls.values()) - requests,
         redis_cpu=info["used_cpu_user"] + info["used_cpu_sys"],
         received=info["total_net_input_bytes"],
         sent=info["total_net_output_bytes"],
-        script=calls.get("evalsha", {"usec": 0})["usec"] / 1e6,
+        script=calls.get("cmdstat_evalsha", {"usec": 0})["usec"] / 1e6,
         own_cpu=own_cpu,
     )
 

@@ -56,7 +56,7 @@ async def all_cases(server: RedisServer, scale: Scale) -> Found:
                 keep("request and rollout", await cases.rollout(members, client))
                 await asyncio.sleep(3.0)
             keep("idle", await cases.idle(members, client, scale.seconds))
-            keep("a job a second in each worker", await cases.busy(members, client, scale.seconds))
+            keep("a job every 4 s in each worker", await cases.busy(members, client, scale.seconds))
             for publish in (False, True):
                 what = "beats as fast as they come" + (", all publish" if publish else "")
                 keep(what, await cases.saturated(members, client, scale.seconds / 4, publish=publish))
