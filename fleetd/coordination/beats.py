@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleetd import __version__
 from fleetd.coordination.port import LEASE, Beat, Seen
-from fleetd.core import fleet, progress
+from fleetd.core import progress
 from fleetd.core.events import FleetObserved
 from fleetd.core.spec import FleetSpec, Seconds
 from fleetd.core.state import State
@@ -19,6 +19,7 @@ def compose(
     membership, member = state.fleet, spec.member
     assert membership is not None
     assert member is not None
+    told = progress.reports(state)
     return Beat(
         member=membership.member,
         id=own_id,
@@ -27,8 +28,8 @@ def compose(
         version=__version__,
         status=status,
         epochs=membership.values(spec.pools),
-        reports=progress.reports(state),
-        wants_turn=fleet.wants_turn(state),
+        reports=told,
+        wants_turn=progress.wanted(state, told),
         paused=tuple(sorted(membership.paused)),
         incarnation=membership.incarnation,
         events=events,

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
 from fleetd.core import actions, halting, rolling
+from fleetd.core.epochs import Epochs
 from fleetd.core.facts import Kind
 from fleetd.core.jobs import UNNAMED
 from fleetd.core.records import PoolMemory, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollError, RollState
-from fleetd.core.rollout import Intent
 from fleetd.core.spec import Launch, PoolSpec, Ready
 from fleetd.core.state import Job, Phase, Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
+
+
+def without_fleet(
+    pools: Mapping[str, PoolMemory], runs: tuple[RunRecord, ...]
+) -> tuple[Mapping[str, PoolMemory], tuple[RunRecord, ...]]:
+    """The same without epochs: this host is in no fleet, or in another one, where they mean nothing."""
+    rolls = {
+        name: None if memory.roll is None else replace(memory.roll, epoch=None, resumes=0, epochs=())
+        for name, memory in pools.items()
+    }
+    alone = {name: replace(memory, epochs=None, roll=rolls[name]) for name, memory in pools.items()}
+    return alone, tuple(replace(run, epochs=None) for run in runs)
 
 
 def remember(pool: Pool, memory: PoolMemory) -> None:
@@ -39,6 +55,8 @@ def take_over(turn: Turn, record: RunRecord) -> None:
     slot = pool.slots.get(record.slot)
     if slot is None:
         slot = pool.slots[record.slot] = Slot(record.slot, pool.release, retiring=True)
+    if turn.state.fleet is not None and record.epochs is not None:
+        turn.state.fleet.learn(pool.name, record.epochs)
     run = _revive(turn, pool, record)
     turn.state.runs[run.id] = run
     pool.alive += 1
@@ -61,8 +79,10 @@ def _unknown_pool(turn: Turn, record: RunRecord) -> Pool:
 def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     now = turn.now
     age = max(0.0, now.unix - record.started_at)
-    is_newest = record.generation >= pool.release.generation
+    # What it was started under is its own: the pool's may be newer, or lost with the file of what is remembered.
+    is_newest = record.generation >= pool.release.generation and record.epochs == pool.release.epochs
     release = pool.release if is_newest else Release(record.generation, pool.spec, record.epochs)
+    pool.release.generation = max(pool.release.generation, record.generation)
     run = Run(
         id=record.run,
         pool=record.pool,
@@ -118,8 +138,35 @@ def _place(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
 
 def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:
     """Go on with an unfinished rollout; a halted one stays halted, and its slots keep what they had."""
-    old = Release(record.generation - 1, pool.spec)
+    pending = _still_pending(pool, record)
+    state = RollState.RUNNING if record.epoch is None else RollState.WAITING
+    roll = Roll(
+        record.epoch or halting.ALONE,
+        pool.release,
+        frozenset(pool.slots if record.halted else pending),
+        pending,
+        turn.now.mono,
+        label="resumed" if record.epoch is None else record.label,
+        now=record.now,
+        epoch=record.epoch,
+        resumes=record.resumes,
+        state=RollState.HALTED if record.halted else state,
+        halted_elsewhere=record.halted_elsewhere,
+    )
+    for index in pending:
+        turn.touch(pool.name, index)
+    if not record.halted:
+        rolling.follow(turn, pool, roll)
+        return
+    roll.error = RollError(pool.name, record.error or "halted before the daemon was started again")
+    pool.roll = roll
+
+
+def _still_pending(pool: Pool, record: RollRecord) -> set[int]:
+    """The slots that are not rolled, each with what it had: release, epochs and directory."""
     directories = dict(zip(record.pending, record.directories, strict=False))
+    epochs = dict(zip(record.pending, record.epochs, strict=False))
+    had: dict[Epochs | None, Release] = {}
     pending: set[int] = set()
     for slot in (pool.slots[i] for i in record.pending if i in pool.slots):
         run = slot.run
@@ -127,19 +174,8 @@ def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:
         if run is not None and is_new and run.was_healthy:
             continue  # its turn was over when the daemon died, only not yet written down
         pending.add(slot.index)
+        then = epochs.get(slot.index)
+        old = had.setdefault(then, Release(record.generation - 1, pool.spec, then))
         slot.release = run.release if run is not None and not is_new else old
         slot.directory = directories.get(slot.index, slot.directory)
-    if not record.halted:
-        if record.epoch is None:
-            rolling.begin(turn, pool, pool.release, pending, halting.ALONE, label="resumed")
-        else:
-            intent = Intent(label=record.label)
-            roll = rolling.begin_for_fleet(turn, pool, pool.release, pending, record.epoch, intent=intent)
-            roll.resumes = record.resumes
-        return
-    roll_id = record.epoch or halting.ALONE
-    roll = Roll(roll_id, pool.release, frozenset(pool.slots), pending, turn.now.mono, label=record.label)
-    roll.state, roll.epoch, roll.resumes = RollState.HALTED, record.epoch, record.resumes
-    roll.halted_elsewhere = record.halted_elsewhere
-    roll.error = RollError(pool.name, record.error or "halted before the daemon was started again")
-    pool.roll = roll
+    return pending

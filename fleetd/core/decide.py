@@ -49,7 +49,7 @@ def decide(state: State, event: Event, now: Moment) -> list[Effect]:
     fleet.end_turn(turn)
     turn.effects += turn.over
     if turn.must_remember:
-        lazily = isinstance(event, JobReported | Exited | Tick)
+        lazily = isinstance(event, JobReported | Exited | Tick) and not turn.remembers_now
         turn.emit(Remember(lazily=lazily))
     if state.is_stopping and not state.is_finished and not state.runs:
         state.is_finished = True

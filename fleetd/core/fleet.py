@@ -16,7 +16,7 @@ from fleetd.core.roll import Release, RollError, RollState
 from fleetd.core.rollout import Intent, RolloutState
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Seconds
-from fleetd.core.state import Pool, State
+from fleetd.core.state import Pool, Slot, State
 from fleetd.core.turn import Turn
 
 AT_ONCE: Seconds = 10.0  # further epochs within so long after a pool began to follow one are followed together
@@ -39,15 +39,25 @@ def observe(turn: Turn, event: FleetObserved) -> None:
     if event.incarnation != fleet.incarnation:
         fleet.incarnation = event.incarnation
         turn.must_remember = True
-    is_new_turn = event.turn_until is not None and not fleet.has_turn(turn.now.mono)
-    if is_new_turn:
-        _tell(turn, Kind.TURN_TAKEN, {"epochs": tuple(str(epoch) for epoch in wants_turn(turn.state))})
-    fleet.turn_until = event.turn_until
+    is_new_turn = _note_turn(turn, fleet, event.turn_until)
     fleet.rollouts = {rollout.epoch: rollout for rollout in event.rollouts}
     for pool in turn.state.pools.values():
         if not pool.removed:
             _follow(turn, fleet, pool)
             _take_or_lose_turn(turn, fleet, pool, is_new=is_new_turn)
+
+
+def _note_turn(turn: Turn, fleet: Membership, until: Seconds | None) -> bool:
+    """Whether it is this host's turn, and was not before; an answer that comes when nothing is wanted grants none."""
+    wanted = wants_turn(turn.state)
+    had_it = fleet.has_turn(turn.now.mono)
+    has_it = until is not None and bool(wanted)
+    if fleet.turn_until is not None and not (had_it and has_it):
+        _tell(turn, Kind.TURN_ENDED, {})
+    fleet.turn_until = until if has_it else None
+    if has_it and not had_it:
+        _tell(turn, Kind.TURN_TAKEN, {"epochs": tuple(map(str, wanted))})
+    return has_it and not had_it
 
 
 def lose(turn: Turn, event: FleetLost) -> None:
@@ -119,8 +129,10 @@ def _name_unknown(turn: Turn, fleet: Membership, known_before: dict[str, int]) -
         then, now = epochs.applying_to(fleet.host, pool.name, known_before), fleet.epochs_of(pool.name)
         if now.newest_over(then) is not None:
             continue
-        runs = [run for slot in pool.slots.values() for run in slot.runs()]
-        for release in (pool.release, *(slot.release for slot in pool.slots.values()), *(run.release for run in runs)):
+        # What waits in an unfinished rollout was started before it: that is all that is known.
+        slots = [slot for index, slot in pool.slots.items() if not pool.is_pinned(index)]
+        runs = [run for slot in slots for run in slot.runs()]
+        for release in (pool.release, *(slot.release for slot in slots), *(run.release for run in runs)):
             release.epochs = release.epochs or now
         for run in runs:
             turn.record(run)
@@ -183,17 +195,20 @@ def _take_or_lose_turn(turn: Turn, fleet: Membership, pool: Pool, *, is_new: boo
 def _stale_slots(pool: Pool, current: Epochs) -> set[int]:
     """The slots that are filled from a release of before one of the epochs, and are not on their way to a newer one."""
     roll = pool.roll
-    is_newest = roll is not None and roll.is_unfinished and not _is_stale(roll.release, current)
+    is_newest = roll is not None and roll.is_unfinished and current.newest_over(roll.release.epochs) is None
     on_their_way = roll.pending if roll is not None and is_newest else set()
     return {
         index
         for index, slot in pool.slots.items()
-        if not slot.retiring and index not in on_their_way and _is_stale(slot.release, current)
+        if not slot.retiring and index not in on_their_way and _grown_over(slot, current) is not None
     }
 
 
-def _is_stale(release: Release, current: Epochs) -> bool:
-    return current.newest_over(release.epochs) is not None
+def _grown_over(slot: Slot, current: Epochs) -> int | None:
+    """The greatest epoch that is newer than what the slot is filled from, or than its run; None: none is."""
+    releases = (slot.release,) if slot.run is None else (slot.release, slot.run.release)
+    grown = (current.newest_over(release.epochs) for release in releases)
+    return max((epoch for epoch in grown if epoch is not None), default=None)
 
 
 def _has_just_begun(turn: Turn, fleet: Membership, pool: Pool) -> bool:
@@ -206,7 +221,7 @@ def _has_just_begun(turn: Turn, fleet: Membership, pool: Pool) -> bool:
 
 def _begin(turn: Turn, fleet: Membership, pool: Pool, current: Epochs, stale: set[int]) -> None:
     release = Release(pool.release.generation + 1, pool.spec, current)
-    grown = [current.newest_over(pool.slots[index].release.epochs) for index in stale]
+    grown = [_grown_over(pool.slots[index], current) for index in stale]
     epoch = max(value for value in grown if value is not None)
     intent = intent_of(fleet, epoch)
     roll = rolling.begin_for_fleet(turn, pool, release, stale, epoch, intent=intent)

@@ -13,17 +13,21 @@ ALONE = 0  # the id of rollouts that nobody asked for: each pool's stands for it
 
 def together(state: State, roll: Roll) -> list[tuple[Pool, Roll]]:
     """The other pools that are rolled by the same request, and are not done."""
-    rolls = [(pool, pool.roll) for pool in state.pools.values()] if roll.id != ALONE else []
-    return [
-        (pool, other) for pool, other in rolls if other and other is not roll and other.id == roll.id and other.is_open
-    ]
+    if roll.id == ALONE:
+        return []
+    others = [(pool, pool.roll) for pool in state.pools.values() if pool.roll is not None and pool.roll is not roll]
+    return [(pool, other) for pool, other in others if _is_of_one_request(other, roll) and other.is_open]
+
+
+def _is_of_one_request(one: Roll, other: Roll) -> bool:
+    return (one.id, one.epoch) == (other.id, other.epoch)  # a plain INCR may give a number that is an id here, too
 
 
 def resume(turn: Turn, pool: Pool, roll: Roll) -> None:
     """A halted rollout goes on: what is not rolled is tried again."""
     roll.state, roll.error, roll.ended, roll.halted_elsewhere = RollState.WAITING, None, None, False
     roll.tried_since.clear()
-    turn.must_remember = True
+    turn.remember_now()
     turn.tell(Kind.ROLLOUT_RESUMED, pool.name, fields={"rollout": roll.id, "pending": len(roll.pending)})
 
 
@@ -52,8 +56,10 @@ def halt_for(turn: Turn, pool: Pool, slot: Slot, roll: Roll, why: str | None = N
 
 def _hold(turn: Turn, pool: Pool, roll: Roll, error: RollError) -> None:
     roll.error, roll.state, roll.ended = error, RollState.HALTED, turn.now.mono
+    fleet = turn.state.fleet
+    roll.resumes_at_halt = {} if fleet is None else {r.epoch: r.resumes for r in fleet.rollouts.values()}
     end_turns(turn, pool, roll)
-    turn.must_remember = True
+    turn.remember_now()
 
 
 def _explain(slot: Slot) -> str:

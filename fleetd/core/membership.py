@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
-from fleetd.core.epochs import Epochs, applying_to, keys_of
+from fleetd.core.epochs import EpochKey, Epochs, applying_to, keys_of
 from fleetd.core.records import FleetMemory
 from fleetd.core.rollout import Rollout
 from fleetd.core.spec import Seconds
@@ -59,6 +59,13 @@ class Membership(Struct):
         held = {f"host:{self.host}", f"pool:{pool}", f"host:{self.host}:pool:{pool}"}
         return not held.isdisjoint(self.paused)
 
+    def learn(self, pool: str, epochs: Epochs) -> None:
+        """Know of the epochs that a worker was started under: the file of what is remembered may be lost."""
+        for key in (EpochKey(), EpochKey(pool), EpochKey(host=self.host), EpochKey(pool, self.host)):
+            value = epochs.of(key)
+            if value > self.epochs.get(str(key), 0):
+                self.epochs[str(key)] = value
+
     def memory(self) -> FleetMemory:
         """What must outlive the daemon."""
         return FleetMemory(
@@ -70,10 +77,12 @@ class Membership(Struct):
             incarnation=self.incarnation,
         )
 
-    def remember(self, memory: FleetMemory) -> None:
-        """Take over what an earlier daemon remembered of the same fleet on the same machine."""
-        if (memory.fleet, memory.machine) == (self.fleet, self.machine):
+    def remember(self, memory: FleetMemory) -> bool:
+        """Take over what an earlier daemon remembered; whether it is of the same fleet, on the same machine."""
+        is_ours = (memory.fleet, memory.machine) == (self.fleet, self.machine)
+        if is_ours:
             self.epochs = dict(memory.epochs)
             self.refused = dict(memory.refused)
             self.paused = frozenset(memory.paused)
             self.incarnation = memory.incarnation
+        return is_ours

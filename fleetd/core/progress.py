@@ -8,10 +8,11 @@ from fleetd.core import fleet
 from fleetd.core.epochs import EpochKey
 from fleetd.core.membership import Membership
 from fleetd.core.roll import Release, Roll, RollState
-from fleetd.core.rollout import HostProgress, HostState, Report, RolloutState
+from fleetd.core.rollout import HostProgress, HostState, Report, Rollout, RolloutState
 from fleetd.core.scope import Scope
 from fleetd.core.state import Slot, State
 
+_TO_DO = (HostState.WAITING, HostState.ROLLING)
 _OPEN = (RolloutState.RUNNING, RolloutState.HALTED)
 
 
@@ -29,6 +30,16 @@ def reports(state: State) -> Mapping[int, Report]:
     return found
 
 
+def wanted(state: State, told: Mapping[int, Report]) -> tuple[int, ...]:
+    """The rollouts for which this host wants its turn: all for which workers are stale here, if any are to be rolled.
+
+    So the strictest of them decides how many hosts roll at once.
+    """
+    if not fleet.wants_turn(state):
+        return ()
+    return tuple(epoch for epoch, report in told.items() if report.progress.state in _TO_DO)
+
+
 def _of_interest(state: State, membership: Membership) -> set[int]:
     pools = [pool for pool in state.pools.values() if not pool.removed]
     unfinished = (pool.roll.epoch for pool in pools if pool.roll is not None and pool.roll.is_unfinished)
@@ -38,7 +49,7 @@ def _of_interest(state: State, membership: Membership) -> set[int]:
 
 
 def _progress(state: State, membership: Membership, epoch: int, scope: Scope) -> HostProgress | None:
-    """None: nothing here is in the scope."""
+    """None: nothing here is in the scope, and nobody waits for this host."""
     total = stale = 0
     rolls: list[Roll] = []
     meant = False
@@ -52,16 +63,16 @@ def _progress(state: State, membership: Membership, epoch: int, scope: Scope) ->
         stale += sum(1 for slot in slots if _is_stale(slot, key, epoch))
         if pool.roll is not None and _concerns(pool.roll, epoch):
             rolls.append(pool.roll)
-    if not meant:
-        return None
     rollout = membership.rollouts.get(epoch)
+    if not meant and (rollout is None or membership.member not in rollout.hosts):
+        return None
     return HostProgress(
         state=_state(rolls, stale, epoch),
         total=total,
         done=total - stale,
         error=next((roll.error for roll in rolls if _is_halted(roll)), None),
         longest_drain=max((roll.longest_drain for roll in rolls), default=0.0),
-        resumes=max((roll.resumes for roll in rolls), default=0 if rollout is None else rollout.resumes),
+        resumes=_resumes(rolls, rollout),
     )
 
 
@@ -76,7 +87,14 @@ def _is_older(release: Release, key: EpochKey, epoch: int) -> bool:
 
 def _concerns(roll: Roll, epoch: int) -> bool:
     """Whether it is, or will also be, the rollout's: an older one of the fleet does not tell of a newer one."""
-    return roll.id == epoch or (roll.is_unfinished and (roll.epoch is None or roll.epoch > epoch))
+    return roll.epoch == epoch or (roll.is_unfinished and (roll.epoch is None or roll.epoch > epoch))
+
+
+def _resumes(rolls: list[Roll], rollout: Rollout | None) -> int:
+    """How often the rollout had been resumed when it was halted here; else as far as is known."""
+    known = 0 if rollout is None else rollout.resumes
+    halted = next((roll for roll in rolls if _is_halted(roll)), None)
+    return known if halted is None or rollout is None else halted.resumes_at_halt.get(rollout.epoch, known)
 
 
 def _is_halted(roll: Roll) -> bool:
@@ -84,7 +102,7 @@ def _is_halted(roll: Roll) -> bool:
 
 
 def _state(rolls: list[Roll], stale: int, epoch: int) -> HostState:
-    if stale == 0 and not any(roll.is_open and roll.id == epoch for roll in rolls):
+    if stale == 0 and not any(roll.is_open and roll.epoch == epoch for roll in rolls):
         return HostState.DONE
     if any(_is_halted(roll) for roll in rolls):
         return HostState.HALTED

@@ -207,8 +207,8 @@ def _leave_if_unwanted(turn: Turn, pool: Pool, slot: Slot) -> None:
             actions.leave(turn, pool, slot, run, reason, timeout)
     recycle.drop(pool, slot)
     slot.came_up = False
-    is_held = reason is Reason.STOP and not (pool.removed or turn.state.is_stopping)
-    rolling.on_unwanted(pool, slot, is_held=is_held)
+    if not turn.state.is_stopping:  # the next daemon goes on with what is not rolled
+        rolling.on_unwanted(pool, slot, is_held=reason is Reason.STOP and not pool.removed)
 
 
 def fill(turn: Turn, pool: Pool, slot: Slot) -> None:

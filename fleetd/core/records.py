@@ -59,6 +59,8 @@ class RollRecord(Struct, frozen=True, omit_defaults=True):
     resumes: int = 0
     label: str | None = None
     halted_elsewhere: bool = False
+    now: bool = False
+    epochs: tuple[Epochs | None, ...] = ()  # of what the pending slots go on with, in their order
 
 
 class PoolMemory(Struct, frozen=True, omit_defaults=True):

@@ -117,10 +117,11 @@ def _apply_live(turn: Turn, pool: Pool, spec: PoolSpec, change: PoolChange) -> N
 
 def restore(turn: Turn, event: Restored) -> None:
     """Keep what an earlier daemon left until the spec is known."""
-    turn.state.remembered = dict(event.remembered.pools)
-    if turn.state.fleet is not None and event.remembered.fleet is not None:
-        turn.state.fleet.remember(event.remembered.fleet)
-    turn.state.adopted = event.runs
+    pools, runs, memory, fleet = event.remembered.pools, event.runs, event.remembered.fleet, turn.state.fleet
+    if fleet is None or (memory is not None and not fleet.remember(memory)):
+        pools, runs = adopt.without_fleet(pools, runs)
+    turn.state.remembered = dict(pools)
+    turn.state.adopted = runs
     turn.state.counted = event.counted
 
 

@@ -63,6 +63,7 @@ class Roll(Struct):
     now: bool = False
     epoch: int | None = None  # of the fleet's rollout that it is part of; None: it is this host's own
     resumes: int = 0  # of that rollout, as far as they were followed
+    resumes_at_halt: dict[int, int] = field(default_factory=dict)  # of all open rollouts, when it was halted here
     state: RollState = RollState.RUNNING
     active: set[int] = field(default_factory=set)
     in_place: set[int] = field(default_factory=set)  # of the active ones, those whose old run is drained first

@@ -9,7 +9,7 @@ the next is drained.
 from __future__ import annotations
 
 from fleetd.core import actions, exits, halting, restarts
-from fleetd.core.facts import Kind
+from fleetd.core.facts import Kind, Value
 from fleetd.core.roll import Release, Roll, RollState
 from fleetd.core.rollout import Intent
 from fleetd.core.state import NO_SLOT, Pool, Run, Slot, State
@@ -55,13 +55,17 @@ def _open(turn: Turn, pool: Pool, release: Release, slots: set[int], roll: Roll)
         else:
             roll.pending.add(index)
         turn.touch(pool.name, index)
+    follow(turn, pool, roll)
+    return roll
+
+
+def follow(turn: Turn, pool: Pool, roll: Roll) -> None:
+    """Let this be the pool's roll."""
     pool.roll = roll
     _file(turn.state, roll)
-    turn.must_remember = True
-    turn.tell(
-        Kind.ROLLOUT_STARTED, pool.name, fields={"rollout": roll.id, "slots": len(roll.pending), "label": roll.label}
-    )
-    return roll
+    turn.remember_now()
+    told: dict[str, Value] = {"rollout": roll.id, "slots": len(roll.pending), "label": roll.label}
+    turn.tell(Kind.ROLLOUT_STARTED, pool.name, fields=told)
 
 
 def _take_places(turn: Turn, pool: Pool, roll: Roll) -> None:
@@ -112,7 +116,8 @@ def _may_go_on(turn: Turn, pool: Pool, roll: Roll) -> bool:
     """Whether replacements may be started: not beyond the lease of this host's turn, if it is the fleet's rollout."""
     fleet = turn.state.fleet
     has_turn = roll.epoch is None or (fleet is not None and fleet.has_turn(turn.now.mono))
-    return roll.is_running and has_turn and not _comes_later(turn.state, pool, roll)
+    is_over = turn.state.is_stopping or not roll.is_running
+    return has_turn and not is_over and not _comes_later(turn.state, pool, roll)
 
 
 def _take_turns(turn: Turn, pool: Pool, roll: Roll) -> None:
@@ -185,7 +190,7 @@ def _take_place(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
 def _finish_if_done(turn: Turn, pool: Pool, roll: Roll) -> None:
     if roll.is_open and not roll.pending and not roll.leaving:
         roll.state, roll.ended = RollState.DONE, turn.now.mono
-        turn.must_remember = True
+        turn.remember_now()
         seconds = round(roll.ended - roll.began, 3)
         told = {"rollout": roll.id, "slots": len(roll.scope), "duration": seconds, "longest_drain": roll.longest_drain}
         turn.tell(Kind.ROLLOUT_DONE, pool.name, fields=told)

@@ -293,6 +293,8 @@ class Pool(Struct):
                 self.roll.resumes,
                 self.roll.label,
                 self.roll.halted_elsewhere,
+                self.roll.now,
+                tuple(self.slots[i].release.epochs for i in pending),
             )
         return PoolMemory(
             stopped=self.wish,

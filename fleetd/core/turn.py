@@ -12,7 +12,7 @@ from fleetd.core.state import NO_SLOT, Moment, Pool, Run, State
 class Turn:
     """One step of the core: the state, now, and the effects so far."""
 
-    __slots__ = ("dirty", "effects", "must_remember", "now", "over", "state")
+    __slots__ = ("dirty", "effects", "must_remember", "now", "over", "remembers_now", "state")
 
     def __init__(self, state: State, now: Moment) -> None:
         self.state = state
@@ -21,6 +21,7 @@ class Turn:
         self.over: list[Forget] = []
         self.dirty: dict[tuple[str, int], None] = {}
         self.must_remember = False
+        self.remembers_now = False
 
     def emit(self, effect: Effect) -> None:
         """Add an effect."""
@@ -38,6 +39,10 @@ class Turn:
         """Announce a fact about a pool or one of its workers."""
         worker = None if slot is None else f"{pool}:{slot}"
         self.emit(Announce(Fact(kind, pool, worker, fields or {})))
+
+    def remember_now(self) -> None:
+        """Have what must outlive the daemon written down at once, whatever the event."""
+        self.must_remember = self.remembers_now = True
 
     def touch(self, pool: str, slot: int) -> None:
         """Have the rules look at a slot before this step ends."""
