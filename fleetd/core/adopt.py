@@ -79,10 +79,10 @@ def _unknown_pool(turn: Turn, record: RunRecord) -> Pool:
 def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     now = turn.now
     age = max(0.0, now.unix - record.started_at)
-    # What it was started under is its own: the pool's may be newer, or lost with the file of what is remembered.
-    is_newest = record.generation >= pool.release.generation and record.epochs == pool.release.epochs
+    if record.generation > pool.release.generation:  # what is remembered is older than the journal, or lost
+        _renew(pool, Release(record.generation, pool.spec, record.epochs))
+    is_newest = (record.generation, record.epochs) == (pool.release.generation, pool.release.epochs)
     release = pool.release if is_newest else Release(record.generation, pool.spec, record.epochs)
-    pool.release.generation = max(pool.release.generation, record.generation)
     run = Run(
         id=record.run,
         pool=record.pool,
@@ -114,6 +114,13 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     elif record.ready or pool.spec.ready is Ready.AGE:
         run.ready_since = run.spawned
     return run
+
+
+def _renew(pool: Pool, release: Release) -> None:
+    for slot in pool.slots.values():
+        if slot.release is pool.release:
+            slot.release = release
+    pool.release = release
 
 
 def _phase(record: RunRecord) -> Phase:

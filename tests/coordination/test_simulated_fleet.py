@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from fleetd.coordination.port import HostState, RolloutState
-from fleetd.core.events import RestartRequested, Target
+from fleetd.core.events import RestartRequested, SpecChanged, Target
 from fleetd.core.facts import Kind
+from fleetd.core.records import Remembered
 from fleetd.core.spec import Amount
-from tests.support.fleet_world import BROKEN, FleetWorld, answered
+from tests.support.fleet_world import BROKEN, FleetWorld, Host, answered
 from tests.support.world import UNIX
 
 SIX = tuple(f"h{number}" for number in range(1, 7))
@@ -340,3 +342,133 @@ def test_a_local_restart_satisfies_the_epoch_that_waits(fleet: FleetWorld) -> No
     assert waiting.starts() == [2, 2]
     assert waiting.epochs() == {epoch}
     assert fleet.rollout(epoch).state is RolloutState.DONE
+
+
+@pytest.mark.parametrize("how", ["reboot", "stop and start"])
+def test_p6_a_new_start_does_not_let_a_halted_release_in(fleet: FleetWorld, how: str) -> None:
+    fleet.deploy(BROKEN, "h1")
+    epoch = fleet.request().epoch
+    fleet.advance(LONG)
+    assert fleet.rollout(epoch).state is RolloutState.HALTED
+    host = fleet["h1"]
+    begin_anew(host, how)
+    fleet.advance(LONG)
+    assert host.directories() == {"/releases/1"}
+    assert len(host.runs()) == 2
+    assert fleet.rollout(epoch).state is RolloutState.HALTED
+    fleet.deploy("/releases/2")
+    answered(fleet.coordinator().resume(epoch, "test"))
+    fleet.advance(LONG)
+    assert fleet.rollout(epoch).state is RolloutState.DONE
+    assert host.directories() == {"/releases/2"}
+
+
+def begin_anew(host: Host, how: str) -> None:
+    if how == "reboot":
+        host.reboot()
+    else:
+        host.stop_and_start()
+
+
+@pytest.mark.parametrize("how", ["reboot", "stop and start"])
+@pytest.mark.parametrize("reachable", [True, False])
+def test_p6_a_new_start_does_not_jump_the_queue(fleet: FleetWorld, how: str, reachable: bool) -> None:
+    epoch = fleet.request(most=1).epoch
+    while not any(host.is_rolling() for host in fleet.hosts.values()):
+        fleet.advance(0.25)
+    waiting = next(host for host in fleet.hosts.values() if not host.is_rolling())
+    waiting.directory = BROKEN
+    waiting.reachable = reachable
+    begin_anew(waiting, how)
+    fleet.advance(1.5)
+    waiting.reachable = True
+    fleet.advance(LONG)
+    rollout = fleet.rollout(epoch)
+    assert (rollout.state, rollout.halted_by) == (RolloutState.HALTED, f"{waiting.name}/app")
+    assert waiting.directories() == {"/releases/1"}, "old code is not called new"
+    assert len(waiting.runs()) == 2
+
+
+def test_p5_workers_keep_their_epoch_when_what_is_remembered_is_lost(fleet: FleetWorld) -> None:
+    host = fleet["h1"]
+    host.reachable = False
+    fleet.advance(4)
+    epoch = fleet.request().epoch
+    fleet.advance(LONG)
+    host.disk = Remembered()
+    host.reachable = True
+    host.die_and_start_again(intents_lost=False)
+    fleet.advance(LONG)
+    assert (host.epochs(), host.starts()) == ({epoch}, [2, 2])
+
+
+def test_p5_nor_does_a_disk_that_was_full_repeat_a_request(fleet: FleetWorld) -> None:
+    host = fleet["h1"]
+    before = host.disk
+    epoch = fleet.request().epoch
+    fleet.advance(LONG)
+    host.disk = before
+    host.die_and_start_again(intents_lost=False)
+    fleet.advance(LONG)
+    assert (host.epochs(), host.starts()) == ({epoch}, [1, 1]), "those that were taken over, and no others"
+
+
+def test_a_halt_is_written_down_at_once() -> None:
+    fleet = FleetWorld()
+    fleet.add("h1")
+    fleet.deploy(BROKEN)
+    fleet.request()
+    while Kind.ROLLOUT_HALTED not in fleet["h1"].kinds():
+        fleet.advance(0.25)
+    memory = fleet["h1"].disk.pools["media"].roll
+    assert memory is not None
+    assert memory.halted
+
+
+def test_epochs_of_another_fleet_mean_nothing(fleet: FleetWorld) -> None:
+    fleet.request()
+    fleet.advance(LONG)
+    host = fleet["h1"]
+    assert host.spec.member is not None
+    host.spec = replace(host.spec, member=replace(host.spec.member, fleet="another"))
+    fleet.memory.flush()
+    host.die_and_start_again(intents_lost=False)
+    fleet.advance(4)
+    assert host.epochs() == {None}
+
+
+def test_nobody_waits_for_a_host_that_has_nothing_to_do() -> None:
+    fleet = FleetWorld({"media": 2, "mail": 1})
+    fleet.add("h1", "h2", "h3")
+    fleet["h2"].spec = replace(fleet["h2"].spec, pools={"mail": fleet.spec.pools["mail"]})
+    epoch = fleet.request(pools=("media",)).epoch
+    fleet["h2"].step(SpecChanged(fleet["h2"].spec))
+    fleet["h3"].spec = replace(fleet["h3"].spec, pools={})
+    fleet["h3"].step(SpecChanged(fleet["h3"].spec))
+    fleet.advance(LONG)
+    assert fleet.rollout(epoch).state is RolloutState.DONE
+
+
+def test_a_wider_limit_of_another_request_does_not_break_the_stricter_one() -> None:
+    fleet = FleetWorld({"media": 4})
+    fleet.add("h1", "h2", "h3")
+    one = fleet.request(most=1).epoch
+    fleet.advance(3)
+    two = fleet.request(hosts=("h3",), most=3).epoch
+    fleet.advance(2 * LONG)
+    assert fleet.rollout(one).state is fleet.rollout(two).state is RolloutState.DONE
+    assert fleet.most_rolling == 1
+
+
+def test_a_turn_has_a_beginning_and_an_end(fleet: FleetWorld) -> None:
+    fleet.request(most=1)
+    while not any(host.is_rolling() for host in fleet.hosts.values()):
+        fleet.advance(0.25)
+    rolling = next(host for host in fleet.hosts.values() if host.is_rolling())
+    rolling.reachable = False
+    fleet.advance(15)
+    rolling.reachable = True
+    fleet.advance(LONG)
+    turns = [kind for kind in rolling.kinds() if kind.startswith("turn.")]
+    assert turns[::2] == [Kind.TURN_TAKEN] * (len(turns) // 2)
+    assert turns[1::2] == [Kind.TURN_ENDED] * (len(turns) // 2)

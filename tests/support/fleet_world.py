@@ -19,6 +19,7 @@ from fleetd.core.effects import Announce
 from fleetd.core.events import FleetLost, FleetObserved
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.membership import Membership
+from fleetd.core.records import Remembered
 from fleetd.core.spec import Amount, FleetSpec, Launch, MemberSpec, PoolSpec, Ready
 from fleetd.core.state import Moment, Run
 from tests.support.world import UNIX, World
@@ -76,6 +77,22 @@ class Host(World):
 
     def beat(self) -> None:
         self.step(self._beat_event())
+
+    def reboot(self, *, state_is_lost: bool = False) -> None:
+        """The host loses every process, and starts its daemon."""
+        self.ordered.clear()
+        self.workers.clear()
+        self.journal.clear()
+        if state_is_lost:
+            self.disk = Remembered()
+        self.die_and_start_again(intents_lost=True)
+
+    def stop_and_start(self) -> None:
+        """`fleetd stop`, and after a while `fleetd start`."""
+        self.shut_down()
+        assert self.finished
+        self.finished = False
+        self.reboot()
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
