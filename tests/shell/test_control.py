@@ -214,11 +214,9 @@ def ask_as(path: Path, *identity: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def open_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("open")
-    for each in (directory, directory.parent, directory.parent.parent):
-        each.chmod(0o755)
-    return directory / "control.sock"
+def open_path(short_path: Path) -> Path:
+    short_path.chmod(0o755)
+    return short_path / "control.sock"
 
 
 @pytest.mark.root
