@@ -16,8 +16,6 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
 from fleetd.config.kinds import HOST_PATTERN
 from fleetd.coordination.beats import compose, observed
 from fleetd.coordination.opening import open_fleet
@@ -28,6 +26,7 @@ from fleetd.core.membership import Membership
 from fleetd.core.spec import FleetSpec, MemberSpec
 from fleetd.core.state import State
 from fleetd.errors import FleetdError, UsageError
+from fleetd.shell.documents import encode_any
 from fleetd.shell.fact_log import FactLog, Told
 from fleetd.shell.machine import instance_id
 from fleetd.views.snapshot import Identity, Sample, Snapshot
@@ -49,7 +48,7 @@ EVENTS_A_BEAT = 100
 def join(daemon: Daemon, spec: MemberSpec) -> Heartbeat:
     """Give the daemon its place in the fleet; it is no member before the first beat.
 
-    Raises UsageError for a host name or an address that will not do, FleetdError when the instance's id cannot be kept.
+    Raises UsageError for a host name or an address that will not do.
     """
     host = daemon.identity.host
     if re.fullmatch(HOST_PATTERN, host, re.ASCII) is None:
@@ -116,14 +115,22 @@ class Heartbeat:
     async def close(self) -> None:
         """Leave the fleet."""
         await _ended(self._tasks)
-        with suppress(TimeoutError, FleetdError):
+        try:
             async with asyncio.timeout(LEAVE_WITHIN):
                 if self._membership.connected:
                     await self._beat()  # the last events
                     await self._coordinator.leave(self._membership.member, self._id)
+        except (TimeoutError, FleetdError):
+            pass  # the lease ends by itself
+        except Exception as defect:  # noqa: BLE001 - reported, and no reason not to end
+            self._report(defect)
         with suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_WITHIN):
                 await self._coordinator.close()
+
+    def _report(self, defect: Exception) -> None:
+        report = {"message": "a beat failed unexpectedly", "exception": defect}
+        asyncio.get_running_loop().call_exception_handler(report)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -133,8 +140,7 @@ class Heartbeat:
             try:
                 await self._beat()
             except Exception as defect:  # noqa: BLE001 - reported, and no reason to leave the fleet
-                report = {"message": "a beat failed unexpectedly", "exception": defect}
-                asyncio.get_running_loop().call_exception_handler(report)
+                self._report(defect)
             first.set()
             await asyncio.sleep(SOONEST)
             with suppress(TimeoutError):
@@ -179,7 +185,7 @@ class Heartbeat:
         now = time.monotonic()
         if now >= self._samples[0] + MEASURED_EVERY:
             self._samples = now, self._host.samples()
-        status = msgspec.json.encode(self._host.snapshot(samples=self._samples[1]))
+        status = encode_any(self._host.snapshot(samples=self._samples[1]))
         return None if status == self._published else status
 
     def _matters(self) -> object:
@@ -202,7 +208,7 @@ class Heartbeat:
     def _document(self, number: int, told: Told) -> bytes:
         who: dict[str, Any] = {"id": f"{self._id[:8]}-{self._host.identity.pid}-{number}"}
         who |= {"host": self._host.identity.host, "instance": self._host.identity.instance}
-        return msgspec.json.encode(told.document() | who)
+        return encode_any(told.document() | who)
 
 
 async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:

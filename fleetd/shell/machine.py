@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
-from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
 
+_log = logging.getLogger("fleetd")
 _MACHINE_ID = Path("/etc/machine-id")  # machine-id(5)
 
 
@@ -24,7 +25,7 @@ class InstanceId(Struct, frozen=True):
 def instance_id(path: Path) -> InstanceId:
     """The id that is kept in the file; a new one where there is none, or where the file came from another machine.
 
-    Raises FleetdError when it cannot be kept.
+    One that cannot be kept is good until the daemon ends: its next one has to wait for the lease of this.
     """
     machine = ""
     with suppress(OSError, UnicodeDecodeError):
@@ -39,5 +40,5 @@ def instance_id(path: Path) -> InstanceId:
         new.write_bytes(encode(fresh))
         new.replace(path)
     except OSError as error:
-        raise FleetdError(f"{path}: cannot be written: {error.strerror}") from error
+        _log.warning("%s cannot be written: %s; this daemon's next start may wait for its place", path, error.strerror)
     return fresh

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
 
 from fleetd.core.records import PoolMemory, RunRecord
-from fleetd.shell.documents import decode, encode
+from fleetd.shell.documents import decode, encode, encode_any
 
 
 @pytest.mark.parametrize("directory", ["/srv/app", "/srv/größe", os.fsdecode(b"/srv/\xff\xfe"), None])
@@ -25,3 +26,8 @@ def test_what_a_later_version_added_is_left_out() -> None:
 def test_what_is_no_such_value_is_a_value_error(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         decode(text, PoolMemory)
+
+
+def test_what_is_no_text_is_told_all_the_same() -> None:
+    told = encode_any({"directory": "/srv/caf\udce9", "lines": ("\ud800", "é"), "n": 1})
+    assert json.loads(told) == {"directory": "/srv/caf?", "lines": ["?", "é"], "n": 1}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from fleetd.errors import FleetdError
-from fleetd.shell import machine
 from fleetd.shell.documents import encode
 from fleetd.shell.machine import InstanceId, instance_id
 
@@ -29,13 +26,6 @@ def test_one_that_is_damaged_or_from_another_machine_is_drawn_anew(tmp_path: Pat
     assert instance_id(path) == fresh
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(FleetdError, match="cannot be written"):
-        instance_id(tmp_path / "id.json")
-
-
-def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FleetdError, match=r"id\.json: cannot be written"):
-        machine.instance_id(tmp_path / "none" / "id.json")
+def test_one_that_cannot_be_kept_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert len(instance_id(tmp_path / "none" / "id.json").id) == 32
+    assert "cannot be written" in caplog.text
