@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fleetd.coordination.port import RolloutState
+from fleetd.core.events import RestartRequested, Target
 from fleetd.core.spec import Amount
 from tests.support.fleet_world import BROKEN, FleetWorld, answered
 from tests.support.requirement import in_ci
@@ -65,6 +66,19 @@ class Fleet(RuleBasedStateMachine):
     @rule(host=hosts, lost=st.booleans())
     def kill_the_daemon(self, host: str, lost: bool) -> None:
         self.fleet[host].die_and_start_again(intents_lost=lost)
+
+    @rule(host=hosts, stopped=st.booleans(), lost=st.booleans())
+    def begin_anew(self, host: str, stopped: bool, lost: bool) -> None:
+        if stopped:
+            self.fleet[host].stop_and_start()
+        else:
+            self.fleet[host].reboot(state_is_lost=lost)
+
+    @rule(host=hosts, pool=st.sampled_from(POOLS))
+    def restart_here(self, host: str, pool: str) -> None:
+        world = self.fleet[host]
+        world.step(RestartRequested(world.new_roll(), (Target(pool),)))
+        self.asked += 1
 
     @rule(host=hosts)
     def deploy_what_is_broken(self, host: str) -> None:
