@@ -31,7 +31,7 @@ from fleetd.coordination.port import (
     Seen,
 )
 from fleetd.coordination.positions import parsed
-from fleetd.core.epochs import read
+from fleetd.core.epochs import FURTHEST_AHEAD, LARGEST, read
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
 from fleetd.errors import FleetdError
@@ -48,6 +48,7 @@ class _Enrolled(Struct):
     version: str
     max_parallel_hosts: Amount
     status: bytes | None
+    epoch: int  # the greatest that it believes
 
 
 class LocalFleet:
@@ -259,8 +260,9 @@ def _enrol(fleet: LocalFleet, beat: Beat, now: float) -> bool:
     before = fleet.members.get(beat.member)
     remembered = before.status if before is not None and before.lease_end > now else None
     status = beat.status if beat.status is not None else remembered
+    epoch = max(beat.epochs.values(), default=0)
     fleet.members[beat.member] = _Enrolled(
-        beat.id, now + LEASE, beat.pools, beat.version, beat.max_parallel_hosts, status
+        beat.id, now + LEASE, beat.pools, beat.version, beat.max_parallel_hosts, status, epoch
     )
     _prune(fleet, now)
     return status is None
@@ -331,8 +333,7 @@ def _is_in(scope: Scope, name: str, member: _Enrolled) -> bool:
 def _begin(fleet: LocalFleet, request: Request, hosts: list[str], now: float) -> KeptRollout:
     scope = request.intent.scope
     keys = list(map(str, scope.keys()))
-    stored = (read(raw, now) for raw in (fleet.last, *map(fleet.epochs.get, keys)) if raw is not None)
-    epoch = max(int(now), *(value + 1 for value in stored if value is not None), 0)
+    epoch = _next_epoch(fleet, keys, hosts, now)
     fleet.epochs.update(dict.fromkeys(keys, str(epoch)))
     fleet.last = str(epoch)
     for other in fleet.kept.values():
@@ -344,6 +345,20 @@ def _begin(fleet: LocalFleet, request: Request, hosts: list[str], now: float) ->
         rollout.enter(host, HostProgress(HostState.ASKED))
     fleet.keep(rollout)
     return rollout
+
+
+def _next_epoch(fleet: LocalFleet, keys: list[str], hosts: list[str], now: float) -> int:
+    """Greater than all that was given out, and than all that those who are asked believe."""
+    stored = (read(raw, now) for raw in (fleet.last, *map(fleet.epochs.get, keys)) if raw is not None)
+    believed = (value for host in hosts if (value := fleet.members[host].epoch) <= LARGEST)
+    epoch = max(int(now), *(value + 1 for value in stored if value is not None), *(value + 1 for value in believed))
+    if epoch > now + FURTHEST_AHEAD:
+        ahead, rest = (epoch - 1 - now) / 3600, (epoch - now - FURTHEST_AHEAD) / 3600
+        raise FleetdError(
+            f"the hosts remember restart epoch {epoch - 1}, {ahead:.1f} h ahead of the clock of the coordinator, and would "
+            f"ignore a lower one: set that clock right, or ask again in {rest:.1f} h; nothing was asked for"
+        )
+    return epoch
 
 
 def _shown(name: str, member: _Enrolled, now: float) -> Member:

@@ -128,6 +128,8 @@ class Coordinator(Protocol):
     async def request(self, request: Request) -> Rollout | None:
         """Take a new epoch, set it on every key of the scope, and begin its rollout; None: no live member in scope.
 
+        The epoch is greater than all that the members in scope believe; where that would be more than a day ahead of
+        the coordinator's clock, so that they would refuse it, nothing is written and FleetdError raised.
         Running and halted rollouts that the scope covers are superseded.  The rollout lists the live members in scope
         (by host, and by having one of the pools).  Asked for again with the same id it answers with the same epoch.
         """

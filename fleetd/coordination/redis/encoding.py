@@ -44,6 +44,7 @@ class _RosterEntry(Struct):
     version: str = ""
     pools: tuple[str, ...] = ()
     max_parallel_hosts: Amount = Amount(share=1.0)
+    epoch: str = "0"  # the greatest that it believes; a text, since scripts round numbers
 
 
 class _Published(Struct):
@@ -59,7 +60,8 @@ def text(value: object) -> str:
 
 def roster_entry(beat: Beat) -> str:
     """A member's entry in the roster."""
-    return text(_RosterEntry(beat.id, PROTOCOL, beat.version, beat.pools, beat.max_parallel_hosts))
+    epoch = str(max(beat.epochs.values(), default=0))
+    return text(_RosterEntry(beat.id, PROTOCOL, beat.version, beat.pools, beat.max_parallel_hosts, epoch))
 
 
 def published(beat: Beat) -> bytes:

@@ -7,7 +7,7 @@
 -- Returns {"ok", {epoch, fields}}, or {"ok", false} when no live member is in scope, or {"wrong", sentence}.
 --
 -- Promises: the same ID is one request, however often it comes within a day; its epoch is greater than every number
--- given out before; all or nothing is written.
+-- given out before and than what the live members in scope believe; all or nothing is written.
 -- uses: values epochs live rollout
 
 local rollouts, open, last, answered = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -44,10 +44,18 @@ local function is_in_scope(name, entry)
   return not pools or has_one(pools, entry.pools)
 end
 
-local function next_epoch()
-  local epoch = math.max(math.floor(now), (sane(epoch_text(last)) or 0) + 1)
+-- Greater than all that was given out, and than all that those who are asked believe: they would ignore it otherwise.
+local function next_epoch(believed)
+  local epoch = math.max(math.floor(now), (sane(epoch_text(last)) or 0) + 1, believed + 1)
   for i = 5, #KEYS do epoch = math.max(epoch, (sane(epoch_text(KEYS[i])) or 0) + 1) end
-  return integer(epoch)
+  return epoch
+end
+
+-- What is said of a number that hosts would refuse, since it is more than a day ahead of the clock.
+local function too_far(believed)
+  local ahead, rest = (believed - now) / 3600, (believed + 1 - now - DAY) / 3600
+  return string.format('the hosts remember restart epoch %.0f, %.1f h ahead of the clock of the coordinator, and would '
+    .. 'ignore a lower one: set that clock right, or ask again in %.1f h; nothing was asked for', believed, ahead, rest)
 end
 
 -- Whether all that the list names is in the set.
@@ -89,13 +97,18 @@ if before then
 end
 
 local live, count = live_members(members, roster)
-local names = {}
+local names, believed = {}, 0
 for name, entry in pairs(live) do
-  if is_in_scope(name, entry) then names[#names + 1] = name end
+  if is_in_scope(name, entry) then
+    names[#names + 1] = name
+    believed = math.max(believed, whole_number(entry.epoch) or 0)
+  end
 end
 if #names == 0 then return {'ok', false} end
 
-local epoch = next_epoch()
+local number = next_epoch(believed)
+if number > now + DAY then return {'wrong', too_far(number - 1)} end
+local epoch = integer(number)
 for i = 5, #KEYS do redis.call('SET', KEYS[i], epoch) end
 redis.call('SET', last, epoch)
 supersede(epoch)
