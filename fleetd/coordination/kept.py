@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from fleetd.coordination.port import HostProgress, HostState, Intent, Rollout, RolloutState
+from fleetd.coordination.port import HostProgress, HostState, Intent, Rollout, RolloutState, Scope
 
 OPEN = (RolloutState.RUNNING, RolloutState.HALTED)
 
@@ -50,6 +51,14 @@ class KeptRollout(Struct):
         before = self.hosts.get(member)
         self.remaining += _counts(progress) - (0 if before is None else _counts(before))
         self.hosts[member] = progress
+
+    def widen(self, scope: Scope) -> None:
+        """It is for more than was known: one that gave way to another goes on, for what the other is not for."""
+        if self.intent.scope.covers(scope):
+            return
+        self.intent = replace(self.intent, scope=self.intent.scope.with_all_of(scope))
+        if self.state is RolloutState.SUPERSEDED:
+            self.state, self.superseded_by, self.ended = RolloutState.RUNNING, None, None
 
     def take(self, member: str, progress: HostProgress, now: float) -> None:
         """Take a host's report, and what follows from it."""

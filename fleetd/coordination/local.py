@@ -309,6 +309,8 @@ def _take_report(fleet: LocalFleet, beat: Beat, epoch: int, now: float) -> None:
         fleet.keep(KeptRollout(epoch, RolloutState.RUNNING, report.intent, now, fleet.strictest(now)))
     rollout = fleet.kept.get(epoch)
     if rollout is not None:  # older than all that are kept
+        if epoch in beat.epochs.values():
+            rollout.widen(report.intent.scope)
         rollout.take(beat.member, replace(report.progress, lease_until=None), now)
 
 
@@ -355,8 +357,8 @@ def _next_epoch(fleet: LocalFleet, keys: list[str], hosts: list[str], now: float
     if epoch > now + FURTHEST_AHEAD:
         ahead, rest = (epoch - 1 - now) / 3600, (epoch - now - FURTHEST_AHEAD) / 3600
         raise FleetdError(
-            f"the hosts remember restart epoch {epoch - 1}, {ahead:.1f} h ahead of the clock of the coordinator, and would "
-            f"ignore a lower one: set that clock right, or ask again in {rest:.1f} h; nothing was asked for"
+            f"the hosts remember restart epoch {epoch - 1}, {ahead:.1f} h ahead of the clock of the coordinator, and "
+            f"would ignore a lower one: set that clock right, or ask again in {rest:.1f} h; nothing was asked for"
         )
     return epoch
 

@@ -235,6 +235,77 @@ def test_a_rollout_that_nobody_knows_begins_with_the_first_report(fleet: FleetUn
     assert seen[0].hosts == {"b/x": told}
 
 
+POOL_A, POOL_B = Scope(pools=("a",)), Scope(pools=("b",))
+
+
+@pytest.mark.parametrize("state", ["running", "done", "superseded", "halted"])
+def test_two_plain_increments_of_different_keys_are_one_rollout(fleet: FleetUnderTest, state: str) -> None:
+    """Both keys had none, so both give 1."""
+    fleet.beat("a/x", pools=("a",))
+    fleet.beat("b/x", pools=("b",))
+    progress = HostProgress(HostState.DONE if state == "done" else HostState.WAITING)
+    first = fleet.beat("a/x", pools=("a",), reports={1: Report(Intent(scope=POOL_A), progress)}).rollouts[0]
+    if state == "superseded":
+        fleet.request(POOL_A)
+    elif state == "halted":
+        fleet.halt(1)
+    assert state_of(fleet, first) == state
+    waiting = Report(Intent(scope=POOL_B), HostProgress(HostState.WAITING))
+    seen = fleet.beat("b/x", pools=("b",), epochs={"pool:b": 1}, reports={1: waiting}, wants_turn=(1,))
+    found = seen.rollouts[0]
+    assert found.intent.scope == Scope(pools=("a", "b"))
+    assert (found.superseded_by, found.ended) == (None, None)
+    assert fleet.rollouts()[-1].hosts["a/x"] == progress
+    if state == "halted":
+        assert (found.state, seen.has_turn) == (RolloutState.HALTED, False)
+    else:
+        assert (found.state, seen.has_turn) == (RolloutState.RUNNING, True)
+    assert 1 in {rollout.epoch for rollout in fleet.beat("a/x").rollouts}
+    narrower = Report(Intent(scope=POOL_A), HostProgress(HostState.DONE))
+    assert fleet.beat("a/x", epochs={"pool:a": 1}, reports={1: narrower}).rollouts[0].intent == found.intent
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (Scope(hosts=("a",)), Scope(hosts=("b", "a")), Scope(hosts=("a", "b"))),
+        (Scope(("a",), ("media",)), Scope(("a",), ("mail",)), Scope(("a",), ("media", "mail"))),
+        (Scope(hosts=("a",)), Scope(pools=("media",)), Scope()),
+        (Scope(("a",), ("media",)), Scope(pools=("media",)), Scope(pools=("media",))),
+        (Scope(pools=("media",)), Scope(("a",), ("media",)), Scope(pools=("media",))),
+        (Scope(pools=("media",)), Scope(), Scope()),
+    ],
+)
+def test_it_is_for_all_that_reports_are_for(fleet: FleetUnderTest, one: Scope, other: Scope, both: Scope) -> None:
+    for scope in (one, other):
+        report = Report(Intent(scope=scope), HostProgress(HostState.WAITING))
+        seen = fleet.beat("a/x", epochs={"host:a": 1}, reports={1: report})
+    assert seen.rollouts[0].intent.scope == both
+    report = Report(Intent(scope=both), HostProgress(HostState.WAITING))
+    again = fleet.beat("a/x", epochs={"host:a": 1}, reports={1: report})
+    assert again.rollouts == seen.rollouts
+
+
+def test_one_that_gave_way_stays_so_for_what_it_was_for(fleet: FleetUnderTest) -> None:
+    fleet.beat("a/x")
+    rollout = fleet.request(Scope(pools=("a", "media")))
+    fleet.request()
+    for scope, key in ((POOL_A, "pool:a"), (Scope(pools=("media", "a")), "pool:media")):
+        report = Report(Intent(scope=scope), HostProgress(HostState.WAITING))
+        seen = fleet.beat("a/x", epochs={key: rollout.epoch}, reports={rollout.epoch: report})
+        assert (seen.rollouts[0].state, seen.rollouts[0].intent) == (RolloutState.SUPERSEDED, rollout.intent)
+
+
+def test_a_member_without_a_key_of_the_epoch_does_not_widen_it(fleet: FleetUnderTest) -> None:
+    """It cannot know what the rollout is for: it has forgotten it, and the keys hold newer ones."""
+    fleet.beat("a/x")
+    rollout = fleet.request(POOL_A.with_all_of(Scope(pools=("media",))))
+    newer = fleet.request(Scope(pools=("a", "media")))
+    report = Report(Intent(), HostProgress(HostState.WAITING))
+    seen = fleet.beat("a/x", epochs={"pool:media": newer.epoch}, reports={rollout.epoch: report})
+    assert (seen.rollouts[0].state, seen.rollouts[0].intent) == (RolloutState.SUPERSEDED, rollout.intent)
+
+
 def test_it_comes_back_by_reports_after_all_was_forgotten(fleet: FleetUnderTest) -> None:
     for member in ("a/x", "b/x", "c/x"):
         fleet.beat(member)

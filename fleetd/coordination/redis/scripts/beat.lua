@@ -11,7 +11,7 @@
 -- Promises: what it writes is absolute, so that it may be lost, late or repeated; nothing is written where another
 -- daemon has the name; epochs only grow; junk in a key breaks nobody's beat.  Rollouts that are open, and not reported
 -- on, are read by keys that are not in KEYS: they have the same hash tag.
--- uses: values epochs live rollout
+-- uses: values epochs live scope rollout
 
 local members, roster, turns, rollouts, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local paused, incarnation, events, last, document = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
@@ -114,14 +114,36 @@ local function fields_of(key, names)
   return values.err and {} or values
 end
 
+-- Whether one of the keys that apply to the member is believed to hold the epoch.
+local function has_key_of(epoch)
+  for _, text in ipairs(beat.epochs) do
+    if text == epoch then return true end
+  end
+  return false
+end
+
+-- It is for more than was known: one that gave way to another goes on, for what the other is not for.
+local function widen(key, report, state, scope)
+  local mine, theirs = decoded(scope), cjson.decode(report.scope)
+  if not mine or (covers(mine.hosts, theirs.hosts) and covers(mine.pools, theirs.pools)) then return state end
+  local hosts, pools = union(mine.hosts, theirs.hosts), union(mine.pools, theirs.pools)
+  redis.call('HSET', key, 'scope', '{"hosts":' .. hosts .. ',"pools":' .. pools .. '}')
+  if state ~= 'superseded' then return state end
+  redis.call('HSET', key, 'state', 'running')
+  redis.call('HDEL', key, 'superseded_by', 'ended')
+  redis.call('SADD', open, report.epoch)
+  return 'running'
+end
+
 local function take(report)
   local key = ROLLOUT .. report.epoch
-  local state, before = unpack(fields_of(key, {'state', 'host:' .. member}))
+  local state, before, scope = unpack(fields_of(key, {'state', 'host:' .. member, 'scope'}))
   if not state and redis.call('EXISTS', key) == 0 then
     begin(report)
-    state = 'running'
+    state, scope = 'running', report.scope
   end
   if not STATES[state] then return end
+  if scope ~= report.scope and has_key_of(report.epoch) then state = widen(key, report, state, scope) end
   local text = with_lease(report.progress, 'null')
   if before ~= text then enter(key, member, text) end
   state = settle(key, report.epoch, state)

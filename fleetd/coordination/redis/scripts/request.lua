@@ -8,7 +8,7 @@
 --
 -- Promises: the same ID is one request, however often it comes within a day; its epoch is greater than every number
 -- given out before and than what the live members in scope believe; all or nothing is written.
--- uses: values epochs live rollout
+-- uses: values epochs live scope rollout
 
 local rollouts, open, last, answered = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local ROLLOUT, members, roster = ARGV[1], ARGV[5], ARGV[6]
@@ -21,14 +21,6 @@ local wrong = wrong_type({
   {members, 'zset'}, {roster, 'hash'}, {rollouts, 'zset'}, {open, 'set'}, {answered, 'string'},
 })
 if wrong then return {'wrong', wrong} end
-
--- Lists as sets; nil stands for all.
-local function set_of(list)
-  if type(list) ~= 'table' then return nil end
-  local set = {}
-  for _, item in ipairs(list) do set[item] = true end
-  return set
-end
 
 local hosts, pools = set_of(scope.hosts), set_of(scope.pools)
 
@@ -58,21 +50,11 @@ local function too_far(believed)
     .. 'ignore a lower one: set that clock right, or ask again in %.1f h; nothing was asked for', believed, ahead, rest)
 end
 
--- Whether all that the list names is in the set.
-local function covers(set, list)
-  if not set then return true end
-  if type(list) ~= 'table' then return false end
-  for _, item in ipairs(list) do
-    if not set[item] then return false end
-  end
-  return true
-end
-
 local function supersede(epoch)
   for _, other in ipairs(redis.call('SMEMBERS', open)) do
     local key = ROLLOUT .. other
     local theirs = is_open(state_of(key)) and decoded(redis.call('HGET', key, 'scope'))
-    if theirs and covers(hosts, theirs.hosts) and covers(pools, theirs.pools) then
+    if theirs and covers(scope.hosts, theirs.hosts) and covers(scope.pools, theirs.pools) then
       redis.call('HSET', key, 'state', 'superseded', 'superseded_by', epoch, 'ended', seconds(now))
       redis.call('SREM', open, other)
     end
