@@ -63,10 +63,19 @@ class KeptRollout(Struct):
     def take(self, member: str, progress: HostProgress, now: float) -> None:
         """Take a host's report, and what follows from it."""
         self.enter(member, progress)
+        if progress.resumes > self.resumes:
+            self._catch_up(progress.resumes)
         self.settle(now)
         failed = progress.state is HostState.HALTED and progress.resumes >= self.resumes
         if failed:
             self.halt(member)
+
+    def _catch_up(self, resumes: int) -> None:
+        """It was resumed before it was lost: a failure from before that does not halt it."""
+        self.resumes = resumes
+        by = self.hosts.get(self.halted_by or "")
+        if self.state is RolloutState.HALTED and by is not None and by.resumes < resumes:
+            self.state, self.halted_by = RolloutState.RUNNING, None
 
     def settle(self, now: float) -> None:
         """It is done when all of its hosts are, and goes on when one of them is not any more."""

@@ -143,6 +143,39 @@ def test_it_goes_on_after_a_resumption_until_a_new_failure(fleet: FleetUnderTest
     assert state_of(fleet, rollout) == "halted"
 
 
+def test_a_resumption_outlives_that_all_was_forgotten(fleet: FleetUnderTest) -> None:
+    for member in ("a/x", "b/x"):
+        fleet.beat(member)
+    rollout = fleet.request()
+    fleet.world.flush()
+    assert fleet.report(rollout, "b/x", "waiting", resumes=2).rollouts[0].resumes == 2
+    fleet.report(rollout, "a/x", "halted", resumes=1)
+    assert state_of(fleet, rollout) == "running", "that failure is an old one"
+    fleet.report(rollout, "a/x", "halted", resumes=2)
+    assert state_of(fleet, rollout) == "halted"
+
+
+def test_an_old_failure_that_is_heard_of_first_is_lifted(fleet: FleetUnderTest) -> None:
+    for member in ("a/x", "b/x"):
+        fleet.beat(member)
+    rollout = fleet.request()
+    fleet.world.flush()
+    fleet.report(rollout, "a/x", "halted", resumes=0)
+    assert fleet.report(rollout, "b/x", "waiting", resumes=0).rollouts[0].state is RolloutState.HALTED
+    seen = fleet.report(rollout, "b/x", "waiting", resumes=1).rollouts[0]
+    assert (seen.state, seen.resumes, seen.halted_by) == (RolloutState.RUNNING, 1, None)
+
+
+def test_an_order_to_halt_is_not_lifted_by_reports(fleet: FleetUnderTest) -> None:
+    fleet.beat("a/x")
+    rollout = fleet.request()
+    fleet.world.flush()
+    fleet.report(rollout, "a/x", "waiting")
+    fleet.halt(rollout.epoch, "ops")
+    seen = fleet.report(rollout, "a/x", "waiting", resumes=1).rollouts[0]
+    assert (seen.state, seen.resumes, seen.halted_by) == (RolloutState.HALTED, 1, "ops")
+
+
 def test_it_is_halted_and_resumed_by_order(fleet: FleetUnderTest) -> None:
     fleet.beat("a/x")
     rollout = fleet.request()

@@ -135,9 +135,20 @@ local function widen(key, report, state, scope)
   return 'running'
 end
 
+-- It was resumed before it was lost: a failure from before that does not halt it.
+local function catch_up(key, report, state)
+  redis.call('HSET', key, 'resumes', integer(report.resumes))
+  if state ~= 'halted' then return state end
+  local by = decoded(redis.call('HGET', key, 'host:' .. (redis.call('HGET', key, 'halted_by') or '')))
+  if not by or type(by.resumes) ~= 'number' or by.resumes >= report.resumes then return state end
+  redis.call('HSET', key, 'state', 'running')
+  redis.call('HDEL', key, 'halted_by')
+  return 'running'
+end
+
 local function take(report)
   local key = ROLLOUT .. report.epoch
-  local state, before, scope = unpack(fields_of(key, {'state', 'host:' .. member, 'scope'}))
+  local state, before, scope, resumes = unpack(fields_of(key, {'state', 'host:' .. member, 'scope', 'resumes'}))
   if not state and redis.call('EXISTS', key) == 0 then
     begin(report)
     state, scope = 'running', report.scope
@@ -146,8 +157,10 @@ local function take(report)
   if scope ~= report.scope and has_key_of(report.epoch) then state = widen(key, report, state, scope) end
   local text = with_lease(report.progress, 'null')
   if before ~= text then enter(key, member, text) end
+  resumes = count_of(resumes) or 0
+  if report.resumes > resumes then state = catch_up(key, report, state) end
   state = settle(key, report.epoch, state)
-  if state == 'running' and report.state == 'halted' and report.resumes >= number_in(key, 'resumes', 0) then
+  if state == 'running' and report.state == 'halted' and report.resumes >= resumes then
     redis.call('HSET', key, 'state', 'halted', 'halted_by', member)
   end
 end
