@@ -24,6 +24,7 @@ class KeptRollout(Struct):
     ended: float | None = None
     hosts: dict[str, HostProgress] = field(default_factory=dict)
     remaining: int = 0
+    live_members: int | None = None  # for which max_parallel_hosts was worked out; None: it stays as it is
 
     @property
     def is_open(self) -> bool:
@@ -94,6 +95,17 @@ class KeptRollout(Struct):
         if self.state is RolloutState.HALTED:
             self.state, self.halted_by = RolloutState.RUNNING, None
             self.resumes += 1
+
+    def limit(self, known: Rollout) -> None:
+        """It was begun by a report: someone who knew it before may know of a stricter limit, or of one that was set."""
+        asked = known.intent.max_parallel_hosts
+        if self.live_members is None:
+            return
+        if asked is None:
+            self.max_parallel_hosts = min(self.max_parallel_hosts, known.max_parallel_hosts)
+        else:
+            self.max_parallel_hosts, self.live_members = asked, None
+            self.intent = replace(self.intent, max_parallel_hosts=asked)
 
     def supersede(self, by: int, now: float) -> None:
         """It gives way to another."""

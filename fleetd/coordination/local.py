@@ -155,6 +155,9 @@ class LocalCoordinator:
             if epoch not in fleet.kept:
                 raise FleetdError(f"rollout {epoch} is no longer kept")
             return fleet.kept[epoch].value()
+        again = [each for each in fleet.kept.values() if each.is_open and each.intent.request == request.id]
+        if again:
+            return max(again, key=lambda rollout: rollout.epoch).value()
         scope = request.intent.scope
         hosts = [name for name, member in fleet.live(now).items() if _is_in(scope, name, member)]
         if not hosts:
@@ -175,6 +178,7 @@ class LocalCoordinator:
         found = fleet.kept.get(epoch)
         if found is None:
             raise FleetdError(f"rollout {epoch} is no longer kept")
+        found.limit(rollout)
         for member, progress in rollout.hosts.items():
             if member not in found.hosts:
                 found.enter(member, progress)
@@ -306,7 +310,10 @@ def _forced(raw: str | None, value: int, now: float) -> str:
 def _take_report(fleet: LocalFleet, beat: Beat, epoch: int, now: float) -> None:
     report = beat.reports[epoch]
     if epoch not in fleet.kept:
-        fleet.keep(KeptRollout(epoch, RolloutState.RUNNING, report.intent, now, fleet.strictest(now)))
+        most, live = report.intent.max_parallel_hosts, len(fleet.live(now))
+        begun = KeptRollout(epoch, RolloutState.RUNNING, report.intent, now, most or fleet.strictest(now))
+        begun.live_members = None if most else live
+        fleet.keep(begun)
     rollout = fleet.kept.get(epoch)
     if rollout is not None:  # older than all that are kept
         if epoch in beat.epochs.values():
@@ -318,6 +325,10 @@ def _turn(fleet: LocalFleet, beat: Beat, now: float) -> bool:
     fleet.turns = {member: end for member, end in fleet.turns.items() if end > now}
     wanted = [fleet.kept[epoch] for epoch in beat.wants_turn if epoch in fleet.kept]
     running = [rollout for rollout in wanted if rollout.state is RolloutState.RUNNING]
+    live = len(fleet.live(now))
+    for rollout in running:
+        if rollout.live_members is not None and rollout.live_members != live:
+            rollout.max_parallel_hosts, rollout.live_members = fleet.strictest(now), live
     others = len(fleet.turns.keys() - {beat.member})
     has_it = beat.member in fleet.turns or all(others < rollout.max_parallel_hosts for rollout in running)
     if not running or not has_it:
@@ -342,7 +353,7 @@ def _begin(fleet: LocalFleet, request: Request, hosts: list[str], now: float) ->
         if other.is_open and scope.covers(other.intent.scope):
             other.supersede(epoch, now)
     most = fleet.strictest(now) if request.max_parallel_hosts is None else request.max_parallel_hosts
-    rollout = KeptRollout(epoch, RolloutState.RUNNING, request.intent, now, most)
+    rollout = KeptRollout(epoch, RolloutState.RUNNING, request.as_reported(), now, most)
     for host in hosts:
         rollout.enter(host, HostProgress(HostState.ASKED))
     fleet.keep(rollout)

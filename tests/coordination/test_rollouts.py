@@ -339,6 +339,61 @@ def test_a_member_without_a_key_of_the_epoch_does_not_widen_it(fleet: FleetUnder
     assert (seen.rollouts[0].state, seen.rollouts[0].intent) == (RolloutState.SUPERSEDED, rollout.intent)
 
 
+def test_a_limit_that_was_set_outlives_that_all_was_forgotten(fleet: FleetUnderTest) -> None:
+    for member in ("a/x", "b/x", "c/x", "d/x"):
+        fleet.beat(member, max_parallel_hosts=Amount(3))
+    rollout = fleet.request(most=2, identity="r")
+    assert (rollout.intent.max_parallel_hosts, rollout.intent.request) == (2, "r")
+    fleet.world.flush()
+    seen = fleet.report(rollout, "a/x", "waiting", wants=True).rollouts[0]
+    assert (seen.max_parallel_hosts, seen.intent) == (2, rollout.intent)
+    for member in ("b/x", "c/x", "d/x"):
+        fleet.report(rollout, member, "waiting", wants=True)
+    assert fleet.watch(rollout).max_parallel_hosts == 2
+
+
+@pytest.mark.parametrize("most", [None, 2])
+def test_a_watch_brings_the_limit_back(fleet: FleetUnderTest, most: int | None) -> None:
+    fleet.beat("a/x", max_parallel_hosts=Amount(2))
+    rollout = fleet.request(most=most)
+    fleet.world.flush()
+    fleet.beat("a/x", max_parallel_hosts=Amount(5))
+    told = {rollout.epoch: Report(Intent(), HostProgress(HostState.WAITING))}
+    seen = fleet.beat("a/x", max_parallel_hosts=Amount(5), reports=told)
+    assert seen.rollouts[0].max_parallel_hosts == 5
+    watched = fleet.watch(rollout)
+    assert (watched.max_parallel_hosts, watched.intent.max_parallel_hosts) == (2, most)
+    fleet.beat("b/x", max_parallel_hosts=Amount(4), reports=told, wants_turn=(rollout.epoch,))
+    assert fleet.rollouts()[0].max_parallel_hosts == (4 if most is None else 2)
+
+
+def test_a_limit_that_nobody_set_grows_with_those_who_come_back(fleet: FleetUnderTest) -> None:
+    half = Amount(share=0.5)
+    for name in "abcd":
+        fleet.beat(f"{name}/x", max_parallel_hosts=half)
+    rollout = fleet.request()
+    fleet.world.flush()
+    told = {rollout.epoch: Report(rollout.intent, HostProgress(HostState.WAITING))}
+
+    def has_turn(name: str) -> bool:
+        step = fleet.beat(f"{name}/x", max_parallel_hosts=half, reports=told, wants_turn=(rollout.epoch,))
+        return step.has_turn
+
+    assert [has_turn(name) for name in "abcd"] == [True, False, False, True]
+    assert fleet.rollouts()[0].max_parallel_hosts == 2
+    assert [has_turn(name) for name in "abcd"] == [True, False, False, True]
+
+
+def test_a_request_that_only_members_remember_is_found_again(fleet: FleetUnderTest) -> None:
+    fleet.beat("a/x")
+    rollout = fleet.request(identity="r")
+    fleet.world.flush()
+    fleet.beat("a/x", epochs={"": rollout.epoch})
+    fleet.report(rollout, "a/x", "waiting")
+    assert fleet.request(identity="r").epoch == rollout.epoch
+    assert fleet.request(identity="s").epoch > rollout.epoch
+
+
 def test_it_comes_back_by_reports_after_all_was_forgotten(fleet: FleetUnderTest) -> None:
     for member in ("a/x", "b/x", "c/x"):
         fleet.beat(member)

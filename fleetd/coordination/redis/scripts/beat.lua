@@ -3,7 +3,7 @@
 -- KEYS  1 members  2 roster  3 turns  4 rollouts  5 rollouts:open  6 paused  7 incarnation  8 events
 --       9 restart-epoch:last  10 member:HOST/INSTANCE  11… the epoch keys that apply to the member
 -- ARGV  1 the start of every rollout's key  2 the beat as JSON: member, id, roster (text), epochs (texts, of KEYS 11…),
---       reports (epoch, state, resumes, progress (text), who, label, scope (text), mode), wants, paused, incarnation
+--       reports (epoch, state, resumes, progress (text), who, label, scope (text), mode, asked_max_parallel_hosts, request), wants, paused, incarnation
 --       3 the document to publish, "" for as before  4… events
 -- Returns {"ok", clock, held, needs_status, incarnation, epoch texts (false: none), rollouts, paused, has_turn},
 --       or {"ok", clock, "1"} when another daemon has the name, or {"wrong", sentence}.
@@ -95,13 +95,24 @@ local function raise_epochs(texts)
   if greatest then raised(last, texts[2], greatest) end
 end
 
+local function live_count() return redis.call('ZCOUNT', members, '(' .. seconds(now), '+inf') end
+
+-- How many hosts at once, where nobody set it: by so many live members.
+local function work_out_limit(key, number)
+  local most = strictest(live_members(members, roster))
+  redis.call('HSET', key, 'max_parallel_hosts', most, 'live_members', number)
+end
+
 -- A rollout that nobody began, or that was lost, as the report has it.
 local function begin(report)
-  local live, count = live_members(members, roster)
   local key = ROLLOUT .. report.epoch
-  redis.call('HSET', key, 'state', 'running', 'who', report.who, 'when', seconds(now), 'scope', report.scope,
-    'max_parallel_hosts', strictest(live, count), 'mode', report.mode, 'resumes', '0', 'remaining', '0')
-  if given(report.label) then redis.call('HSET', key, 'label', report.label) end
+  redis.call('HSET', key, 'state', 'running', 'when', seconds(now), 'resumes', '0', 'remaining', '0')
+  set_intent(key, report)
+  if given(report.asked_max_parallel_hosts) then
+    redis.call('HSET', key, 'max_parallel_hosts', report.asked_max_parallel_hosts)
+  else
+    work_out_limit(key, live_count())
+  end
   list(report.epoch, 'running')
 end
 
@@ -179,6 +190,8 @@ local function take_turn()
     local key = ROLLOUT .. epoch
     if state_of(key) == 'running' then
       is_wanted = true
+      local number = redis.call('HGET', key, 'live_members')
+      if number and number ~= tostring(live_count()) then work_out_limit(key, live_count()) end
       if others >= number_in(key, 'max_parallel_hosts', 1) then is_allowed = false end
     end
   end
@@ -199,7 +212,8 @@ local function note_turn()
 end
 
 local FIELDS = {
-  'state', 'who', 'when', 'label', 'scope', 'max_parallel_hosts', 'mode', 'resumes', 'superseded_by', 'halted_by', 'ended',
+  'state', 'who', 'when', 'label', 'scope', 'max_parallel_hosts', 'asked_max_parallel_hosts', 'mode', 'request', 'resumes',
+  'superseded_by', 'halted_by', 'ended',
 }
 
 -- A rollout without the fields of other hosts; nil if it is no rollout.

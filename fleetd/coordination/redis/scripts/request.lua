@@ -1,8 +1,8 @@
 -- A restart is asked for.
 --
 -- KEYS  1 rollouts  2 rollouts:open  3 restart-epoch:last  4 request:ID  5… the epoch keys to raise
--- ARGV  1 the start of every rollout's key  2 the request as JSON: who, label, scope (text), mode, max_parallel_hosts
---       (text or null)  3 the text of a host's field that is only asked  4 the channel to wake hosts by  5 members
+-- ARGV  1 the start of every rollout's key  2 the request as JSON: who, label, scope (text), mode,
+--       asked_max_parallel_hosts (text or null), request (its id)  3 the text of a host's field that is only asked  4 the channel to wake hosts by  5 members
 --       6 roster (not in KEYS: what is there must be writable, and a requester may not write these)
 -- Returns {"ok", {epoch, fields}}, or {"ok", false} when no live member is in scope, or {"wrong", sentence}.
 --
@@ -64,9 +64,9 @@ end
 local function begin(epoch, names, most)
   local key = ROLLOUT .. epoch
   redis.call('DEL', key)
-  redis.call('HSET', key, 'state', 'running', 'who', request.who, 'when', seconds(now), 'scope', request.scope,
-    'max_parallel_hosts', most, 'mode', request.mode, 'resumes', '0', 'remaining', #names)
-  if given(request.label) then redis.call('HSET', key, 'label', request.label) end
+  redis.call('HSET', key, 'state', 'running', 'when', seconds(now), 'max_parallel_hosts', most, 'resumes', '0',
+    'remaining', #names)
+  set_intent(key, request)
   for _, name in ipairs(names) do redis.call('HSET', key, 'host:' .. name, ARGV[3]) end
   list(epoch, 'running')
 end
@@ -77,6 +77,20 @@ if before then
   if not state_of(ROLLOUT .. before) then return {'wrong', 'rollout ' .. before .. ' is no longer kept'} end
   return {'ok', whole(before)}
 end
+
+-- An open rollout of the same request, by its field: the answer was lost here, and the rollout came back by reports.
+local function begun_before()
+  local found = nil
+  for _, epoch in ipairs(redis.call('SMEMBERS', open)) do
+    local key = ROLLOUT .. epoch
+    local is_its = is_open(state_of(key)) and sane(epoch) and redis.call('HGET', key, 'request') == request.request
+    if is_its and (not found or tonumber(epoch) > tonumber(found)) then found = epoch end
+  end
+  return found
+end
+
+local again = begun_before()
+if again then return {'ok', whole(again)} end
 
 local live, count = live_members(members, roster)
 local names, believed = {}, 0
@@ -94,7 +108,7 @@ local epoch = integer(number)
 for i = 5, #KEYS do redis.call('SET', KEYS[i], epoch) end
 redis.call('SET', last, epoch)
 supersede(epoch)
-begin(epoch, names, given(request.max_parallel_hosts) or strictest(live, count))
+begin(epoch, names, given(request.asked_max_parallel_hosts) or strictest(live, count))
 redis.call('SET', answered, epoch, 'EX', DAY)
 redis.call('PUBLISH', ARGV[4], 'restart ' .. epoch)
 return {'ok', whole(epoch)}
