@@ -77,8 +77,9 @@ class LocalFleet:
 
     def strictest(self, now: float) -> int:
         """The least that a live member allows of hosts that roll at the same time."""
-        live = self.live(now).values()
-        return max(1, min((member.max_parallel_hosts.of(len(live)) for member in live), default=1))
+        live = self.live(now)
+        hosts = len(set(map(host_of, live)))
+        return max(1, min((member.max_parallel_hosts.of(hosts) for member in live.values()), default=1))
 
     def raise_epoch(self, key: str, value: int, now: float) -> None:
         """Set a key that is missing or lower; one that is not sane is left for its operator to see."""
@@ -329,7 +330,7 @@ def _turn(fleet: LocalFleet, beat: Beat, now: float) -> bool:
     for rollout in running:
         if rollout.live_members is not None and rollout.live_members != live:
             rollout.max_parallel_hosts, rollout.live_members = fleet.strictest(now), live
-    others = len(fleet.turns.keys() - {beat.member})
+    others = len(set(map(host_of, fleet.turns)) - {host_of(beat.member)})
     has_it = beat.member in fleet.turns or all(others < rollout.max_parallel_hosts for rollout in running)
     if not running or not has_it:
         fleet.turns.pop(beat.member, None)

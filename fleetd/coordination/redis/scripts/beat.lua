@@ -176,6 +176,18 @@ local function take(report)
   end
 end
 
+-- Whether other hosts than the member's own have less than so many turns: members of one host share theirs.
+local function has_room(others, most)
+  if others < most then return true end
+  local seen, count = {[host_of(member)] = true}, 0
+  for _, name in ipairs(redis.call('ZRANGE', turns, 0, -1)) do
+    local host = host_of(name)
+    if not seen[host] then count = count + 1 end
+    seen[host] = true
+  end
+  return count < most
+end
+
 -- The host's right to roll, whatever for: kept, granted or given back.
 local function take_turn()
   if #beat.wants == 0 then
@@ -192,10 +204,10 @@ local function take_turn()
       is_wanted = true
       local number = redis.call('HGET', key, 'live_members')
       if number and number ~= tostring(live_count()) then work_out_limit(key, live_count()) end
-      if others >= number_in(key, 'max_parallel_hosts', 1) then is_allowed = false end
+      is_allowed = is_allowed and (has_it or has_room(others, number_in(key, 'max_parallel_hosts', 1)))
     end
   end
-  if not is_wanted or not (has_it or is_allowed) then
+  if not is_wanted or not is_allowed then
     redis.call('ZREM', turns, member)
     return false
   end

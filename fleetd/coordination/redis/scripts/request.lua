@@ -32,7 +32,7 @@ local function has_one(set, items)
 end
 
 local function is_in_scope(name, entry)
-  if hosts and not hosts[string.match(name, '^[^/]*')] then return false end
+  if hosts and not hosts[host_of(name)] then return false end
   return not pools or has_one(pools, entry.pools)
 end
 

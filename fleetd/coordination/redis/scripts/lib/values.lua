@@ -49,6 +49,8 @@ local function is_member(name)
   return host ~= nil and #host <= 63 and #instance <= 63
 end
 
+local function host_of(name) return string.match(name, '^[^/]*') end
+
 -- Whether what pcall answered is an error.
 local function is_error(answer) return type(answer) == 'table' and answer.err ~= nil end
 
