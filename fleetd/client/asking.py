@@ -42,7 +42,8 @@ async def ask(coordinator: Coordinator, wish: Wish) -> Rollout:
     hosts = known_hosts(wish.hosts, live)
     pools = known_pools(wish.targets, [each for each in live if hosts is None or host_of(each.name) in hosts])
     intent = Intent(who=wish.who, label=wish.label, scope=Scope(hosts, pools), mode=wish.mode)
-    limit = None if wish.max_parallel_hosts is None else max(1, wish.max_parallel_hosts.of(len(live)))
+    count = len({host_of(member.name) for member in live})
+    limit = None if wish.max_parallel_hosts is None else max(1, wish.max_parallel_hosts.of(count))
     rollout = await _requested(coordinator, Request(uuid4().hex, intent, limit))
     if rollout is None:
         raise NotFoundError(f"no live member has anything of {intent.scope}: nothing was asked for")

@@ -31,7 +31,7 @@ from fleetd.coordination.port import (
     Seen,
 )
 from fleetd.coordination.positions import parsed
-from fleetd.core.epochs import read
+from fleetd.core.epochs import FURTHEST_AHEAD, LARGEST, read
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
 from fleetd.errors import FleetdError
@@ -48,6 +48,7 @@ class _Enrolled(Struct):
     version: str
     max_parallel_hosts: Amount
     status: bytes | None
+    epoch: int  # the greatest that it believes
 
 
 class LocalFleet:
@@ -76,8 +77,9 @@ class LocalFleet:
 
     def strictest(self, now: float) -> int:
         """The least that a live member allows of hosts that roll at the same time."""
-        live = self.live(now).values()
-        return max(1, min((member.max_parallel_hosts.of(len(live)) for member in live), default=1))
+        live = self.live(now)
+        hosts = len(set(map(host_of, live)))
+        return max(1, min((member.max_parallel_hosts.of(hosts) for member in live.values()), default=1))
 
     def raise_epoch(self, key: str, value: int, now: float) -> None:
         """Set a key that is missing or lower; one that is not sane is left for its operator to see."""
@@ -154,6 +156,9 @@ class LocalCoordinator:
             if epoch not in fleet.kept:
                 raise FleetdError(f"rollout {epoch} is no longer kept")
             return fleet.kept[epoch].value()
+        again = [each for each in fleet.kept.values() if each.is_open and each.intent.request == request.id]
+        if again:
+            return max(again, key=lambda rollout: rollout.epoch).value()
         scope = request.intent.scope
         hosts = [name for name, member in fleet.live(now).items() if _is_in(scope, name, member)]
         if not hosts:
@@ -174,6 +179,7 @@ class LocalCoordinator:
         found = fleet.kept.get(epoch)
         if found is None:
             raise FleetdError(f"rollout {epoch} is no longer kept")
+        found.limit(rollout)
         for member, progress in rollout.hosts.items():
             if member not in found.hosts:
                 found.enter(member, progress)
@@ -259,8 +265,9 @@ def _enrol(fleet: LocalFleet, beat: Beat, now: float) -> bool:
     before = fleet.members.get(beat.member)
     remembered = before.status if before is not None and before.lease_end > now else None
     status = beat.status if beat.status is not None else remembered
+    epoch = max(beat.epochs.values(), default=0)
     fleet.members[beat.member] = _Enrolled(
-        beat.id, now + LEASE, beat.pools, beat.version, beat.max_parallel_hosts, status
+        beat.id, now + LEASE, beat.pools, beat.version, beat.max_parallel_hosts, status, epoch
     )
     _prune(fleet, now)
     return status is None
@@ -304,9 +311,14 @@ def _forced(raw: str | None, value: int, now: float) -> str:
 def _take_report(fleet: LocalFleet, beat: Beat, epoch: int, now: float) -> None:
     report = beat.reports[epoch]
     if epoch not in fleet.kept:
-        fleet.keep(KeptRollout(epoch, RolloutState.RUNNING, report.intent, now, fleet.strictest(now)))
+        most, live = report.intent.max_parallel_hosts, len(fleet.live(now))
+        begun = KeptRollout(epoch, RolloutState.RUNNING, report.intent, now, most or fleet.strictest(now))
+        begun.live_members = None if most else live
+        fleet.keep(begun)
     rollout = fleet.kept.get(epoch)
     if rollout is not None:  # older than all that are kept
+        if epoch in beat.epochs.values():
+            rollout.widen(report.intent.scope)
         rollout.take(beat.member, replace(report.progress, lease_until=None), now)
 
 
@@ -314,7 +326,11 @@ def _turn(fleet: LocalFleet, beat: Beat, now: float) -> bool:
     fleet.turns = {member: end for member, end in fleet.turns.items() if end > now}
     wanted = [fleet.kept[epoch] for epoch in beat.wants_turn if epoch in fleet.kept]
     running = [rollout for rollout in wanted if rollout.state is RolloutState.RUNNING]
-    others = len(fleet.turns.keys() - {beat.member})
+    live = len(fleet.live(now))
+    for rollout in running:
+        if rollout.live_members is not None and rollout.live_members != live:
+            rollout.max_parallel_hosts, rollout.live_members = fleet.strictest(now), live
+    others = len(set(map(host_of, fleet.turns)) - {host_of(beat.member)})
     has_it = beat.member in fleet.turns or all(others < rollout.max_parallel_hosts for rollout in running)
     if not running or not has_it:
         fleet.turns.pop(beat.member, None)
@@ -331,19 +347,32 @@ def _is_in(scope: Scope, name: str, member: _Enrolled) -> bool:
 def _begin(fleet: LocalFleet, request: Request, hosts: list[str], now: float) -> KeptRollout:
     scope = request.intent.scope
     keys = list(map(str, scope.keys()))
-    stored = (read(raw, now) for raw in (fleet.last, *map(fleet.epochs.get, keys)) if raw is not None)
-    epoch = max(int(now), *(value + 1 for value in stored if value is not None), 0)
+    epoch = _next_epoch(fleet, keys, hosts, now)
     fleet.epochs.update(dict.fromkeys(keys, str(epoch)))
     fleet.last = str(epoch)
     for other in fleet.kept.values():
         if other.is_open and scope.covers(other.intent.scope):
             other.supersede(epoch, now)
     most = fleet.strictest(now) if request.max_parallel_hosts is None else request.max_parallel_hosts
-    rollout = KeptRollout(epoch, RolloutState.RUNNING, request.intent, now, most)
+    rollout = KeptRollout(epoch, RolloutState.RUNNING, request.as_reported(), now, most)
     for host in hosts:
         rollout.enter(host, HostProgress(HostState.ASKED))
     fleet.keep(rollout)
     return rollout
+
+
+def _next_epoch(fleet: LocalFleet, keys: list[str], hosts: list[str], now: float) -> int:
+    """Greater than all that was given out, and than all that those who are asked believe."""
+    stored = (read(raw, now) for raw in (fleet.last, *map(fleet.epochs.get, keys)) if raw is not None)
+    believed = (value for host in hosts if (value := fleet.members[host].epoch) <= LARGEST)
+    epoch = max(int(now), *(value + 1 for value in stored if value is not None), *(value + 1 for value in believed))
+    if epoch > now + FURTHEST_AHEAD:
+        ahead, rest = (epoch - 1 - now) / 3600, (epoch - now - FURTHEST_AHEAD) / 3600
+        raise FleetdError(
+            f"the hosts remember restart epoch {epoch - 1}, {ahead:.1f} h ahead of the clock of the coordinator, and "
+            f"would ignore a lower one: set that clock right, or ask again in {rest:.1f} h; nothing was asked for"
+        )
+    return epoch
 
 
 def _shown(name: str, member: _Enrolled, now: float) -> Member:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleetd.core.roll import RollError as HostError
 from fleetd.core.rollout import HostProgress, HostState, Intent, Report, Rollout, RolloutState
@@ -90,6 +91,10 @@ class Request(Struct, frozen=True):
     intent: Intent
     max_parallel_hosts: int | None = None  # None: the strictest among the live members
 
+    def as_reported(self) -> Intent:
+        """The intent as the rollout has it, and members report it."""
+        return replace(self.intent, max_parallel_hosts=self.max_parallel_hosts, request=self.id)
+
 
 class Member(Struct, frozen=True):
     """A member as others see it; `status` is the document that it published."""
@@ -117,7 +122,8 @@ class Coordinator(Protocol):
         """Renew the lease, report, take or keep or give back a turn, and see what there is to know.
 
         A turn is granted while fewer hosts hold one than each of the wanted rollouts allows, and none of them is asked
-        for that is halted.  A rollout that is reported and not known is begun with the report's intent.
+        for that is halted.  A rollout that is reported and not known is begun with the report's intent; where that says
+        nothing of how many hosts at once, the strictest is worked out anew when others live.
         """
         ...
 
@@ -128,13 +134,19 @@ class Coordinator(Protocol):
     async def request(self, request: Request) -> Rollout | None:
         """Take a new epoch, set it on every key of the scope, and begin its rollout; None: no live member in scope.
 
+        The epoch is greater than all that the members in scope believe; where that would be more than a day ahead of
+        the coordinator's clock, so that they would refuse it, nothing is written and FleetdError raised.
         Running and halted rollouts that the scope covers are superseded.  The rollout lists the live members in scope
-        (by host, and by having one of the pools).  Asked for again with the same id it answers with the same epoch.
+        (by host, and by having one of the pools).  Asked for again with the same id it answers with the same epoch;
+        the rollout tells of it, too, while it is open, also where it was lost and came back by reports.
         """
         ...
 
     async def watch(self, rollout: Rollout) -> Rollout:
-        """The rollout now; where its epoch keys or it itself were lost, they are set again as `rollout` has them."""
+        """The rollout now; where its epoch keys or it itself were lost, they are set again as `rollout` has them.
+
+        One that came back by a report is at most as many hosts' at once as `rollout` says.
+        """
         ...
 
     async def rollouts(self) -> list[Rollout]:

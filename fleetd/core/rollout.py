@@ -50,12 +50,17 @@ class RolloutState(StrEnum):
 
 
 class Intent(Struct, frozen=True):
-    """What is asked for in a rollout, by whom."""
+    """What is asked for in a rollout, by whom; `request` is the id of the request, "" where there was none.
+
+    `max_parallel_hosts` is what the requester set; None: the strictest among the live members.
+    """
 
     who: str = ""
     label: str | None = None
     scope: Scope = Scope()
     mode: str = "graceful"  # or "now"
+    max_parallel_hosts: int | None = None
+    request: str = ""
 
 
 class Rollout(Struct, frozen=True):

@@ -27,11 +27,21 @@ class Scope(Struct, frozen=True):
         """Whether everything that `other` is for is in this one, too."""
         return _covers(self.hosts, other.hosts) and _covers(self.pools, other.pools)
 
+    def with_all_of(self, other: Scope) -> Scope:
+        """The narrowest scope that covers both."""
+        return Scope(_union(self.hosts, other.hosts), _union(self.pools, other.pools))
+
     def __str__(self) -> str:
         """For people: "all hosts", "pool media on host media-1"."""
         pools = "" if self.pools is None else f"pool{'s' * (len(self.pools) > 1)} {', '.join(self.pools)} on "
         hosts = "all hosts" if self.hosts is None else f"host{'s' * (len(self.hosts) > 1)} {', '.join(self.hosts)}"
         return pools + hosts
+
+
+def _union(mine: tuple[str, ...] | None, theirs: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if mine is None or theirs is None:
+        return None
+    return (*mine, *(each for each in theirs if each not in mine))
 
 
 def _covers(mine: tuple[str, ...] | None, theirs: tuple[str, ...] | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleetd.core.scope import Scope
+from fleetd.errors import FleetdError
 from tests.support.coordination import FleetUnderTest
 
 INSANE = ["", "-1", "1.5", "9007199254740993", "99999999999999999999", "soon", "1790000000x", " 5"]
@@ -68,6 +69,34 @@ def test_a_request_takes_the_clock_or_more_than_all_before(fleet: FleetUnderTest
     assert fleet.request(Scope(hosts=("a",))).epoch == second + 101
     fleet.world.write_epoch("last", str(second + 200))
     assert fleet.request().epoch == second + 201
+
+
+def test_a_request_takes_more_than_the_hosts_in_scope_believe(fleet: FleetUnderTest) -> None:
+    believed = int(fleet.world.clock()) + 80_000
+    fleet.beat("a/x", epochs={"": 5, "host:a": believed})
+    fleet.beat("b/x", epochs={"": 5})
+    for key in ("host:a", "last"):
+        fleet.world.write_epoch(key, "0")
+    assert fleet.request(Scope(hosts=("b",))).epoch < believed
+    assert fleet.request().epoch == believed + 1
+
+
+def test_a_request_that_hosts_would_ignore_or_refuse_fails(fleet: FleetUnderTest) -> None:
+    """The clock was three days ahead, and is right again."""
+    believed = int(fleet.world.clock()) + 3 * 86_400
+    fleet.world.write_epoch("", str(believed))
+    fleet.beat("a/x", epochs={"": believed})
+    fleet.beat("b/x")
+    ahead = (
+        rf"remember restart epoch {believed}, 7[12]\.[09] h ahead .* ask again in 4[78]\.[09] h; nothing was asked for"
+    )
+    with pytest.raises(FleetdError, match=ahead):
+        fleet.request()
+    assert (fleet.rollouts(), fleet.world.read_epoch("")) == ([], str(believed))
+    assert fleet.world.read_epoch("last") is None
+    assert fleet.request(Scope(hosts=("b",))).epoch <= fleet.world.clock()
+    fleet.beat("a/x", epochs={"": 2**53})
+    assert fleet.request().epoch <= fleet.world.clock() + 1, "that is no epoch"
 
 
 def test_a_request_sets_every_key_of_its_scope_and_no_other(fleet: FleetUnderTest) -> None:

@@ -143,6 +143,39 @@ def test_it_goes_on_after_a_resumption_until_a_new_failure(fleet: FleetUnderTest
     assert state_of(fleet, rollout) == "halted"
 
 
+def test_a_resumption_outlives_that_all_was_forgotten(fleet: FleetUnderTest) -> None:
+    for member in ("a/x", "b/x"):
+        fleet.beat(member)
+    rollout = fleet.request()
+    fleet.world.flush()
+    assert fleet.report(rollout, "b/x", "waiting", resumes=2).rollouts[0].resumes == 2
+    fleet.report(rollout, "a/x", "halted", resumes=1)
+    assert state_of(fleet, rollout) == "running", "that failure is an old one"
+    fleet.report(rollout, "a/x", "halted", resumes=2)
+    assert state_of(fleet, rollout) == "halted"
+
+
+def test_an_old_failure_that_is_heard_of_first_is_lifted(fleet: FleetUnderTest) -> None:
+    for member in ("a/x", "b/x"):
+        fleet.beat(member)
+    rollout = fleet.request()
+    fleet.world.flush()
+    fleet.report(rollout, "a/x", "halted", resumes=0)
+    assert fleet.report(rollout, "b/x", "waiting", resumes=0).rollouts[0].state is RolloutState.HALTED
+    seen = fleet.report(rollout, "b/x", "waiting", resumes=1).rollouts[0]
+    assert (seen.state, seen.resumes, seen.halted_by) == (RolloutState.RUNNING, 1, None)
+
+
+def test_an_order_to_halt_is_not_lifted_by_reports(fleet: FleetUnderTest) -> None:
+    fleet.beat("a/x")
+    rollout = fleet.request()
+    fleet.world.flush()
+    fleet.report(rollout, "a/x", "waiting")
+    fleet.halt(rollout.epoch, "ops")
+    seen = fleet.report(rollout, "a/x", "waiting", resumes=1).rollouts[0]
+    assert (seen.state, seen.resumes, seen.halted_by) == (RolloutState.HALTED, 1, "ops")
+
+
 def test_it_is_halted_and_resumed_by_order(fleet: FleetUnderTest) -> None:
     fleet.beat("a/x")
     rollout = fleet.request()
@@ -233,6 +266,132 @@ def test_a_rollout_that_nobody_knows_begins_with_the_first_report(fleet: FleetUn
     assert (seen[0].max_parallel_hosts, seen[0].resumes) == (2, 0)
     assert abs(seen[0].at - fleet.world.clock()) < 5
     assert seen[0].hosts == {"b/x": told}
+
+
+POOL_A, POOL_B = Scope(pools=("a",)), Scope(pools=("b",))
+
+
+@pytest.mark.parametrize("state", ["running", "done", "superseded", "halted"])
+def test_two_plain_increments_of_different_keys_are_one_rollout(fleet: FleetUnderTest, state: str) -> None:
+    """Both keys had none, so both give 1."""
+    fleet.beat("a/x", pools=("a",))
+    fleet.beat("b/x", pools=("b",))
+    progress = HostProgress(HostState.DONE if state == "done" else HostState.WAITING)
+    first = fleet.beat("a/x", pools=("a",), reports={1: Report(Intent(scope=POOL_A), progress)}).rollouts[0]
+    if state == "superseded":
+        fleet.request(POOL_A)
+    elif state == "halted":
+        fleet.halt(1)
+    assert state_of(fleet, first) == state
+    waiting = Report(Intent(scope=POOL_B), HostProgress(HostState.WAITING))
+    seen = fleet.beat("b/x", pools=("b",), epochs={"pool:b": 1}, reports={1: waiting}, wants_turn=(1,))
+    found = seen.rollouts[0]
+    assert found.intent.scope == Scope(pools=("a", "b"))
+    assert (found.superseded_by, found.ended) == (None, None)
+    assert fleet.rollouts()[-1].hosts["a/x"] == progress
+    if state == "halted":
+        assert (found.state, seen.has_turn) == (RolloutState.HALTED, False)
+    else:
+        assert (found.state, seen.has_turn) == (RolloutState.RUNNING, True)
+    assert 1 in {rollout.epoch for rollout in fleet.beat("a/x").rollouts}
+    narrower = Report(Intent(scope=POOL_A), HostProgress(HostState.DONE))
+    assert fleet.beat("a/x", epochs={"pool:a": 1}, reports={1: narrower}).rollouts[0].intent == found.intent
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (Scope(hosts=("a",)), Scope(hosts=("b", "a")), Scope(hosts=("a", "b"))),
+        (Scope(("a",), ("media",)), Scope(("a",), ("mail",)), Scope(("a",), ("media", "mail"))),
+        (Scope(hosts=("a",)), Scope(pools=("media",)), Scope()),
+        (Scope(("a",), ("media",)), Scope(pools=("media",)), Scope(pools=("media",))),
+        (Scope(pools=("media",)), Scope(("a",), ("media",)), Scope(pools=("media",))),
+        (Scope(pools=("media",)), Scope(), Scope()),
+    ],
+)
+def test_it_is_for_all_that_reports_are_for(fleet: FleetUnderTest, one: Scope, other: Scope, both: Scope) -> None:
+    for scope in (one, other):
+        report = Report(Intent(scope=scope), HostProgress(HostState.WAITING))
+        seen = fleet.beat("a/x", epochs={"host:a": 1}, reports={1: report})
+    assert seen.rollouts[0].intent.scope == both
+    report = Report(Intent(scope=both), HostProgress(HostState.WAITING))
+    again = fleet.beat("a/x", epochs={"host:a": 1}, reports={1: report})
+    assert again.rollouts == seen.rollouts
+
+
+def test_one_that_gave_way_stays_so_for_what_it_was_for(fleet: FleetUnderTest) -> None:
+    fleet.beat("a/x")
+    rollout = fleet.request(Scope(pools=("a", "media")))
+    fleet.request()
+    for scope, key in ((POOL_A, "pool:a"), (Scope(pools=("media", "a")), "pool:media")):
+        report = Report(Intent(scope=scope), HostProgress(HostState.WAITING))
+        seen = fleet.beat("a/x", epochs={key: rollout.epoch}, reports={rollout.epoch: report})
+        assert (seen.rollouts[0].state, seen.rollouts[0].intent) == (RolloutState.SUPERSEDED, rollout.intent)
+
+
+def test_a_member_without_a_key_of_the_epoch_does_not_widen_it(fleet: FleetUnderTest) -> None:
+    """It cannot know what the rollout is for: it has forgotten it, and the keys hold newer ones."""
+    fleet.beat("a/x")
+    rollout = fleet.request(POOL_A.with_all_of(Scope(pools=("media",))))
+    newer = fleet.request(Scope(pools=("a", "media")))
+    report = Report(Intent(), HostProgress(HostState.WAITING))
+    seen = fleet.beat("a/x", epochs={"pool:media": newer.epoch}, reports={rollout.epoch: report})
+    assert (seen.rollouts[0].state, seen.rollouts[0].intent) == (RolloutState.SUPERSEDED, rollout.intent)
+
+
+def test_a_limit_that_was_set_outlives_that_all_was_forgotten(fleet: FleetUnderTest) -> None:
+    for member in ("a/x", "b/x", "c/x", "d/x"):
+        fleet.beat(member, max_parallel_hosts=Amount(3))
+    rollout = fleet.request(most=2, identity="r")
+    assert (rollout.intent.max_parallel_hosts, rollout.intent.request) == (2, "r")
+    fleet.world.flush()
+    seen = fleet.report(rollout, "a/x", "waiting", wants=True).rollouts[0]
+    assert (seen.max_parallel_hosts, seen.intent) == (2, rollout.intent)
+    for member in ("b/x", "c/x", "d/x"):
+        fleet.report(rollout, member, "waiting", wants=True)
+    assert fleet.watch(rollout).max_parallel_hosts == 2
+
+
+@pytest.mark.parametrize("most", [None, 2])
+def test_a_watch_brings_the_limit_back(fleet: FleetUnderTest, most: int | None) -> None:
+    fleet.beat("a/x", max_parallel_hosts=Amount(2))
+    rollout = fleet.request(most=most)
+    fleet.world.flush()
+    fleet.beat("a/x", max_parallel_hosts=Amount(5))
+    told = {rollout.epoch: Report(Intent(), HostProgress(HostState.WAITING))}
+    seen = fleet.beat("a/x", max_parallel_hosts=Amount(5), reports=told)
+    assert seen.rollouts[0].max_parallel_hosts == 5
+    watched = fleet.watch(rollout)
+    assert (watched.max_parallel_hosts, watched.intent.max_parallel_hosts) == (2, most)
+    fleet.beat("b/x", max_parallel_hosts=Amount(4), reports=told, wants_turn=(rollout.epoch,))
+    assert fleet.rollouts()[0].max_parallel_hosts == (4 if most is None else 2)
+
+
+def test_a_limit_that_nobody_set_grows_with_those_who_come_back(fleet: FleetUnderTest) -> None:
+    half = Amount(share=0.5)
+    for name in "abcd":
+        fleet.beat(f"{name}/x", max_parallel_hosts=half)
+    rollout = fleet.request()
+    fleet.world.flush()
+    told = {rollout.epoch: Report(rollout.intent, HostProgress(HostState.WAITING))}
+
+    def has_turn(name: str) -> bool:
+        step = fleet.beat(f"{name}/x", max_parallel_hosts=half, reports=told, wants_turn=(rollout.epoch,))
+        return step.has_turn
+
+    assert [has_turn(name) for name in "abcd"] == [True, False, False, True]
+    assert fleet.rollouts()[0].max_parallel_hosts == 2
+    assert [has_turn(name) for name in "abcd"] == [True, False, False, True]
+
+
+def test_a_request_that_only_members_remember_is_found_again(fleet: FleetUnderTest) -> None:
+    fleet.beat("a/x")
+    rollout = fleet.request(identity="r")
+    fleet.world.flush()
+    fleet.beat("a/x", epochs={"": rollout.epoch})
+    fleet.report(rollout, "a/x", "waiting")
+    assert fleet.request(identity="r").epoch == rollout.epoch
+    assert fleet.request(identity="s").epoch > rollout.epoch
 
 
 def test_it_comes_back_by_reports_after_all_was_forgotten(fleet: FleetUnderTest) -> None:

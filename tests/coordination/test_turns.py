@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fleetd.coordination.port import LEASE, HostProgress, HostState, Report, Rollout
 from fleetd.core.scope import Scope
+from fleetd.core.spec import Amount
 from tests.support.coordination import FleetUnderTest
 
 
@@ -24,6 +25,27 @@ def test_at_most_so_many_have_a_turn_at_once(fleet: FleetUnderTest) -> None:
     rollout = begun(fleet, 2)
     assert [wants(fleet, member, rollout) for member in ("a/x", "b/x", "c/x")] == [True, True, False]
     assert [wants(fleet, member, rollout) for member in ("c/x", "b/x", "a/x")] == [False, True, True]
+
+
+def test_members_of_one_host_count_as_one(fleet: FleetUnderTest) -> None:
+    for member in ("a/x", "a/y", "b/x", "b/y"):
+        fleet.beat(member, max_parallel_hosts=Amount(share=0.5))
+    rollout = fleet.request()
+    assert rollout.max_parallel_hosts == 1
+    assert wants(fleet, "a/x", rollout)
+    assert not wants(fleet, "b/x", rollout)
+    assert wants(fleet, "a/y", rollout)
+    assert not wants(fleet, "b/y", rollout)
+    fleet.beat("a/x")
+    assert not wants(fleet, "b/x", rollout), "a/y still rolls"
+    fleet.beat("a/y")
+    assert [wants(fleet, member, rollout) for member in ("b/x", "a/x", "b/y")] == [True, False, True]
+
+
+def test_a_limit_of_two_is_two_hosts(fleet: FleetUnderTest) -> None:
+    rollout = begun(fleet, 2)
+    assert [wants(fleet, member, rollout) for member in ("a/x", "a/y", "b/x")] == [True, True, True]
+    assert [wants(fleet, member, rollout) for member in ("c/x", "b/y")] == [False, True]
 
 
 def test_a_turn_is_given_back(fleet: FleetUnderTest) -> None:

@@ -44,6 +44,7 @@ class _RosterEntry(Struct):
     version: str = ""
     pools: tuple[str, ...] = ()
     max_parallel_hosts: Amount = Amount(share=1.0)
+    epoch: str = "0"  # the greatest that it believes; a text, since scripts round numbers
 
 
 class _Published(Struct):
@@ -59,7 +60,8 @@ def text(value: object) -> str:
 
 def roster_entry(beat: Beat) -> str:
     """A member's entry in the roster."""
-    return text(_RosterEntry(beat.id, PROTOCOL, beat.version, beat.pools, beat.max_parallel_hosts))
+    epoch = str(max(beat.epochs.values(), default=0))
+    return text(_RosterEntry(beat.id, PROTOCOL, beat.version, beat.pools, beat.max_parallel_hosts, epoch))
 
 
 def published(beat: Beat) -> bytes:
@@ -104,13 +106,20 @@ def _without_lease(progress: HostProgress) -> dict[str, Any]:
 
 
 def _intent(intent: Intent) -> dict[str, Any]:
-    return {"who": intent.who, "label": intent.label, "scope": text(intent.scope), "mode": intent.mode}
+    most = intent.max_parallel_hosts
+    return {
+        "who": intent.who,
+        "label": intent.label,
+        "scope": text(intent.scope),
+        "mode": intent.mode,
+        "asked_max_parallel_hosts": None if most is None else str(most),
+        "request": intent.request or None,
+    }
 
 
 def asked(request: Request) -> str:
     """A request for its script."""
-    most = request.max_parallel_hosts
-    return text({**_intent(request.intent), "max_parallel_hosts": None if most is None else str(most)})
+    return text(_intent(request.as_reported()))
 
 
 def remembered(rollout: Rollout) -> str:
@@ -128,6 +137,8 @@ def remembered(rollout: Rollout) -> str:
     return text(
         {
             "fields": [part for item in fields.items() if item[1] is not None for part in item],
+            "asked_max_parallel_hosts": fields["asked_max_parallel_hosts"],
+            "max_parallel_hosts": rollout.max_parallel_hosts,
             "hosts": [part for name, host in rollout.hosts.items() for part in (name, text(host))],
         }
     )
@@ -151,6 +162,8 @@ def _rollout(epoch: int, fields: Mapping[str, str]) -> Rollout:
         label=fields.get("label"),
         scope=_scope(fields.get("scope", "{}")),
         mode=fields.get("mode", "graceful"),
+        max_parallel_hosts=int(_number(fields, "asked_max_parallel_hosts") or 0) or None,
+        request=fields.get("request", ""),
     )
     return Rollout(
         epoch=epoch,

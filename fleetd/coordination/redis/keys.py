@@ -19,8 +19,9 @@ All start with `fleetd:{NAME}:`; the braces keep them in one Cluster slot, so th
 | `events` | stream | ever: about the last 10,000 |
 | `wake` | channel | |
 
-Fields of a rollout beside those of the contract: `resumes`, `superseded_by`, `halted_by`, `ended`, and `remaining`: how
-many of its hosts are not done.
+Fields of a rollout beside those of the contract: `resumes`, `superseded_by`, `halted_by`, `ended`, `remaining`: how
+many of its hosts are not done; `asked_max_parallel_hosts`: what the requester set; `request`: its id; `live_members`:
+for how many `max_parallel_hosts` was worked out where a report began it and nobody set it.
 """
 
 from __future__ import annotations

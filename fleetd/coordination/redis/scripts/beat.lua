@@ -3,7 +3,7 @@
 -- KEYS  1 members  2 roster  3 turns  4 rollouts  5 rollouts:open  6 paused  7 incarnation  8 events
 --       9 restart-epoch:last  10 member:HOST/INSTANCE  11… the epoch keys that apply to the member
 -- ARGV  1 the start of every rollout's key  2 the beat as JSON: member, id, roster (text), epochs (texts, of KEYS 11…),
---       reports (epoch, state, resumes, progress (text), who, label, scope (text), mode), wants, paused, incarnation
+--       reports (epoch, state, resumes, progress (text), who, label, scope (text), mode, asked_max_parallel_hosts, request), wants, paused, incarnation
 --       3 the document to publish, "" for as before  4… events
 -- Returns {"ok", clock, held, needs_status, incarnation, epoch texts (false: none), rollouts, paused, has_turn},
 --       or {"ok", clock, "1"} when another daemon has the name, or {"wrong", sentence}.
@@ -11,7 +11,7 @@
 -- Promises: what it writes is absolute, so that it may be lost, late or repeated; nothing is written where another
 -- daemon has the name; epochs only grow; junk in a key breaks nobody's beat.  Rollouts that are open, and not reported
 -- on, are read by keys that are not in KEYS: they have the same hash tag.
--- uses: values epochs live rollout
+-- uses: values epochs live scope rollout
 
 local members, roster, turns, rollouts, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local paused, incarnation, events, last, document = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
@@ -95,13 +95,24 @@ local function raise_epochs(texts)
   if greatest then raised(last, texts[2], greatest) end
 end
 
+local function live_count() return redis.call('ZCOUNT', members, '(' .. seconds(now), '+inf') end
+
+-- How many hosts at once, where nobody set it: by so many live members.
+local function work_out_limit(key, number)
+  local most = strictest(live_members(members, roster))
+  redis.call('HSET', key, 'max_parallel_hosts', most, 'live_members', number)
+end
+
 -- A rollout that nobody began, or that was lost, as the report has it.
 local function begin(report)
-  local live, count = live_members(members, roster)
   local key = ROLLOUT .. report.epoch
-  redis.call('HSET', key, 'state', 'running', 'who', report.who, 'when', seconds(now), 'scope', report.scope,
-    'max_parallel_hosts', strictest(live, count), 'mode', report.mode, 'resumes', '0', 'remaining', '0')
-  if given(report.label) then redis.call('HSET', key, 'label', report.label) end
+  redis.call('HSET', key, 'state', 'running', 'when', seconds(now), 'resumes', '0', 'remaining', '0')
+  set_intent(key, report)
+  if given(report.asked_max_parallel_hosts) then
+    redis.call('HSET', key, 'max_parallel_hosts', report.asked_max_parallel_hosts)
+  else
+    work_out_limit(key, live_count())
+  end
   list(report.epoch, 'running')
 end
 
@@ -114,20 +125,67 @@ local function fields_of(key, names)
   return values.err and {} or values
 end
 
+-- Whether one of the keys that apply to the member is believed to hold the epoch.
+local function has_key_of(epoch)
+  for _, text in ipairs(beat.epochs) do
+    if text == epoch then return true end
+  end
+  return false
+end
+
+-- It is for more than was known: one that gave way to another goes on, for what the other is not for.
+local function widen(key, report, state, scope)
+  local mine, theirs = decoded(scope), cjson.decode(report.scope)
+  if not mine or (covers(mine.hosts, theirs.hosts) and covers(mine.pools, theirs.pools)) then return state end
+  local hosts, pools = union(mine.hosts, theirs.hosts), union(mine.pools, theirs.pools)
+  redis.call('HSET', key, 'scope', '{"hosts":' .. hosts .. ',"pools":' .. pools .. '}')
+  if state ~= 'superseded' then return state end
+  redis.call('HSET', key, 'state', 'running')
+  redis.call('HDEL', key, 'superseded_by', 'ended')
+  redis.call('SADD', open, report.epoch)
+  return 'running'
+end
+
+-- It was resumed before it was lost: a failure from before that does not halt it.
+local function catch_up(key, report, state)
+  redis.call('HSET', key, 'resumes', integer(report.resumes))
+  if state ~= 'halted' then return state end
+  local by = decoded(redis.call('HGET', key, 'host:' .. (redis.call('HGET', key, 'halted_by') or '')))
+  if not by or type(by.resumes) ~= 'number' or by.resumes >= report.resumes then return state end
+  redis.call('HSET', key, 'state', 'running')
+  redis.call('HDEL', key, 'halted_by')
+  return 'running'
+end
+
 local function take(report)
   local key = ROLLOUT .. report.epoch
-  local state, before = unpack(fields_of(key, {'state', 'host:' .. member}))
+  local state, before, scope, resumes = unpack(fields_of(key, {'state', 'host:' .. member, 'scope', 'resumes'}))
   if not state and redis.call('EXISTS', key) == 0 then
     begin(report)
-    state = 'running'
+    state, scope = 'running', report.scope
   end
   if not STATES[state] then return end
+  if scope ~= report.scope and has_key_of(report.epoch) then state = widen(key, report, state, scope) end
   local text = with_lease(report.progress, 'null')
   if before ~= text then enter(key, member, text) end
+  resumes = count_of(resumes) or 0
+  if report.resumes > resumes then state = catch_up(key, report, state) end
   state = settle(key, report.epoch, state)
-  if state == 'running' and report.state == 'halted' and report.resumes >= number_in(key, 'resumes', 0) then
+  if state == 'running' and report.state == 'halted' and report.resumes >= resumes then
     redis.call('HSET', key, 'state', 'halted', 'halted_by', member)
   end
+end
+
+-- Whether other hosts than the member's own have less than so many turns: members of one host share theirs.
+local function has_room(others, most)
+  if others < most then return true end
+  local seen, count = {[host_of(member)] = true}, 0
+  for _, name in ipairs(redis.call('ZRANGE', turns, 0, -1)) do
+    local host = host_of(name)
+    if not seen[host] then count = count + 1 end
+    seen[host] = true
+  end
+  return count < most
 end
 
 -- The host's right to roll, whatever for: kept, granted or given back.
@@ -144,10 +202,12 @@ local function take_turn()
     local key = ROLLOUT .. epoch
     if state_of(key) == 'running' then
       is_wanted = true
-      if others >= number_in(key, 'max_parallel_hosts', 1) then is_allowed = false end
+      local number = redis.call('HGET', key, 'live_members')
+      if number and number ~= tostring(live_count()) then work_out_limit(key, live_count()) end
+      is_allowed = is_allowed and (has_it or has_room(others, number_in(key, 'max_parallel_hosts', 1)))
     end
   end
-  if not is_wanted or not (has_it or is_allowed) then
+  if not is_wanted or not is_allowed then
     redis.call('ZREM', turns, member)
     return false
   end
@@ -164,7 +224,8 @@ local function note_turn()
 end
 
 local FIELDS = {
-  'state', 'who', 'when', 'label', 'scope', 'max_parallel_hosts', 'mode', 'resumes', 'superseded_by', 'halted_by', 'ended',
+  'state', 'who', 'when', 'label', 'scope', 'max_parallel_hosts', 'asked_max_parallel_hosts', 'mode', 'request', 'resumes',
+  'superseded_by', 'halted_by', 'ended',
 }
 
 -- A rollout without the fields of other hosts; nil if it is no rollout.

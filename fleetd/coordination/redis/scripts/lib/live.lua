@@ -1,19 +1,20 @@
 -- The live members, as the roster has them.
 
--- By name; and how many.
+-- By name; and on how many hosts they are.
 local function live_members(members, roster)
-  local live, count = {}, 0
+  local live, hosts, count = {}, {}, 0
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', members, '(' .. seconds(now), '+inf')) do
     local entry = is_member(name) and decoded(redis.call('HGET', roster, name))
     if entry and type(entry.id) == 'string' then
       live[name] = entry
-      count = count + 1
+      if not hosts[host_of(name)] then count = count + 1 end
+      hosts[host_of(name)] = true
     end
   end
   return live, count
 end
 
--- How many hosts a member lets roll at once, of `count`.
+-- How many hosts a member lets roll at once, of `count`: a share is of hosts, since one may have several members.
 local function allowed_by(entry, count)
   local amount = entry.max_parallel_hosts
   if type(amount) ~= 'table' then return count end

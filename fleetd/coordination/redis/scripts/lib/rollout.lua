@@ -17,6 +17,14 @@ local function number_in(key, field, default)
   return count_of(redis.call('HGET', key, field)) or default
 end
 
+-- What it is for, by whom, and what was asked of it: the fields that members report, too.
+local function set_intent(key, intent)
+  redis.call('HSET', key, 'who', intent.who, 'scope', intent.scope, 'mode', intent.mode)
+  for _, field in ipairs({'label', 'asked_max_parallel_hosts', 'request'}) do
+    if given(intent[field]) then redis.call('HSET', key, field, intent[field]) end
+  end
+end
+
 local function is_done(text)
   local progress = decoded(text)
   return progress ~= nil and progress.state == 'done'

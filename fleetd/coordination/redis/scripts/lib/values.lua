@@ -11,12 +11,17 @@ local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local function integer(number) return string.format('%.0f', number) end
 local function seconds(number) return string.format('%.6f', number) end
 
--- What an epoch key's text means; nil for what must not be believed.
-local function sane(raw)
+-- The whole number below 2^53 that a text means; nil for anything else.
+local function whole_number(raw)
   if type(raw) ~= 'string' or #raw > 16 or not string.find(raw, '^%d+$') then return nil end
   local number = tonumber(raw)
-  if number > LARGEST or number > now + DAY then return nil end
-  return number
+  return number <= LARGEST and number or nil
+end
+
+-- What an epoch key's text means; nil for what must not be believed.
+local function sane(raw)
+  local number = whole_number(raw)
+  return number and number <= now + DAY and number or nil
 end
 
 -- A number written with a few digits, as we write them; nil for anything else.
@@ -43,6 +48,8 @@ local function is_member(name)
   local host, instance = string.match(name, '^([A-Za-z0-9][A-Za-z0-9_.-]*)/([a-z0-9][a-z0-9_.-]*)$')
   return host ~= nil and #host <= 63 and #instance <= 63
 end
+
+local function host_of(name) return string.match(name, '^[^/]*') end
 
 -- Whether what pcall answered is an error.
 local function is_error(answer) return type(answer) == 'table' and answer.err ~= nil end
