@@ -14,6 +14,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from fleetd.coordination.port import Intent, Request
 from tests.support.fleetd_cli import COMMAND
 from tests.support.redis_server import RedisServer
 from tests.support.simulated_fleet import SimulatedFleet, simulated_fleet
@@ -230,8 +231,10 @@ def test_a_terminal_gets_a_bar_for_each_host(fleet: SimulatedFleet) -> None:
 def test_rollouts_as_a_table_in_detail_and_steered(fleet: SimulatedFleet) -> None:
     members = two(Does.FAIL, Does.SEE)
     fleet.join(*members)
-    fleet.run("restart", "--label", NASTY, code=1)
+    intent = Intent(label=NASTY)  # a client of another kind
+    assert fleet.do(fleet.coordinator.request(Request("an id", intent))) is not None
     (epoch,) = epochs(fleet)
+    wait_for(lambda: f"{epoch}  halted" in fleet.run("rollouts").stdout, "the rollout to be halted", every=0.3)
     header, line = fleet.run("rollouts").stdout.splitlines()
     assert header.split() == ["EPOCH", "STATE", "WHEN", "HOSTS", "WHO", "LABEL", "SCOPE"]
     assert line.startswith(f"{epoch}  halted  ")
