@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from fleetd.client.asking import known_hosts, known_pools
+from fleetd.client.asking import known_hosts, known_pools, patiently
 from fleetd.client.contact import Contact
 from fleetd.client.verdict import Absences
 from fleetd.coordination.names import host_of
@@ -46,8 +46,7 @@ class Change(Struct, frozen=True):
 
 async def pause(coordinator: Coordinator, hosts: Sequence[str], targets: Sequence[str]) -> Change:
     """Pause pools on hosts, all where none are named.  Raises as `known_hosts` and `known_pools` do."""
-    members = await coordinator.members()
-    live = [member for member in members if member.is_live]
+    live = [member for member in await patiently(coordinator.members) if member.is_live]
     if not live:
         raise NotFoundError("the fleet has no live member: nothing was paused")
     wanted = known_hosts(hosts, live)
@@ -61,7 +60,7 @@ async def pause(coordinator: Coordinator, hosts: Sequence[str], targets: Sequenc
     else:
         fields = (place.fields()[-1] for place in places)
     change = Change(tuple(sorted(set(fields))), places)
-    await coordinator.pause(change.fields, paused=True)
+    await patiently(lambda: coordinator.pause(change.fields, paused=True))
     return change
 
 
@@ -70,8 +69,8 @@ async def resume(coordinator: Coordinator, hosts: Sequence[str], targets: Sequen
 
     Raises as `pause` does.
     """
-    live = [member for member in await coordinator.members() if member.is_live]
-    paused = await coordinator.paused()
+    live = [member for member in await patiently(coordinator.members) if member.is_live]
+    paused = await patiently(coordinator.paused)
     gone = {host for host in hosts if any(_is_of_host(field, host) for field in paused)}
     wanted = known_hosts([host for host in hosts if host not in gone], live) or ()
     hosts_meant = {*wanted, *gone}
@@ -84,10 +83,11 @@ async def resume(coordinator: Coordinator, hosts: Sequence[str], targets: Sequen
         fields = {field for field in paused if any(_is_of_host(field, host) for host in hosts_meant)}
     else:
         fields = {field for field in paused if field.startswith("pool:")}
-    await coordinator.pause(tuple(sorted(fields)), paused=False)
+    lifted = tuple(sorted(fields))
+    await patiently(lambda: coordinator.pause(lifted, paused=False))
     rest = paused - fields
     kept = tuple((place, field) for place in places for field in place.fields() if field in rest)
-    return Change(tuple(sorted(fields)), places, kept)
+    return Change(lifted, places, kept)
 
 
 def _is_of_host(field: str, host: str) -> bool:

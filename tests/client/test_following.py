@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fleetd.client.asking import PATIENCE as PATIENCE_AT_FIRST
 from fleetd.client.asking import Wish, ask
 from fleetd.client.contact import PATIENCE
 from fleetd.client.following import Follower, Outcome
@@ -364,11 +365,33 @@ async def test_patterns_are_expanded_to_the_pools_of_live_members(world: World) 
 
 
 @in_world
+async def test_a_failover_at_the_first_look_is_waited_for(world: World) -> None:
+    await world.join(*three(*ROLL3))
+    world.coordinator.is_away = True
+
+    async def come_back() -> None:
+        await asyncio.sleep(PATIENCE_AT_FIRST - 1)
+        world.coordinator.is_away = False
+
+    outcome, _ = await asyncio.gather(world.restart(), come_back())
+    assert outcome.end is End.DONE
+
+
+@in_world
+async def test_a_coordinator_that_is_away_at_the_first_look_is_given_up_soon(world: World) -> None:
+    world.coordinator.is_away = True
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(UnreachableError, match=r"^no answer$"):
+        await ask(world.coordinator, Wish("alice"))
+    assert PATIENCE_AT_FIRST - 1 < asyncio.get_running_loop().time() - began <= PATIENCE_AT_FIRST
+
+
+@in_world
 async def test_a_request_whose_answer_was_lost_is_one_request(world: World) -> None:
     await world.join(*three(*ROLL3))
     world.coordinator.lost_answers = 2
     rollout = await ask(world.coordinator, Wish("alice"))
     assert [each.epoch for each in await world.coordinator.rollouts()] == [rollout.epoch]
-    world.coordinator.lost_answers = 3
+    world.coordinator.lost_answers = 1000
     with pytest.raises(UnreachableError, match="may have arrived: see `fleetd rollouts`"):
         await ask(world.coordinator, Wish("alice"))

@@ -85,6 +85,36 @@ async def test_a_worker_cannot_be_paused_from_afar(coordinator: LocalCoordinator
             await change(coordinator, ["media-1"], ["media:0"])
 
 
+@with_two_hosts
+async def test_a_failover_at_the_request_is_waited_for(coordinator: LocalCoordinator) -> None:
+    class Shaky(LocalCoordinator):
+        """Loses each second question."""
+
+        asked = 0
+
+        def _lose_some(self) -> None:
+            self.asked += 1
+            if self.asked % 2:
+                raise UnreachableError("no answer")
+
+        async def members(self) -> list[Member]:
+            self._lose_some()
+            return await coordinator.members()
+
+        async def paused(self) -> frozenset[str]:
+            self._lose_some()
+            return await coordinator.paused()
+
+        async def pause(self, fields: tuple[str, ...], *, paused: bool) -> None:
+            self._lose_some()
+            await coordinator.pause(fields, paused=paused)
+
+    shaky = Shaky(LocalFleet(lambda: 0.0))
+    for change in (pause, resume):
+        assert (await change(shaky, ["media-1"], [])).fields == ("host:media-1",)
+    assert await coordinator.paused() == frozenset()
+
+
 def shown(**pool: Any) -> list[Member]:
     status = {"instance": "app", "host": "media-1", "pools": [{"name": "media", "numprocs": 1, **pool}]}
     return [Member(A, 0.0, is_live=True, pools=("media",), status=status)]
