@@ -14,7 +14,7 @@ from fleetd.coordination.names import host_of
 from fleetd.coordination.port import Coordinator, Intent, Member, Request, Rollout
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
-from fleetd.errors import NotFoundError, UnreachableError, UsageError
+from fleetd.errors import NotFoundError, UnreachableError, UsageError, WaitTimeoutError
 
 PATIENCE = 8.0  # seconds for what must be answered before there is anything to wait for: a failover takes some
 _AGAIN = 0.5  # seconds until what had no answer is tried again
@@ -57,6 +57,15 @@ async def _requested(coordinator: Coordinator, request: Request) -> Rollout | No
         return await patiently(lambda: coordinator.request(request))
     except UnreachableError as error:
         raise UnreachableError(f"{error}; the request may have arrived: see `fleetd rollouts`") from None
+
+
+async def within(limit: float | None, asking: Awaitable[T], seen_by: str) -> T:
+    """What was asked for within `limit` seconds; raises WaitTimeoutError, which names the command that shows it."""
+    try:
+        async with asyncio.timeout(limit):
+            return await asking
+    except TimeoutError:
+        raise WaitTimeoutError(f"no answer after {limit:g} s; the request may have arrived: see `{seen_by}`") from None
 
 
 async def patiently(step: Callable[[], Awaitable[T]]) -> T:

@@ -132,19 +132,26 @@ async def until(
     *,
     paused: bool,
     limit: float | None,
+    began: float | None = None,
     look: Callable[[list[Place]], None],
     tell: Callable[[str], None],
 ) -> None:
-    """Wait until all hosts show it; `look` is given what is pending, `tell` what a person should know.
+    """Wait until all hosts show it, or `limit` seconds since `began`, on the loop's clock (None: now).
+
+    `look` is given what is pending, `tell` what a person should know.
 
     Raises FleetdError for a host that went missing, WaitTimeoutError, and UnreachableError after a minute without
     any answer.
     """
-    began, absences, contact = _now(), Absences(), Contact(tell)
+    first, absences, contact = _now(), Absences(), Contact(tell)
+    deadline = None if limit is None else (first if began is None else began) + limit
     left, told = list(places), False
     while left:
         try:
-            members = await coordinator.members()
+            async with asyncio.timeout_at(deadline):
+                members = await coordinator.members()
+        except TimeoutError:
+            pass
         except UnreachableError as error:
             absences.forget()
             if contact.failed(_now()):
@@ -153,18 +160,18 @@ async def until(
             contact.answered()
             left = pending(places, members, paused=paused)
             look(left)
-            if left and not told and _now() - began >= _LONG:
+            if left and not told and _now() - first >= _LONG:
                 told = True
                 tell(_waiting(left, paused=paused))
             absences.look({place.member for place in left}, {each.name for each in members if each.is_live}, _now())
         missing = absences.missing(_now())
         if left and missing >= {place.member for place in left}:
             raise FleetdError(f"{', '.join(sorted(missing))} went missing and did not come back")
-        if left and limit is not None and _now() - began >= limit:
+        if left and deadline is not None and _now() >= deadline:
             waiting = ", ".join(map(str, left))
             raise WaitTimeoutError(f"not finished after {limit:g} s; the work itself goes on: {waiting}")
         if left:
-            await asyncio.sleep(_EVERY if limit is None else min(_EVERY, max(0.0, began + limit - _now())))
+            await asyncio.sleep(_EVERY if deadline is None else min(_EVERY, max(0.0, deadline - _now())))
 
 
 def _waiting(left: Sequence[Place], *, paused: bool) -> str:

@@ -8,6 +8,8 @@ import os
 import re
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -181,6 +183,31 @@ def test_redis_out_of_reach_is_one_line_and_exit_code_4(call: str) -> None:
     assert done.stderr.count("\n") == 1
     assert "127.0.0.1:1" in done.stderr
     assert "s3cr3t" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "said", "at_most"),
+    [
+        ("restart --timeout 1s", 5, "no answer after 1 s; the request may have arrived: see `fleetd rollouts`", 3),
+        ("pause --host h --timeout 1s", 5, "no answer after 1 s; the request may have arrived", 3),
+        ("rollouts", 4, "redis://queue.example:6379/0: ", 7),
+    ],
+)
+def test_a_name_server_that_does_not_answer_takes_no_longer_than_redis(
+    call: str, code: int, said: str, at_most: float
+) -> None:
+    program = (
+        "import socket, sys, time; socket.getaddrinfo = lambda *_, **__: time.sleep(60);"
+        f"from fleetd.cli.main import main; sys.exit(main({call.split()!r}))"
+    )
+    environment = {"FLEETD_REDIS": "redis://queue.example", "FLEETD_FLEET": "acme"}
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert time.monotonic() - began < at_most
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
+    assert done.stderr.startswith(f"fleetd {call.split(maxsplit=1)[0]}: {said}")
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,19 @@ async def test_so_does_the_time(coordinator: LocalCoordinator) -> None:
 
 
 @with_two_hosts
+async def test_a_coordinator_that_hangs_takes_no_longer(coordinator: LocalCoordinator) -> None:
+    class Hanging(LocalCoordinator):
+        async def members(self) -> list[Member]:
+            await asyncio.sleep(100)
+            return []
+
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(WaitTimeoutError, match="not finished after 3 s"):
+        await wait(Hanging(LocalFleet(lambda: 0.0)), 3.0, [])
+    assert asyncio.get_running_loop().time() - began == 3
+
+
+@with_two_hosts
 async def test_and_a_coordinator_that_stays_away(coordinator: LocalCoordinator) -> None:
     class Away(LocalCoordinator):
         async def members(self) -> list[Member]:
