@@ -92,14 +92,16 @@ def known_hosts(hosts: Sequence[str], members: Iterable[Member]) -> tuple[str, .
     return tuple(sorted(set(hosts)))
 
 
-def known_pools(patterns: Sequence[str], members: Iterable[Member]) -> tuple[str, ...] | None:
-    """The pools of live members that the patterns name, sorted; None for all.
+def known_pools(
+    patterns: Sequence[str], members: Iterable[Member], also: Collection[str] = ()
+) -> tuple[str, ...] | None:
+    """The pools of live members that the patterns name, or of those in `also`, sorted; None for all.
 
     Raises NotFoundError for a pattern that names none, UsageError for a worker.
     """
     if not patterns:
         return None
-    there = {pool for member in members if member.is_live for pool in member.pools}
+    there = {pool for member in members if member.is_live for pool in member.pools} | set(also)
     found: set[str] = set()
     for pattern in patterns:
         if ":" in pattern:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -14,7 +14,7 @@ from fleetd.coordination.names import host_of
 from fleetd.coordination.port import Coordinator, Member
 from fleetd.core.epochs import EpochKey
 from fleetd.errors import FleetdError, NotFoundError, UnreachableError, WaitTimeoutError
-from fleetd.views.host_document import PoolThere, read
+from fleetd.views.host_document import HostDocument, read
 
 _EVERY = 1.0  # seconds between two looks
 _LONG = 10.0  # seconds after which it is said what is waited for
@@ -65,7 +65,7 @@ async def pause(coordinator: Coordinator, hosts: Sequence[str], targets: Sequenc
 
 
 async def resume(coordinator: Coordinator, hosts: Sequence[str], targets: Sequence[str]) -> Change:
-    """Lift the pauses of pools on hosts; of all pools those that are set, also where no member is live.
+    """Lift the pauses of pools on hosts; those that are set also where no member is live or has the pool any more.
 
     Raises as `pause` does.
     """
@@ -75,14 +75,13 @@ async def resume(coordinator: Coordinator, hosts: Sequence[str], targets: Sequen
     wanted = known_hosts([host for host in hosts if host not in gone], live) or ()
     hosts_meant = {*wanted, *gone}
     meant = [member for member in live if not hosts or host_of(member.name) in hosts_meant]
-    pools = known_pools(targets, meant)
-    places = _places(meant, pools)
-    if pools is not None:
-        fields = {place.fields()[-1] if hosts else str(EpochKey(place.pool)) for place in places}
-    elif hosts:
-        fields = {field for field in paused if any(_is_of_host(field, host) for host in hosts_meant)}
+    if hosts:
+        there = {field for field in paused if any(_is_of_host(field, host) for host in hosts_meant)}
     else:
-        fields = {field for field in paused if field.startswith("pool:")}
+        there = {field for field in paused if field.startswith("pool:")}
+    pools = known_pools(targets, meant, {pool for field in there if (pool := EpochKey.parse(field).pool) is not None})
+    places = _places(meant, pools)
+    fields = there if pools is None else {field for field in there if EpochKey.parse(field).pool in pools}
     lifted = tuple(sorted(fields))
     await patiently(lambda: coordinator.pause(lifted, paused=False))
     rest = paused - fields
@@ -105,18 +104,17 @@ def pending(places: Iterable[Place], members: Iterable[Member], *, paused: bool)
 
     Raises FleetdError for one that goes on, but whose workers fail.
     """
-    there = {member.name: dict(_pools(member)) for member in members if member.is_live}
-    return [place for place in places if not _is_so(place, there.get(place.member, {}).get(place.pool), paused=paused)]
+    there = {member.name: read(member.status) for member in members if member.is_live}
+    return [place for place in places if not _is_so(place, there.get(place.member), paused=paused)]
 
 
-def _pools(member: Member) -> Iterator[tuple[str, PoolThere]]:
-    document = read(member.status)
-    for pool in () if document is None else document.pools:
-        yield pool.name, pool
-
-
-def _is_so(place: Place, pool: PoolThere | None, *, paused: bool) -> bool:
-    if pool is None or pool.paused is not paused:
+def _is_so(place: Place, document: HostDocument | None, *, paused: bool) -> bool:
+    if document is None:
+        return False
+    pool = next((pool for pool in document.pools if pool.name == place.pool), None)
+    if pool is None:  # removed there meanwhile
+        return True
+    if pool.paused is not paused:
         return False
     if paused:  # workers that cannot pause are drained
         return all(worker.state != "stopping" for worker in pool.workers)

@@ -12,7 +12,7 @@ from fleetd.client.contact import PATIENCE
 from fleetd.client.pausing import Change, Place, pause, pending, resume, until
 from fleetd.coordination.local import LocalCoordinator, LocalFleet
 from fleetd.coordination.port import Member
-from fleetd.errors import FleetdError, UnreachableError, UsageError, WaitTimeoutError
+from fleetd.errors import FleetdError, NotFoundError, UnreachableError, UsageError, WaitTimeoutError
 from tests.support.simulated_member import SimulatedMember
 from tests.support.virtual_time import run_virtually
 
@@ -69,6 +69,30 @@ async def test_resuming_says_what_keeps_it_paused(coordinator: LocalCoordinator)
     change = await resume(coordinator, ["media-1"], [])
     assert change.fields == ("host:media-1", "host:media-1:pool:mail")
     assert await coordinator.paused() == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "targets", "rest"),
+    [
+        (["media-2"], ["mail"], {"host:media-1:pool:mail", "pool:old"}),
+        (["media-2"], ["m*"], {"host:media-1:pool:mail", "pool:old"}),
+        (["media-1", "media-2"], ["mail"], {"pool:old"}),
+        ([], ["old"], {"host:media-1:pool:mail", "host:media-2:pool:mail"}),
+    ],
+)
+def test_a_pause_outlives_its_pool_and_is_lifted_all_the_same(
+    hosts: list[str], targets: list[str], rest: set[str]
+) -> None:
+    @with_two_hosts
+    async def run(coordinator: LocalCoordinator) -> None:
+        await coordinator.pause(("host:media-1:pool:mail", "host:media-2:pool:mail", "pool:old"), paused=True)
+        change = await resume(coordinator, hosts, targets)
+        assert all(place.member == A or place.pool != "mail" for place in change.places)  # media-2 has none
+        assert await coordinator.paused() == rest
+        with pytest.raises(NotFoundError, match="old: no live member has such a pool"):
+            await resume(coordinator, ["media-1"], ["old"])
+
+    run()
 
 
 @with_two_hosts
@@ -141,6 +165,15 @@ def test_when_a_host_has_done_it(paused: bool, pool: dict[str, Any], is_so: bool
     place = Place(A, "media")
     assert pending([place], shown(**pool), paused=paused) == ([] if is_so else [place])
     assert pending([place], [Member(A, 0.0, is_live=False)], paused=paused) == [place]
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_pool_that_was_removed_there_is_not_waited_for(paused: bool) -> None:
+    gone, place = Place(A, "mail"), Place(A, "media")
+    members = shown(state="running", paused=not paused, workers=states("running"))
+    assert pending([gone, place], members, paused=paused) == [place]
+    unread = [Member(A, 0.0, is_live=True, pools=("media",))]  # has not published yet what it has
+    assert pending([gone, place], unread, paused=paused) == [gone, place]
 
 
 def test_a_pool_that_fails_when_it_goes_on_is_an_error() -> None:
