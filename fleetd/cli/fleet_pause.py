@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from fleetd.cli.fleet_of import FleetAddress
 from fleetd.cli.fleet_session import in_fleet, tell, warn
 from fleetd.client import pausing
+from fleetd.client.asking import within
 from fleetd.coordination.port import Coordinator
 from fleetd.errors import ExitCode
 
@@ -23,7 +25,9 @@ def pause_fleet(verb: str, args: argparse.Namespace, address: FleetAddress) -> i
             tell(f"{place}: {'paused' if paused else 'running'}")
 
     async def work(coordinator: Coordinator) -> int:
-        change = await change_it(coordinator, args.hosts, args.targets)
+        began = asyncio.get_running_loop().time()
+        asking = change_it(coordinator, args.hosts, args.targets)
+        change = await within(args.timeout, asking, "fleetd status --fleet")
         for place, field in change.kept:
             warn(command, f"{place} stays paused: by {field}")
         kept = {place for place, _ in change.kept}
@@ -33,6 +37,7 @@ def pause_fleet(verb: str, args: argparse.Namespace, address: FleetAddress) -> i
                 coordinator,
                 list(pending),
                 paused=paused,
+                began=began,
                 limit=args.timeout,
                 look=look,
                 tell=lambda text: warn(command, text),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import time
 
 from fleetd.cli.fleet_of import FleetAddress
@@ -10,7 +11,7 @@ from fleetd.cli.fleet_progress import shown
 from fleetd.cli.fleet_session import in_fleet, tell, warn
 from fleetd.cli.requester import requester
 from fleetd.cli.waiting import print_json
-from fleetd.client.asking import Wish, ask
+from fleetd.client.asking import Wish, ask, within
 from fleetd.client.following import Follower, Outcome
 from fleetd.client.rollout_document import outcome_document
 from fleetd.client.rollout_text import begun, summary, trouble
@@ -52,7 +53,7 @@ class _Restart:
         self._rollout: Rollout | None = None
 
     async def run(self, coordinator: Coordinator) -> Outcome:
-        args = self._args
+        args, began = self._args, asyncio.get_running_loop().time()
         wish = Wish(
             who=requester(),
             targets=tuple(args.targets),
@@ -61,11 +62,11 @@ class _Restart:
             mode="now" if args.now else "graceful",
             max_parallel_hosts=args.max_parallel_hosts,
         )
-        self._rollout = rollout = await ask(coordinator, wish)
+        self._rollout = rollout = await within(args.timeout, ask(coordinator, wish), "fleetd rollouts")
         if not args.json:
             tell(begun(rollout))
         with shown(_COMMAND, quiet=args.json or args.no_wait) as audience:
-            follower = Follower(coordinator, rollout, audience)
+            follower = Follower(coordinator, rollout, audience, began)
             return await (follower.until_seen(args.timeout) if args.no_wait else follower.until_over(args.timeout))
 
     def whereabouts(self) -> str:

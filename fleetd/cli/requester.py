@@ -28,8 +28,18 @@ _SERVICES = (
 )  # fmt: skip
 
 
+_LONGEST = 200  # characters: it stands in every report
+
+
 def requester(environ: Mapping[str, str] = os.environ) -> str:
-    """The person and the job's address in CI, "alice (https://…/jobs/7)"; "alice@deploy-1" elsewhere."""
+    """The person and the job's address in CI, "alice (https://…/jobs/7)"; "alice@deploy-1" elsewhere.
+
+    Text of at most 200 characters, also where the environment has bytes that are not UTF-8.
+    """
+    return _asker(environ).encode(errors="replace").decode()[:_LONGEST]
+
+
+def _asker(environ: Mapping[str, str]) -> str:
     for service in _SERVICES:
         if environ.get(service.mark):
             parts = [part[1:] if part.startswith("=") else environ.get(part, "") for part in service.job]

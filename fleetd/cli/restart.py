@@ -15,6 +15,7 @@ from fleetd.cli.rollout import exit_code_of, tell_trouble
 from fleetd.cli.waiting import add_waiting, carry_out, print_json
 from fleetd.config.durations import format_duration
 from fleetd.errors import UsageError
+from fleetd.views.label import checked_label
 
 if TYPE_CHECKING:
     from fleetd.core.spec import Amount
@@ -30,7 +31,12 @@ def define(parser: Parser) -> None:
     how.add_argument("--now", action="store_true", help="stop signal, SIGKILL after 5 s, no replacement first")
     add_host(parser)
     parser.add_argument("--local", action="store_true", help="this host only, whatever fleet it is in")
-    parser.add_argument("--label", metavar="TEXT", help="what the restart is for; shown in events and rollouts")
+    parser.add_argument(
+        "--label",
+        metavar="TEXT",
+        type=checked_label,
+        help="what the restart is for, one line of at most 200 characters; shown in events and rollouts",
+    )
     parser.add_argument(
         "--max-parallel-hosts",
         metavar="N",

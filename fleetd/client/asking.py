@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
+from typing import TypeVar
 from uuid import uuid4
 
 from msgspec import Struct
@@ -13,10 +14,11 @@ from fleetd.coordination.names import host_of
 from fleetd.coordination.port import Coordinator, Intent, Member, Request, Rollout
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
-from fleetd.errors import NotFoundError, UnreachableError, UsageError
+from fleetd.errors import NotFoundError, UnreachableError, UsageError, WaitTimeoutError
 
-_AGAIN = 0.5  # seconds until a request without an answer is repeated
-_TRIES = 3
+PATIENCE = 8.0  # seconds for what must be answered before there is anything to wait for: a failover takes some
+_AGAIN = 0.5  # seconds until what had no answer is tried again
+T = TypeVar("T")
 
 
 class Wish(Struct, frozen=True):
@@ -34,9 +36,9 @@ async def ask(coordinator: Coordinator, wish: Wish) -> Rollout:
     """Begin the rollout that is wished for.
 
     Raises UsageError for a worker as target, NotFoundError where no live member is meant (nothing is written then), and
-    UnreachableError.
+    UnreachableError where Redis stays out of reach.
     """
-    live = [member for member in await coordinator.members() if member.is_live]
+    live = [member for member in await patiently(coordinator.members) if member.is_live]
     if not live:
         raise NotFoundError("the fleet has no live member: nothing was asked for; start a daemon with its [fleet]")
     hosts = known_hosts(wish.hosts, live)
@@ -52,15 +54,32 @@ async def ask(coordinator: Coordinator, wish: Wish) -> Rollout:
 
 async def _requested(coordinator: Coordinator, request: Request) -> Rollout | None:
     """A request without an answer may have been carried out: it is repeated, which is one request all the same."""
-    for _ in range(_TRIES - 1):
-        try:
-            return await coordinator.request(request)
-        except UnreachableError:
-            await asyncio.sleep(_AGAIN)
     try:
-        return await coordinator.request(request)
+        return await patiently(lambda: coordinator.request(request))
     except UnreachableError as error:
         raise UnreachableError(f"{error}; the request may have arrived: see `fleetd rollouts`") from None
+
+
+async def within(limit: float | None, asking: Awaitable[T], seen_by: str) -> T:
+    """What was asked for within `limit` seconds; raises WaitTimeoutError, which names the command that shows it."""
+    try:
+        async with asyncio.timeout(limit):
+            return await asking
+    except TimeoutError:
+        raise WaitTimeoutError(f"no answer after {limit:g} s; the request may have arrived: see `{seen_by}`") from None
+
+
+async def patiently(step: Callable[[], Awaitable[T]]) -> T:
+    """What a step that may be repeated answers; raises its UnreachableError once that has come for PATIENCE."""
+    loop = asyncio.get_running_loop()
+    last = loop.time() + PATIENCE - _AGAIN
+    while True:
+        try:
+            return await step()
+        except UnreachableError:
+            if loop.time() > last:
+                raise
+        await asyncio.sleep(_AGAIN)
 
 
 def known_hosts(hosts: Sequence[str], members: Iterable[Member]) -> tuple[str, ...] | None:
@@ -74,14 +93,16 @@ def known_hosts(hosts: Sequence[str], members: Iterable[Member]) -> tuple[str, .
     return tuple(sorted(set(hosts)))
 
 
-def known_pools(patterns: Sequence[str], members: Iterable[Member]) -> tuple[str, ...] | None:
-    """The pools of live members that the patterns name, sorted; None for all.
+def known_pools(
+    patterns: Sequence[str], members: Iterable[Member], also: Collection[str] = ()
+) -> tuple[str, ...] | None:
+    """The pools of live members that the patterns name, or of those in `also`, sorted; None for all.
 
     Raises NotFoundError for a pattern that names none, UsageError for a worker.
     """
     if not patterns:
         return None
-    there = {pool for member in members if member.is_live for pool in member.pools}
+    there = {pool for member in members if member.is_live for pool in member.pools} | set(also)
     found: set[str] = set()
     for pattern in patterns:
         if ":" in pattern:

@@ -18,6 +18,7 @@ from fleetd.errors import UnreachableError
 EVERY = 1.0  # seconds between two looks, without a hint
 CONFIRMATION = 10.0  # seconds in which a live member has to confirm
 _GATHER = 0.1  # seconds after a hint: others follow it
+_LAST_LOOK = 1.0  # seconds, beyond a time that is over
 _MEMBERS_EVERY = 5.0  # their documents are large, and a lease is longer
 
 
@@ -45,7 +46,10 @@ class Outcome(Struct, frozen=True):
 class Follower:
     """Looks after one rollout for its requester, and keeps the request alive while it does."""
 
-    def __init__(self, coordinator: Coordinator, rollout: Rollout, audience: Audience) -> None:
+    def __init__(
+        self, coordinator: Coordinator, rollout: Rollout, audience: Audience, began: float | None = None
+    ) -> None:
+        """`began` is since when the requester waits, on the loop's clock; None: from now."""
         self._coordinator = coordinator
         self._audience = audience
         self._view = View((rollout,), frozenset(rollout.hosts))
@@ -53,22 +57,21 @@ class Follower:
         self._looked_at_members = float("-inf")
         self._hint = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
-        self._began = _now()
+        self._began = _now() if began is None else began
         self._contact = Contact(audience.note)
         self._is_lost = False
 
     async def until_over(self, limit: float | None) -> Outcome:
         """How the rollout ended, or that it did not within `limit` seconds."""
-        return await self._until(judge, limit)
+        return await self._until(judge, None if limit is None else self._began + limit)
 
     async def until_seen(self, limit: float | None) -> Outcome:
         """Whether a live member confirmed that it saw the request, within ten seconds or `limit`."""
-        within = CONFIRMATION if limit is None else min(limit, CONFIRMATION)
-        outcome = await self._until(lambda view: End.SEEN if view.is_seen else judge(view), within)
+        deadline = _now() + CONFIRMATION if limit is None else min(self._began + limit, _now() + CONFIRMATION)
+        outcome = await self._until(lambda view: End.SEEN if view.is_seen else judge(view), deadline)
         return replace(outcome, end=End.UNSEEN) if outcome.end is End.TIMED_OUT else outcome
 
-    async def _until(self, ended: Callable[[View], End | None], limit: float | None) -> Outcome:
-        deadline = None if limit is None else self._began + limit
+    async def _until(self, ended: Callable[[View], End | None], deadline: float | None) -> Outcome:
         self._audience.look(self._view)
         try:
             while (end := ended(self._view) or self._given_up(deadline)) is None:
@@ -127,8 +130,9 @@ class Follower:
         """For what is told of hosts that are not done."""
         if end not in {End.TIMED_OUT, End.MISSING}:
             return ()
-        with suppress(UnreachableError):
-            return tuple(await self._coordinator.members())
+        with suppress(UnreachableError, TimeoutError):
+            async with asyncio.timeout(_LAST_LOOK):
+                return tuple(await self._coordinator.members())
         return ()
 
     # -- resting until a hint ----------------------------------------------------------------------------------------

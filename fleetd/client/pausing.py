@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from msgspec import Struct
 
-from fleetd.client.asking import known_hosts, known_pools
+from fleetd.client.asking import known_hosts, known_pools, patiently
 from fleetd.client.contact import Contact
 from fleetd.client.verdict import Absences
 from fleetd.coordination.names import host_of
 from fleetd.coordination.port import Coordinator, Member
 from fleetd.core.epochs import EpochKey
 from fleetd.errors import FleetdError, NotFoundError, UnreachableError, WaitTimeoutError
-from fleetd.views.host_document import PoolThere, read
+from fleetd.views.host_document import HostDocument, read
 
 _EVERY = 1.0  # seconds between two looks
 _LONG = 10.0  # seconds after which it is said what is waited for
@@ -46,8 +46,7 @@ class Change(Struct, frozen=True):
 
 async def pause(coordinator: Coordinator, hosts: Sequence[str], targets: Sequence[str]) -> Change:
     """Pause pools on hosts, all where none are named.  Raises as `known_hosts` and `known_pools` do."""
-    members = await coordinator.members()
-    live = [member for member in members if member.is_live]
+    live = [member for member in await patiently(coordinator.members) if member.is_live]
     if not live:
         raise NotFoundError("the fleet has no live member: nothing was paused")
     wanted = known_hosts(hosts, live)
@@ -61,33 +60,33 @@ async def pause(coordinator: Coordinator, hosts: Sequence[str], targets: Sequenc
     else:
         fields = (place.fields()[-1] for place in places)
     change = Change(tuple(sorted(set(fields))), places)
-    await coordinator.pause(change.fields, paused=True)
+    await patiently(lambda: coordinator.pause(change.fields, paused=True))
     return change
 
 
 async def resume(coordinator: Coordinator, hosts: Sequence[str], targets: Sequence[str]) -> Change:
-    """Lift the pauses of pools on hosts; of all pools those that are set, also where no member is live.
+    """Lift the pauses of pools on hosts; those that are set also where no member is live or has the pool any more.
 
     Raises as `pause` does.
     """
-    live = [member for member in await coordinator.members() if member.is_live]
-    paused = await coordinator.paused()
+    live = [member for member in await patiently(coordinator.members) if member.is_live]
+    paused = await patiently(coordinator.paused)
     gone = {host for host in hosts if any(_is_of_host(field, host) for field in paused)}
     wanted = known_hosts([host for host in hosts if host not in gone], live) or ()
     hosts_meant = {*wanted, *gone}
     meant = [member for member in live if not hosts or host_of(member.name) in hosts_meant]
-    pools = known_pools(targets, meant)
-    places = _places(meant, pools)
-    if pools is not None:
-        fields = {place.fields()[-1] if hosts else str(EpochKey(place.pool)) for place in places}
-    elif hosts:
-        fields = {field for field in paused if any(_is_of_host(field, host) for host in hosts_meant)}
+    if hosts:
+        there = {field for field in paused if any(_is_of_host(field, host) for host in hosts_meant)}
     else:
-        fields = {field for field in paused if field.startswith("pool:")}
-    await coordinator.pause(tuple(sorted(fields)), paused=False)
+        there = {field for field in paused if field.startswith("pool:")}
+    pools = known_pools(targets, meant, {pool for field in there if (pool := EpochKey.parse(field).pool) is not None})
+    places = _places(meant, pools)
+    fields = there if pools is None else {field for field in there if EpochKey.parse(field).pool in pools}
+    lifted = tuple(sorted(fields))
+    await patiently(lambda: coordinator.pause(lifted, paused=False))
     rest = paused - fields
     kept = tuple((place, field) for place in places for field in place.fields() if field in rest)
-    return Change(tuple(sorted(fields)), places, kept)
+    return Change(lifted, places, kept)
 
 
 def _is_of_host(field: str, host: str) -> bool:
@@ -105,18 +104,17 @@ def pending(places: Iterable[Place], members: Iterable[Member], *, paused: bool)
 
     Raises FleetdError for one that goes on, but whose workers fail.
     """
-    there = {member.name: dict(_pools(member)) for member in members if member.is_live}
-    return [place for place in places if not _is_so(place, there.get(place.member, {}).get(place.pool), paused=paused)]
+    there = {member.name: read(member.status) for member in members if member.is_live}
+    return [place for place in places if not _is_so(place, there.get(place.member), paused=paused)]
 
 
-def _pools(member: Member) -> Iterator[tuple[str, PoolThere]]:
-    document = read(member.status)
-    for pool in () if document is None else document.pools:
-        yield pool.name, pool
-
-
-def _is_so(place: Place, pool: PoolThere | None, *, paused: bool) -> bool:
-    if pool is None or pool.paused is not paused:
+def _is_so(place: Place, document: HostDocument | None, *, paused: bool) -> bool:
+    if document is None:
+        return False
+    pool = next((pool for pool in document.pools if pool.name == place.pool), None)
+    if pool is None:  # removed there meanwhile
+        return True
+    if pool.paused is not paused:
         return False
     if paused:  # workers that cannot pause are drained
         return all(worker.state != "stopping" for worker in pool.workers)
@@ -132,19 +130,26 @@ async def until(
     *,
     paused: bool,
     limit: float | None,
+    began: float | None = None,
     look: Callable[[list[Place]], None],
     tell: Callable[[str], None],
 ) -> None:
-    """Wait until all hosts show it; `look` is given what is pending, `tell` what a person should know.
+    """Wait until all hosts show it, or `limit` seconds since `began`, on the loop's clock (None: now).
+
+    `look` is given what is pending, `tell` what a person should know.
 
     Raises FleetdError for a host that went missing, WaitTimeoutError, and UnreachableError after a minute without
     any answer.
     """
-    began, absences, contact = _now(), Absences(), Contact(tell)
+    first, absences, contact = _now(), Absences(), Contact(tell)
+    deadline = None if limit is None else (first if began is None else began) + limit
     left, told = list(places), False
     while left:
         try:
-            members = await coordinator.members()
+            async with asyncio.timeout_at(deadline):
+                members = await coordinator.members()
+        except TimeoutError:
+            pass
         except UnreachableError as error:
             absences.forget()
             if contact.failed(_now()):
@@ -153,18 +158,18 @@ async def until(
             contact.answered()
             left = pending(places, members, paused=paused)
             look(left)
-            if left and not told and _now() - began >= _LONG:
+            if left and not told and _now() - first >= _LONG:
                 told = True
                 tell(_waiting(left, paused=paused))
             absences.look({place.member for place in left}, {each.name for each in members if each.is_live}, _now())
         missing = absences.missing(_now())
         if left and missing >= {place.member for place in left}:
             raise FleetdError(f"{', '.join(sorted(missing))} went missing and did not come back")
-        if left and limit is not None and _now() - began >= limit:
+        if left and deadline is not None and _now() >= deadline:
             waiting = ", ".join(map(str, left))
             raise WaitTimeoutError(f"not finished after {limit:g} s; the work itself goes on: {waiting}")
         if left:
-            await asyncio.sleep(_EVERY if limit is None else min(_EVERY, max(0.0, began + limit - _now())))
+            await asyncio.sleep(_EVERY if deadline is None else min(_EVERY, max(0.0, deadline - _now())))
 
 
 def _waiting(left: Sequence[Place], *, paused: bool) -> str:

@@ -32,6 +32,7 @@ from fleetd.errors import FleetdError, NotFoundError, UsageError, WaitTimeoutErr
 from fleetd.shell.control import Reply, Verb
 from fleetd.shell.tail import Backlog
 from fleetd.shell.waiting import Waiting, trouble
+from fleetd.views.label import checked_label
 
 if TYPE_CHECKING:
     from fleetd.shell.daemon import Daemon
@@ -187,10 +188,12 @@ class Verbs:
         return {}
 
     async def _restart(self, args: Args, reply: Reply) -> Any:
-        targets = self._targets(args)
+        targets, label = self._targets(args), args.get("label")
+        if label is not None:  # a client that does not check it must not have it told in every report
+            checked_label(label)
         roll = self._daemon.next_roll()
         began = self._daemon.now().mono
-        await self._daemon.decide_about(RestartRequested(roll, targets, bool(args.get("now")), args.get("label")))
+        await self._daemon.decide_about(RestartRequested(roll, targets, bool(args.get("now")), label))
         if not args.get("wait", True):
             return {"roll": roll, "state": "running"}
         pools = {target.pool for target in targets}

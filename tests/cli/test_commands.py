@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 import pexpect
 import pytest
 
+from fleetd.client.control import ControlClient
+from fleetd.errors import UsageError
 from tests.support.fleetd_cli import COMMAND, Fleetd
 from tests.support.waiting import wait_for
 
@@ -143,6 +145,14 @@ def test_an_interrupted_wait_exits_130_and_says_that_the_work_goes_on(fleetd: Fl
 
 
 # -- restart, scale, pause, reload, signal, health ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("label", ["caf\udce9", "x" * 100_000, "a\nb", 7])
+def test_the_daemon_takes_no_label_that_it_could_not_tell_of(running: Fleetd, label: object) -> None:
+    daemon = ControlClient("test", running.directory / "runtime" / "test" / "control.sock")
+    with pytest.raises(UsageError, match="--label: write one line of printable text"):
+        daemon.call("restart", {"targets": [], "label": label, "wait": False})
+    assert running.events("rollout.started") == []
 
 
 def test_restart_waits_and_says_how_it_went(running: Fleetd) -> None:

@@ -8,12 +8,15 @@ import os
 import re
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pexpect
 import pytest
 
+from fleetd.coordination.port import Intent, Request
 from tests.support.fleetd_cli import COMMAND
 from tests.support.redis_server import RedisServer
 from tests.support.simulated_fleet import SimulatedFleet, simulated_fleet
@@ -183,6 +186,31 @@ def test_redis_out_of_reach_is_one_line_and_exit_code_4(call: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("call", "code", "said", "at_most"),
+    [
+        ("restart --timeout 1s", 5, "no answer after 1 s; the request may have arrived: see `fleetd rollouts`", 3),
+        ("pause --host h --timeout 1s", 5, "no answer after 1 s; the request may have arrived", 3),
+        ("rollouts", 4, "redis://queue.example:6379/0: ", 7),
+    ],
+)
+def test_a_name_server_that_does_not_answer_takes_no_longer_than_redis(
+    call: str, code: int, said: str, at_most: float
+) -> None:
+    program = (
+        "import socket, sys, time; socket.getaddrinfo = lambda *_, **__: time.sleep(60);"
+        f"from fleetd.cli.main import main; sys.exit(main({call.split()!r}))"
+    )
+    environment = {"FLEETD_REDIS": "redis://queue.example", "FLEETD_FLEET": "acme"}
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert time.monotonic() - began < at_most
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
+    assert done.stderr.startswith(f"fleetd {call.split(maxsplit=1)[0]}: {said}")
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         ("restart", "the fleet has no live member: nothing was asked for"),
@@ -230,8 +258,10 @@ def test_a_terminal_gets_a_bar_for_each_host(fleet: SimulatedFleet) -> None:
 def test_rollouts_as_a_table_in_detail_and_steered(fleet: SimulatedFleet) -> None:
     members = two(Does.FAIL, Does.SEE)
     fleet.join(*members)
-    fleet.run("restart", "--label", NASTY, code=1)
+    intent = Intent(label=NASTY)  # a client of another kind
+    assert fleet.do(fleet.coordinator.request(Request("an id", intent))) is not None
     (epoch,) = epochs(fleet)
+    wait_for(lambda: f"{epoch}  halted" in fleet.run("rollouts").stdout, "the rollout to be halted", every=0.3)
     header, line = fleet.run("rollouts").stdout.splitlines()
     assert header.split() == ["EPOCH", "STATE", "WHEN", "HOSTS", "WHO", "LABEL", "SCOPE"]
     assert line.startswith(f"{epoch}  halted  ")

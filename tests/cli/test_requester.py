@@ -35,6 +35,11 @@ def test_in_ci_it_is_the_person_and_the_job(environ: dict[str, str], who: str) -
     assert requester(environ) == who
 
 
+def test_what_is_no_text_is_replaced_and_what_is_long_is_cut() -> None:
+    assert requester({"GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "caf\udce9"}) == "caf?"
+    assert requester({"GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "é" * 100_000}) == "é" * 200
+
+
 def test_elsewhere_it_is_the_user_at_the_host() -> None:
     assert requester({}) == f"{pwd.getpwuid(os.geteuid()).pw_name}@{socket.gethostname()}"
     if os.geteuid() == 0:

@@ -116,6 +116,16 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(call: str, message: str) -> No
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("where", [[], ["--local"], ["--redis", "redis://127.0.0.1:1", "--fleet", "acme"]])
+@pytest.mark.parametrize("label", [b"caf\xe9", b"a\nb", b"\x1b[2J", b"a\tb", b"x" * 201])
+def test_a_label_that_is_no_line_of_text_is_refused(label: bytes, where: list[str]) -> None:
+    done = subprocess.run(
+        [COMMAND, "restart", *where, b"--label", label], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "fleetd restart: --label: write one line of printable text, at most 200 characters\n"
+
+
 NEEDS_A_DAEMON = [
     *("stop x", "restart", "status", "scale a=1", "pause", "resume", "reload", "logs", "events", "health"),
     *("signal USR1 x", "start x"),

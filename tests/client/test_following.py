@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from fleetd.client.asking import Wish, ask
+from fleetd.client.asking import PATIENCE as PATIENCE_AT_FIRST
+from fleetd.client.asking import Wish, ask, within
 from fleetd.client.contact import PATIENCE
 from fleetd.client.following import Follower, Outcome
 from fleetd.client.rollout_text import begun, changes, summary, trouble
@@ -19,7 +20,7 @@ from fleetd.coordination.local import LocalCoordinator, LocalFleet
 from fleetd.coordination.port import HostProgress, Member, Request, Rollout
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
-from fleetd.errors import NotFoundError, UnreachableError, UsageError
+from fleetd.errors import NotFoundError, UnreachableError, UsageError, WaitTimeoutError
 from fleetd.views.stragglers import stragglers
 from tests.support.simulated_member import Does, SimulatedMember
 from tests.support.virtual_time import run_virtually
@@ -33,6 +34,7 @@ class Shaky(LocalCoordinator):
     def __init__(self, fleet: LocalFleet) -> None:
         super().__init__(fleet)
         self.is_away = False
+        self.hangs = False
         self.lost_answers = 0
 
     def _check(self) -> None:
@@ -45,6 +47,8 @@ class Shaky(LocalCoordinator):
 
     async def members(self) -> list[Member]:
         self._check()
+        if self.hangs:
+            await asyncio.sleep(100)
         return await super().members()
 
     async def request(self, request: Request) -> Rollout | None:
@@ -364,11 +368,72 @@ async def test_patterns_are_expanded_to_the_pools_of_live_members(world: World) 
 
 
 @in_world
+async def test_a_failover_at_the_first_look_is_waited_for(world: World) -> None:
+    await world.join(*three(*ROLL3))
+    world.coordinator.is_away = True
+
+    async def come_back() -> None:
+        await asyncio.sleep(PATIENCE_AT_FIRST - 1)
+        world.coordinator.is_away = False
+
+    outcome, _ = await asyncio.gather(world.restart(), come_back())
+    assert outcome.end is End.DONE
+
+
+@in_world
+async def test_a_coordinator_that_is_away_at_the_first_look_is_given_up_soon(world: World) -> None:
+    world.coordinator.is_away = True
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(UnreachableError, match=r"^no answer$"):
+        await ask(world.coordinator, Wish("alice"))
+    assert PATIENCE_AT_FIRST - 1 < asyncio.get_running_loop().time() - began <= PATIENCE_AT_FIRST
+
+
+@in_world
+async def test_the_time_to_wait_holds_for_the_asking(world: World) -> None:
+    world.coordinator.is_away = True
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(WaitTimeoutError, match=r"no answer after 3 s; the request may have arrived: see `it`"):
+        await within(3.0, ask(world.coordinator, Wish("alice")), "it")
+    assert asyncio.get_running_loop().time() - began == 3
+
+
+@pytest.mark.parametrize(("no_wait", "end"), [(False, End.TIMED_OUT), (True, End.UNSEEN)])
+def test_what_the_asking_took_is_part_of_the_time_to_wait(no_wait: bool, end: End) -> None:
+    @in_world
+    async def run(world: World) -> None:
+        await world.join(*three(Does.NOTHING))
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(3)
+        rollout = await ask(world.coordinator, Wish("alice"))
+        follower = Follower(world.coordinator, rollout, world.told, began)
+        outcome = await (follower.until_seen(5.0) if no_wait else follower.until_over(5.0))
+        assert (outcome.end, outcome.duration) == (end, 5)
+
+    run()
+
+
+@in_world
+async def test_a_last_look_without_an_answer_takes_a_second(world: World) -> None:
+    await world.join(*three(Does.SEE))
+    rollout = await ask(world.coordinator, Wish("alice"))
+    began = asyncio.get_running_loop().time()
+
+    async def hang() -> None:
+        await asyncio.sleep(3)
+        world.coordinator.hangs = True
+
+    outcome, _ = await asyncio.gather(Follower(world.coordinator, rollout, world.told).until_over(6.0), hang())
+    assert outcome.end is End.TIMED_OUT
+    assert asyncio.get_running_loop().time() - began <= 7
+
+
+@in_world
 async def test_a_request_whose_answer_was_lost_is_one_request(world: World) -> None:
     await world.join(*three(*ROLL3))
     world.coordinator.lost_answers = 2
     rollout = await ask(world.coordinator, Wish("alice"))
     assert [each.epoch for each in await world.coordinator.rollouts()] == [rollout.epoch]
-    world.coordinator.lost_answers = 3
+    world.coordinator.lost_answers = 1000
     with pytest.raises(UnreachableError, match="may have arrived: see `fleetd rollouts`"):
         await ask(world.coordinator, Wish("alice"))

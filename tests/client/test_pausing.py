@@ -12,7 +12,7 @@ from fleetd.client.contact import PATIENCE
 from fleetd.client.pausing import Change, Place, pause, pending, resume, until
 from fleetd.coordination.local import LocalCoordinator, LocalFleet
 from fleetd.coordination.port import Member
-from fleetd.errors import FleetdError, UnreachableError, UsageError, WaitTimeoutError
+from fleetd.errors import FleetdError, NotFoundError, UnreachableError, UsageError, WaitTimeoutError
 from tests.support.simulated_member import SimulatedMember
 from tests.support.virtual_time import run_virtually
 
@@ -71,6 +71,30 @@ async def test_resuming_says_what_keeps_it_paused(coordinator: LocalCoordinator)
     assert await coordinator.paused() == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("hosts", "targets", "rest"),
+    [
+        (["media-2"], ["mail"], {"host:media-1:pool:mail", "pool:old"}),
+        (["media-2"], ["m*"], {"host:media-1:pool:mail", "pool:old"}),
+        (["media-1", "media-2"], ["mail"], {"pool:old"}),
+        ([], ["old"], {"host:media-1:pool:mail", "host:media-2:pool:mail"}),
+    ],
+)
+def test_a_pause_outlives_its_pool_and_is_lifted_all_the_same(
+    hosts: list[str], targets: list[str], rest: set[str]
+) -> None:
+    @with_two_hosts
+    async def run(coordinator: LocalCoordinator) -> None:
+        await coordinator.pause(("host:media-1:pool:mail", "host:media-2:pool:mail", "pool:old"), paused=True)
+        change = await resume(coordinator, hosts, targets)
+        assert all(place.member == A or place.pool != "mail" for place in change.places)  # media-2 has none
+        assert await coordinator.paused() == rest
+        with pytest.raises(NotFoundError, match="old: no live member has such a pool"):
+            await resume(coordinator, ["media-1"], ["old"])
+
+    run()
+
+
 @with_two_hosts
 async def test_a_host_whose_name_begins_alike_is_another(coordinator: LocalCoordinator) -> None:
     await coordinator.pause(("host:media-1", "host:media-10:pool:mail"), paused=True)
@@ -83,6 +107,36 @@ async def test_a_worker_cannot_be_paused_from_afar(coordinator: LocalCoordinator
     for change in (pause, resume):
         with pytest.raises(UsageError, match="media:0 is a worker"):
             await change(coordinator, ["media-1"], ["media:0"])
+
+
+@with_two_hosts
+async def test_a_failover_at_the_request_is_waited_for(coordinator: LocalCoordinator) -> None:
+    class Shaky(LocalCoordinator):
+        """Loses each second question."""
+
+        asked = 0
+
+        def _lose_some(self) -> None:
+            self.asked += 1
+            if self.asked % 2:
+                raise UnreachableError("no answer")
+
+        async def members(self) -> list[Member]:
+            self._lose_some()
+            return await coordinator.members()
+
+        async def paused(self) -> frozenset[str]:
+            self._lose_some()
+            return await coordinator.paused()
+
+        async def pause(self, fields: tuple[str, ...], *, paused: bool) -> None:
+            self._lose_some()
+            await coordinator.pause(fields, paused=paused)
+
+    shaky = Shaky(LocalFleet(lambda: 0.0))
+    for change in (pause, resume):
+        assert (await change(shaky, ["media-1"], [])).fields == ("host:media-1",)
+    assert await coordinator.paused() == frozenset()
 
 
 def shown(**pool: Any) -> list[Member]:
@@ -113,6 +167,15 @@ def test_when_a_host_has_done_it(paused: bool, pool: dict[str, Any], is_so: bool
     assert pending([place], [Member(A, 0.0, is_live=False)], paused=paused) == [place]
 
 
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_pool_that_was_removed_there_is_not_waited_for(paused: bool) -> None:
+    gone, place = Place(A, "mail"), Place(A, "media")
+    members = shown(state="running", paused=not paused, workers=states("running"))
+    assert pending([gone, place], members, paused=paused) == [place]
+    unread = [Member(A, 0.0, is_live=True, pools=("media",))]  # has not published yet what it has
+    assert pending([gone, place], unread, paused=paused) == [gone, place]
+
+
 def test_a_pool_that_fails_when_it_goes_on_is_an_error() -> None:
     members = shown(state="degraded", paused=False, workers=states("backoff"))
     with pytest.raises(FleetdError, match=r"media on media-1/app goes on, but is not healthy: media:0: backoff"):
@@ -141,6 +204,19 @@ async def test_what_is_waited_for_is_said_once_after_a_while(coordinator: LocalC
 async def test_so_does_the_time(coordinator: LocalCoordinator) -> None:
     with pytest.raises(WaitTimeoutError, match=r"not finished after 3 s; .*: mail on media-1/app"):
         await wait(coordinator, 3.0, [])
+
+
+@with_two_hosts
+async def test_a_coordinator_that_hangs_takes_no_longer(coordinator: LocalCoordinator) -> None:
+    class Hanging(LocalCoordinator):
+        async def members(self) -> list[Member]:
+            await asyncio.sleep(100)
+            return []
+
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(WaitTimeoutError, match="not finished after 3 s"):
+        await wait(Hanging(LocalFleet(lambda: 0.0)), 3.0, [])
+    assert asyncio.get_running_loop().time() - began == 3
 
 
 @with_two_hosts
