@@ -191,6 +191,7 @@ class Verbs:
         targets, label = self._targets(args), args.get("label")
         if label is not None:  # a client that does not check it must not have it told in every report
             checked_label(label)
+        self._refuse_parts_of_unfinished(targets)
         roll = self._daemon.next_roll()
         began = self._daemon.now().mono
         await self._daemon.decide_about(RestartRequested(roll, targets, bool(args.get("now")), label))
@@ -203,6 +204,17 @@ class Verbs:
         except TimeoutError:
             raise WaitTimeoutError(f"not done in time, and going on: {self._waiting.stragglers(pools)}") from None
         return {"roll": roll, "duration": round(self._daemon.now().mono - began, 3), **result}
+
+    def _refuse_parts_of_unfinished(self, targets: tuple[Target, ...]) -> None:
+        """A restart of some workers takes an unfinished rollout's place, and with it all that this had left."""
+        for name in {target.pool for target in targets if target.slot is not None}:
+            roll = self._daemon.state.pools[name].roll
+            asked = {target.slot for target in targets if target.pool == name}
+            if roll is not None and roll.is_unfinished and roll.pending - asked and None not in asked:
+                raise FleetdError(
+                    f"{name}: a rollout is {roll.state} here, with {len(roll.pending)} worker(s) to go: "
+                    f"nothing was done; restart the whole pool, or have that one go on first"
+                )
 
     async def _scale(self, args: Args, reply: Reply) -> Any:
         wanted: dict[str, int] = {}

@@ -318,6 +318,21 @@ def test_sigstop_of_redis_holds_nothing_up(fleet: RealFleet) -> None:
     wait_for(lambda: host.status()["fleet"]["connected"], "the daemon to be back", within=15)
 
 
+def test_a_restart_of_one_worker_does_not_undo_a_halt(fleet: RealFleet) -> None:
+    (fleet.directory / "release").mkdir()
+    host = fleet.host("h1", {"media": pool(command=BROKEN, directory=str(fleet.directory / "release"))})
+    fleet.start()
+    before = host.pids("media")
+    (fleet.directory / "release" / "broken").touch()
+    fleet.ci("restart", code=1)
+    (fleet.directory / "release" / "broken").unlink()
+    refused = host.run("restart", "--local", "media:0", code=1)
+    assert "a rollout is halted here" in refused.stderr
+    assert host.pids("media") == before
+    host.run("restart", "--local", "media")
+    assert not set(host.pids("media").values()) & set(before.values())
+
+
 def test_a_reload_cannot_move_a_daemon_to_another_fleet(fleet: RealFleet) -> None:
     host = fleet.host("h1", {"media": pool()})
     fleet.start()
