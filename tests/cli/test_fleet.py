@@ -284,6 +284,9 @@ def test_rollouts_as_a_table_in_detail_and_steered(fleet: SimulatedFleet) -> Non
     assert detail.startswith(f"{epoch}: halted, graceful restart of all hosts, v1")
     assert re.search(r"^media-1/app  halted   0/2 +0s +media:0: exit code 1$", detail, re.MULTILINE)
     assert "\x1b" not in detail
+    *_, problems, line = fleet.run("status", "--fleet").stdout.splitlines()
+    assert problems == "problems:"
+    assert line == f"  rollout {epoch} is halted by media-1/app: `fleetd rollouts {epoch}`"
     assert "  ImportError: no module x\n" in detail
     assert fleet.run("rollouts", "--halt", str(epoch)).stdout.startswith(f"{epoch}: halted")  # so already
     fleet.run("rollouts", "--halt", code=3)
