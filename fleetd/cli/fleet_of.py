@@ -87,15 +87,12 @@ def _explicit(args: argparse.Namespace) -> FleetAddress | None:
         raise UsageError(f"--fleet {name} needs --redis URL; or {_BY_ENVIRONMENT}")
     if name is None:
         raise UsageError("--redis needs --fleet NAME: fleets that share one Redis are told apart by it")
-    if _holds_password(args.redis):
+    found = _checked(name, args.redis, "--fleet", "--redis")
+    from fleetd.config.redis_url import parse  # noqa: PLC0415 - for fleets only
+
+    if parse(found.url).holds_password:
         raise UsageError(f"--redis: a password on the command line shows in ps; {_BY_ENVIRONMENT} instead")
-    return _checked(name, args.redis, "--fleet", "--redis")
-
-
-def _holds_password(url: str) -> bool:
-    before, _, query = url.partition("?")
-    user_info = before.partition("://")[2].rpartition("@")[0]
-    return ":" in user_info or "password" in query.lower()
+    return found
 
 
 def _of_files(args: argparse.Namespace) -> FleetAddress | None:

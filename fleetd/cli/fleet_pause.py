@@ -7,6 +7,7 @@ import asyncio
 
 from fleetd.cli.fleet_of import FleetAddress
 from fleetd.cli.fleet_session import in_fleet, tell, warn
+from fleetd.cli.waiting import going_on
 from fleetd.client import pausing
 from fleetd.client.asking import within
 from fleetd.coordination.port import Coordinator
@@ -44,8 +45,5 @@ def pause_fleet(verb: str, args: argparse.Namespace, address: FleetAddress) -> i
             )
         return ExitCode.FAILED if kept else ExitCode.DONE
 
-    try:
+    with going_on(command):
         return in_fleet(address, work)
-    except KeyboardInterrupt:
-        warn(command, "interrupted; the work itself goes on")
-        raise

@@ -10,7 +10,7 @@ from fleetd.cli.fleet_of import FleetAddress
 from fleetd.cli.fleet_progress import shown
 from fleetd.cli.fleet_session import in_fleet, tell, warn
 from fleetd.cli.requester import requester
-from fleetd.cli.waiting import print_json
+from fleetd.cli.waiting import going_on, print_json
 from fleetd.client.asking import Wish, ask, within
 from fleetd.client.following import Follower, Outcome
 from fleetd.client.rollout_document import outcome_document
@@ -35,11 +35,8 @@ _EXIT_CODES = {
 def restart_fleet(args: argparse.Namespace, address: FleetAddress) -> int:
     """Ask for the restart, and wait until it is over unless --no-wait."""
     restart = _Restart(args)
-    try:
+    with going_on(_COMMAND, restart.whereabouts):
         outcome = in_fleet(address, restart.run)
-    except KeyboardInterrupt:
-        warn(_COMMAND, f"interrupted; {restart.whereabouts()}")
-        raise
     left = _left(outcome)
     if args.json:
         print_json(outcome_document(outcome, left))

@@ -11,7 +11,8 @@ from fleetd.cli.coloured import HOME_AND_CLEAR, painted, width
 from fleetd.cli.fleet_of import FleetAddress
 from fleetd.cli.fleet_session import in_fleet
 from fleetd.cli.waiting import print_json
-from fleetd.coordination.port import Coordinator, Member
+from fleetd.client.rollout_text import halted
+from fleetd.coordination.port import Coordinator
 from fleetd.errors import ExitCode, UnreachableError
 from fleetd.views.control_characters import made_visible
 from fleetd.views.fleet import HEADER, RIGHT, document, epoch_of, problems, rows
@@ -29,7 +30,7 @@ def show_fleet(args: argparse.Namespace, address: FleetAddress) -> int:
         elif args.watch:
             await _watch(coordinator, address.name, args.targets)
         else:
-            print("\n".join(_picture(address.name, await coordinator.members(), args.targets)))
+            print("\n".join(await _picture(coordinator, address.name, args.targets)))
 
     in_fleet(address, look)
     return ExitCode.DONE
@@ -37,20 +38,21 @@ def show_fleet(args: argparse.Namespace, address: FleetAddress) -> int:
 
 async def _watch(coordinator: Coordinator, fleet: str, targets: Sequence[str]) -> None:
     """Until it is interrupted; a Redis that is away for a while ends nothing."""
-    shown, notice = _picture(fleet, await coordinator.members(), targets), ""
+    shown, notice = await _picture(coordinator, fleet, targets), ""
     while True:
         print(HOME_AND_CLEAR + "\n".join([*shown, notice]), flush=True)
         await asyncio.sleep(_REFRESH)
         try:
-            shown, notice = _picture(fleet, await coordinator.members(), targets), ""
+            shown, notice = await _picture(coordinator, fleet, targets), ""
         except UnreachableError as error:
             notice = made_visible(f"{error}; this is what was seen last")
 
 
-def _picture(fleet: str, members: Sequence[Member], targets: Sequence[str]) -> list[str]:
+async def _picture(coordinator: Coordinator, fleet: str, targets: Sequence[str]) -> list[str]:
+    members, rollouts = await coordinator.members(), await coordinator.rollouts()
     now = time.time()
     table = painted(aligned(rows(members, now, targets), width(), HEADER, RIGHT))
-    found = problems(members, now, targets)
+    found = [*map(made_visible, halted(rollouts)), *problems(members, now, targets)]
     live, epoch = sum(member.is_live for member in members), epoch_of(members)
     title = f"fleet {fleet}: {live} of {len(members)} members live, epoch {'none' if epoch is None else epoch}"
     return [title, *table, *(["", "problems:"] if found else []), *(f"  {line}" for line in found)]

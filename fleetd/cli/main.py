@@ -11,6 +11,7 @@ from types import TracebackType
 import fleetd
 from fleetd.cli.commands import COMMANDS, parser_of
 from fleetd.cli.later import not_yet
+from fleetd.cli.output import OutputError, lost, open_streams
 from fleetd.errors import ExitCode, FleetdError, UsageError
 
 IMPORTED_OBJECTS = 100_000  # more than imports make: looking for garbage among them would take a sixth of their time
@@ -20,33 +21,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     gc.set_threshold(IMPORTED_OBJECTS)
     words = list(sys.argv[1:] if arguments is None else arguments)
-    _open_standard_streams()
+    open_streams()
     if not os.environ.get("FLEETD_DEBUG"):
         sys.excepthook = _report_defect
     try:
-        return _run(words)
+        code = _run(words)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone; what is still buffered would fail again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OutputError as error:
+        return lost(_called(words), error)
+    except BrokenPipeError:  # the reader of our errors has gone
         return ExitCode.FAILED
-
-
-def _open_standard_streams() -> None:
-    """Open what the caller had closed: otherwise a socket would get the number, and with it what is printed."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
-            os.set_inheritable(descriptor, True)  # noqa: FBT003
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    return code
 
 
 def _run(words: list[str]) -> int:
-    called = "fleetd"
     try:
         match words:
             case [] | ["--help" | "-h" | "help", *_]:
@@ -54,17 +44,19 @@ def _run(words: list[str]) -> int:
             case ["--version", *_]:
                 print(f"fleetd {fleetd.__version__}")
             case [name, *rest] if name in COMMANDS:
-                called = f"fleetd {name}"
                 return _command(name, rest)
             case _:
                 name = words[0]
                 raise UsageError(f"unknown {_kind(name)} {name!r}{_meant(name)}; see `fleetd --help`")
-        sys.stdout.flush()
     except FleetdError as error:
         for line in str(error).splitlines():
-            print(f"{called}: {line}", file=sys.stderr)
+            print(f"{_called(words)}: {line}", file=sys.stderr)
         return error.exit_code
     return ExitCode.DONE
+
+
+def _called(words: list[str]) -> str:
+    return f"fleetd {words[0]}" if words and words[0] in COMMANDS else "fleetd"
 
 
 def _command(name: str, rest: list[str]) -> int:
@@ -77,7 +69,6 @@ def _command(name: str, rest: list[str]) -> int:
     except SystemExit:  # argparse printed the help
         return ExitCode.DONE
     code: int = command.load().run(parsed)
-    sys.stdout.flush()
     return code
 
 

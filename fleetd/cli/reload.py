@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from fleetd.cli.finding import add_daemon, daemon
+from fleetd.cli.local_outcome import exit_code_of, tell_trouble
 from fleetd.cli.parser import Parser, add_json
-from fleetd.cli.rollout import exit_code_of, tell_trouble
 from fleetd.cli.waiting import add_waiting, carry_out, print_json
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from fleetd.cli.finding import add_daemon, daemon
 from fleetd.cli.fleet_of import add_fleet, find_fleet, is_named
 from fleetd.cli.host import add_host, check_host
+from fleetd.cli.local_outcome import exit_code_of, tell_trouble
 from fleetd.cli.parser import Parser, add_json, add_targets
-from fleetd.cli.rollout import exit_code_of, tell_trouble
 from fleetd.cli.waiting import add_waiting, carry_out, print_json
 from fleetd.config.durations import format_duration
 from fleetd.errors import UsageError

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from fleetd.cli.output import OutputError
 from fleetd.cli.parser import Parser
 from fleetd.client.control import ControlClient, Progress
 from fleetd.views.control_characters import made_visible
@@ -50,11 +51,20 @@ def carry_out(
     timeout: float | None = None,
 ) -> Any:
     """The daemon's answer to `verb`; meanwhile its progress is shown under `title`.  Raises as `ControlClient.call`."""
+    with going_on(f"fleetd {title}"), shown(title, quiet=quiet) as progress:
+        return client.call(verb, verb_args, progress, timeout)
+
+
+@contextmanager
+def going_on(command: str, whereabouts: Callable[[], str] = lambda: "the work itself goes on") -> Generator[None]:
+    """Have it said what becomes of the work when the command ends before it: by Ctrl-C, or for want of an output."""
     try:
-        with shown(title, quiet=quiet) as progress:
-            return client.call(verb, verb_args, progress, timeout)
+        yield
     except KeyboardInterrupt:
-        print(f"fleetd {title}: interrupted; the work itself goes on", file=sys.stderr)
+        print(f"{command}: interrupted; {whereabouts()}", file=sys.stderr)
+        raise
+    except OutputError as error:
+        error.add_note(whereabouts())
         raise
 
 

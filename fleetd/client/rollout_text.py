@@ -78,6 +78,14 @@ def trouble(outcome: Outcome, left: Sequence[Straggler], now: float) -> Iterator
             pass
 
 
+def halted(rollouts: Sequence[Rollout]) -> Iterator[str]:
+    """A line for each that someone has to have go on, or restart again."""
+    for rollout in rollouts:
+        if rollout.state is RolloutState.HALTED:
+            by = rollout.halted_by or "someone"
+            yield f"rollout {rollout.epoch} is halted by {by}: `fleetd rollouts {rollout.epoch}`"
+
+
 def _halted(view: View) -> Iterator[str]:
     failed = [(name, host.error) for name, host in sorted(view.newest.hosts.items()) if host.error is not None]
     for name, error in failed:

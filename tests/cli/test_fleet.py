@@ -147,6 +147,20 @@ def test_ctrl_c_ends_the_waiting_only(fleet: SimulatedFleet) -> None:
     assert (waiting.returncode, errors) == (130, f"fleetd restart: interrupted; the work itself goes on: {follow}\n")
 
 
+@pytest.mark.parametrize(("sink", "why"), [("/dev/full", "No space left on device"), ("head -n 1", "Broken pipe")])
+def test_an_output_that_nobody_takes_ends_the_waiting_only(fleet: SimulatedFleet, sink: str, why: str) -> None:
+    fleet.join(*two(Does.SEE))
+    to = f"> {sink}" if sink.startswith("/") else f"| {sink}"
+    script = f"set -o pipefail; {COMMAND} restart {to}"
+    done = subprocess.run(
+        ["bash", "-c", script], env=fleet.environment(), capture_output=True, text=True, timeout=30, check=False
+    )
+    (epoch,) = epochs(fleet)
+    goes_on = f"the work itself goes on: follow it with `fleetd rollouts {epoch}`"
+    assert done.stderr == f"fleetd restart: the output could not be written: {why}; {goes_on}\n"
+    assert done.returncode == 1
+
+
 def test_redis_that_goes_away_is_waited_for(redis_server: RedisServer) -> None:
     with simulated_fleet(redis_server.url, "acme") as fleet:
         slow = SimulatedMember("media-1/app", does=Does.SEE)
@@ -270,6 +284,9 @@ def test_rollouts_as_a_table_in_detail_and_steered(fleet: SimulatedFleet) -> Non
     assert detail.startswith(f"{epoch}: halted, graceful restart of all hosts, v1")
     assert re.search(r"^media-1/app  halted   0/2 +0s +media:0: exit code 1$", detail, re.MULTILINE)
     assert "\x1b" not in detail
+    *_, problems, line = fleet.run("status", "--fleet").stdout.splitlines()
+    assert problems == "problems:"
+    assert line == f"  rollout {epoch} is halted by media-1/app: `fleetd rollouts {epoch}`"
     assert "  ImportError: no module x\n" in detail
     assert fleet.run("rollouts", "--halt", str(epoch)).stdout.startswith(f"{epoch}: halted")  # so already
     fleet.run("rollouts", "--halt", code=3)

@@ -183,6 +183,17 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("call", ["schema", "--version", "--help", "restart --help"])
+def test_output_that_cannot_be_written_is_one_line(call: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [str(COMMAND), *call.split()], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False
+        )
+    name = f"fleetd {call.split(maxsplit=1)[0]}".partition(" --")[0]
+    assert done.stderr == f"{name}: the output could not be written: No space left on device\n"
+    assert done.returncode == 1
+
+
 @pytest.mark.parametrize("name", ["status", "stop", "health", "scale"])
 def test_commands_import_only_what_they_need(name: str) -> None:
     program = (

@@ -1,4 +1,4 @@
-"""How a rollout ended, in words and as an exit code."""
+"""How a rollout of this host alone ended, in words and as an exit code."""
 
 from __future__ import annotations
 
