@@ -31,8 +31,7 @@ def list_rollouts(args: argparse.Namespace, address: FleetAddress) -> None:
 
 def show_rollout(args: argparse.Namespace, address: FleetAddress) -> None:
     """One in detail.  Raises NotFoundError where it is not kept."""
-    rollouts = in_fleet(address, lambda coordinator: coordinator.rollouts())
-    _show(_found(rollouts, args.epoch), as_json=args.json)
+    _show(in_fleet(address, lambda coordinator: _found(coordinator, args.epoch)), as_json=args.json)
 
 
 def steer(args: argparse.Namespace, address: FleetAddress) -> None:
@@ -42,13 +41,12 @@ def steer(args: argparse.Namespace, address: FleetAddress) -> None:
     """
 
     async def work(coordinator: Coordinator) -> Rollout:
-        rollouts = await coordinator.rollouts()
-        meant = _newest(rollouts, halt=args.halt) if args.epoch is None else _found(rollouts, args.epoch)
+        epoch = args.epoch
+        if epoch is None:
+            epoch = _newest(await coordinator.rollouts(), halt=args.halt).epoch
         change = coordinator.halt if args.halt else coordinator.resume
-        after = await change(meant.epoch, requester())
-        if after is None:
-            raise NotFoundError(_unknown(meant.epoch, rollouts))
-        return after
+        after = await change(epoch, requester())
+        return await _found(coordinator, epoch) if after is None else after
 
     after = in_fleet(address, work)
     wanted = RolloutState.HALTED if args.halt else RolloutState.RUNNING
@@ -65,11 +63,11 @@ def _newest(rollouts: Sequence[Rollout], *, halt: bool) -> Rollout:
     raise NotFoundError(f"no rollout is {wanted}; `fleetd rollouts` lists the last ones")
 
 
-def _found(rollouts: Sequence[Rollout], epoch: int) -> Rollout:
-    for rollout in rollouts:
-        if rollout.epoch == epoch:
-            return rollout
-    raise NotFoundError(_unknown(epoch, rollouts))
+async def _found(coordinator: Coordinator, epoch: int) -> Rollout:
+    rollout = await coordinator.rollout(epoch)
+    if rollout is None:
+        raise NotFoundError(_unknown(epoch, await coordinator.rollouts()))
+    return rollout
 
 
 def _unknown(epoch: int, rollouts: Sequence[Rollout]) -> str:

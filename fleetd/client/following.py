@@ -116,8 +116,7 @@ class Follower:
         self._view = View(rollouts, view.waited_for, view.missing)
 
     async def _successor(self, old: Rollout) -> Rollout | None:
-        known = {rollout.epoch: rollout for rollout in await self._coordinator.rollouts()}
-        return known.get(old.superseded_by) if old.superseded_by is not None else None
+        return None if old.superseded_by is None else await self._coordinator.rollout(old.superseded_by)
 
     async def _look_at_members(self) -> None:
         members = await self._coordinator.members()

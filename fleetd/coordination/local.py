@@ -190,6 +190,11 @@ class LocalCoordinator:
         """See the port."""
         return [self._fleet.kept[epoch].value() for epoch in sorted(self._fleet.kept, reverse=True)]
 
+    async def rollout(self, epoch: int) -> Rollout | None:
+        """See the port."""
+        found = self._fleet.kept.get(epoch)
+        return None if found is None else found.value()
+
     async def halt(self, epoch: int, who: str) -> Rollout | None:
         """See the port."""
         return self._steered(epoch, "halt", who)

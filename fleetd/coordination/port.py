@@ -153,6 +153,10 @@ class Coordinator(Protocol):
         """The last ones, newest first, each with its hosts."""
         ...
 
+    async def rollout(self, epoch: int) -> Rollout | None:
+        """One of them, with its hosts; None: it is not kept."""
+        ...
+
     async def halt(self, epoch: int, who: str) -> Rollout | None:
         """Halt a running rollout; None: there is no such rollout.  One that is over stays as it is."""
         ...

@@ -27,7 +27,7 @@ STEPS = {
     "member": ("beat", "leave"),
     "requester": ("request", "watch", "rollouts", "steer", "members", "pause"),
 }
-PLAIN = {"member": set[str](), "requester": {"hkeys", "xrange", "xrevrange", "type"}}
+PLAIN = {"member": set[str](), "requester": {"hgetall", "hkeys", "xrange", "xrevrange", "type"}}
 CONNECTING = {"select", "role", "cluster|slots", "eval", "evalsha", "subscribe"}
 ITS = Keys("acme")
 
@@ -81,6 +81,7 @@ def test_each_does_all_its_steps(redis_server: RedisServer) -> None:
         assert requester.watch(first).state == "halted"
         second = requester.request()
         assert [found.state for found in requester.rollouts()] == ["running", "superseded"]
+        assert requester.rollout(second.epoch) == requester.rollouts()[0]
         redis_server_forgets(redis_server, ITS.rollout(second.epoch))
         assert requester.watch(second).epoch == second.epoch
         for name in ("a/x", "b/x"):

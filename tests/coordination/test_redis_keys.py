@@ -200,6 +200,32 @@ def test_finishing_asks_no_other_host(redis_server: RedisServer) -> None:
         assert fleet.rollouts()[0].state.value == "done"
 
 
+def test_a_watch_sends_hosts_only_where_they_were_lost(redis_server: RedisServer) -> None:
+    with redis_fleet(redis_server) as fleet:
+        assert isinstance(fleet.world, RedisWorld)
+        client = fleet.world.client
+        for number in range(50):
+            fleet.beat(f"h{number}/x")
+        rollout = fleet.watch(fleet.request())
+
+        def watched() -> tuple[int, int]:
+            calls, got = commands(fleet.world)["evalsha"], client.info("stats")["total_net_input_bytes"]
+            assert fleet.watch(rollout) == rollout
+            return commands(fleet.world)["evalsha"] - calls, client.info("stats")["total_net_input_bytes"] - got
+
+        calls, sent = watched()
+        assert calls == 1
+        assert sent < 1_500
+        client.hdel(fleet.world.keys.rollout(rollout.epoch), "host:h1/x", "host:h2/x")
+        client.hset(fleet.world.keys.rollout(rollout.epoch), "remaining", 48)
+        assert watched()[0] == 2
+        client.delete(fleet.world.keys.rollout(rollout.epoch))
+        calls, sent = watched()
+        assert calls == 2
+        assert sent > 5_000
+        assert watched()[0] == 1
+
+
 @pytest.mark.parametrize("step", ["request", "halt", "resume", "pause", "unpause"])
 def test_hosts_are_woken(on_redis: FleetUnderTest, world: RedisWorld, step: str) -> None:
     on_redis.beat()

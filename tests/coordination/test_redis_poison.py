@@ -46,6 +46,7 @@ def steps(fleet: FleetUnderTest, rollout: Rollout) -> dict[str, Callable[[], obj
         "the same request": lambda: fleet.ask(identity="r"),
         "watch": lambda: fleet.watch(rollout),
         "rollouts": fleet.rollouts,
+        "rollout": lambda: fleet.rollout(rollout.epoch),
         "halt": lambda: fleet.halt(rollout.epoch),
         "resume": lambda: fleet.resume(rollout.epoch),
         "members": fleet.members,

@@ -443,6 +443,13 @@ def test_a_watch_sees_what_there_is(fleet: FleetUnderTest) -> None:
     assert state_of(fleet, rollout) == "done"
 
 
+def test_one_rollout(fleet: FleetUnderTest) -> None:
+    fleet.beat("a/x")
+    first, second = fleet.request(), fleet.request()
+    assert fleet.rollout(second.epoch) == second
+    assert [fleet.rollout(first.epoch), fleet.rollout(4711)] == [fleet.rollouts()[1], None]
+
+
 def test_the_last_hundred_are_kept(fleet: FleetUnderTest) -> None:
     fleet.beat("a/x")
     first, *others = [fleet.request(Scope(hosts=("a",)), identity=f"{n}") for n in range(101)]

@@ -159,6 +159,11 @@ class SideBySide(RuleBasedStateMachine):
                 (lambda fleet=fleet, mine=mine: fleet.watch(mine)) for fleet, mine in zip(self.both, pair, strict=True)
             )
 
+    @rule(nth=rollouts)
+    def one(self, nth: int) -> None:
+        epoch = self.epoch(nth)
+        self.alike((lambda fleet=fleet: fleet.rollout(epoch)) for fleet in self.both)
+
     @rule(nth=rollouts, verb=st.sampled_from(["halt", "resume"]))
     def steer(self, nth: int, verb: str) -> None:
         epoch = self.epoch(nth)

@@ -140,6 +140,9 @@ class FleetUnderTest:
     def rollouts(self) -> list[Rollout]:
         return self.run(self.coordinator.rollouts())
 
+    def rollout(self, epoch: int) -> Rollout | None:
+        return self.run(self.coordinator.rollout(epoch))
+
     def halt(self, epoch: int, who: str = "someone") -> Rollout | None:
         return self.run(self.coordinator.halt(epoch, who))
 

@@ -61,8 +61,12 @@ class RedisCoordinator:
         """See the port."""
         its, epoch = self._keys, rollout.epoch
         keys = [its.rollouts, its.open, its.last, its.rollout(epoch), *its.epochs(rollout.intent.scope.keys())]
-        words = [its.rollout_start, str(epoch), encoding.remembered(rollout)]
-        found = self._rollout(await self._run("watch", keys, words))
+        words = [its.rollout_start, str(epoch)]
+        found = self._rollout(await self._run("watch", keys, [*words, encoding.remembered(rollout, has_hosts=False)]))
+        if (
+            found is None or not rollout.hosts.keys() <= found.hosts.keys()
+        ):  # hosts are large: only where they were lost
+            found = self._rollout(await self._run("watch", keys, [*words, encoding.remembered(rollout)]))
         if found is None:
             raise FleetdError(f"{its.rollout(epoch)} holds no rollout: delete it")
         return found
@@ -71,6 +75,12 @@ class RedisCoordinator:
         """See the port."""
         answer = await self._run("rollouts", [self._keys.rollouts], [self._keys.rollout_start])
         return sorted(_rollouts(answer[0]), key=lambda rollout: rollout.epoch, reverse=True)
+
+    async def rollout(self, epoch: int) -> Rollout | None:
+        """See the port."""
+        key = self._keys.rollout(epoch)
+        fields = await self._read(key, "hash", "HGETALL", key)
+        return self._rollout([[str(epoch).encode(), fields] if fields else None])
 
     async def halt(self, epoch: int, who: str) -> Rollout | None:
         """See the port."""

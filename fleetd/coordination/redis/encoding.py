@@ -122,8 +122,9 @@ def asked(request: Request) -> str:
     return text(_intent(request.as_reported()))
 
 
-def remembered(rollout: Rollout) -> str:
-    """A rollout for the script that sets it again where it was lost."""
+def remembered(rollout: Rollout, *, has_hosts: bool = True) -> str:
+    """A rollout for the script that sets it again where it was lost, or without hosts for the one that only looks."""
+    hosts = rollout.hosts.items() if has_hosts else None
     fields = {
         "state": rollout.state,
         "when": f"{rollout.at:.6f}",
@@ -139,7 +140,7 @@ def remembered(rollout: Rollout) -> str:
             "fields": [part for item in fields.items() if item[1] is not None for part in item],
             "asked_max_parallel_hosts": fields["asked_max_parallel_hosts"],
             "max_parallel_hosts": rollout.max_parallel_hosts,
-            "hosts": [part for name, host in rollout.hosts.items() for part in (name, text(host))],
+            "hosts": None if hosts is None else [part for name, host in hosts for part in (name, text(host))],
         }
     )
 

@@ -2,8 +2,8 @@
 --
 -- KEYS  1 rollouts  2 rollouts:open  3 restart-epoch:last  4 rollout:EPOCH  5… the epoch keys of its scope
 -- ARGV  1 the start of every rollout's key  2 the epoch  3 the rollout as JSON: fields (name, value, name, …), hosts
---       (member, text, member, …), max_parallel_hosts, asked_max_parallel_hosts (text or null)
--- Returns {"ok", {epoch, fields}} or {"wrong", sentence}.
+--       (member, text, member, …; null: not told), max_parallel_hosts, asked_max_parallel_hosts (text or null)
+-- Returns {"ok", {epoch, fields}}, or {"ok", false} where it was lost and no hosts are told, or {"wrong", sentence}.
 --
 -- Promises: epochs only grow, but what is no sane epoch gives way; what the hash has is not touched, but for how
 -- many hosts at once where a report began it.
@@ -21,8 +21,9 @@ if wrong then return {'wrong', wrong} end
 for i = 5, #KEYS do force(KEYS[i], epoch) end
 force(last, epoch)
 
-local state = state_of(key)
+local state, hosts = state_of(key), given(known.hosts)
 if not state then
+  if not hosts then return {'ok', false} end
   redis.call('DEL', key)
   for i = 1, #known.fields, 2 do redis.call('HSET', key, known.fields[i], known.fields[i + 1]) end
   redis.call('HSET', key, 'remaining', '0')
@@ -40,8 +41,8 @@ if redis.call('HGET', key, 'live_members') then
     redis.call('HSET', key, 'max_parallel_hosts', integer(known.max_parallel_hosts))
   end
 end
-for i = 1, #known.hosts, 2 do
-  if redis.call('HEXISTS', key, 'host:' .. known.hosts[i]) == 0 then enter(key, known.hosts[i], known.hosts[i + 1]) end
+for i = 1, #(hosts or {}), 2 do
+  if redis.call('HEXISTS', key, 'host:' .. hosts[i]) == 0 then enter(key, hosts[i], hosts[i + 1]) end
 end
 settle(key, epoch, state)
 return {'ok', whole(epoch)}
