@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from fleetd.client.contact import Contact
 from fleetd.client.verdict import Absences, End, View, judge
+from fleetd.coordination.cancelling import ended
 from fleetd.coordination.port import Coordinator, Member, Rollout, RolloutState
 from fleetd.errors import UnreachableError
 
@@ -155,9 +156,7 @@ class Follower:
 
     async def _stop_listening(self) -> None:
         if self._listening is not None:
-            self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
+            await ended([self._listening])
             self._listening = None
 
 

@@ -35,6 +35,11 @@ class EpochKey(Struct, frozen=True):
         return cls(narrowed.get("pool"), narrowed.get("host"))
 
 
+def keys_for(host: str, pool: str) -> tuple[EpochKey, EpochKey, EpochKey, EpochKey]:
+    """The four that apply to the workers of a pool on a host, in the order of Epochs."""
+    return EpochKey(), EpochKey(pool), EpochKey(host=host), EpochKey(pool, host)
+
+
 def keys_of(host: str, pools: Iterable[str]) -> list[EpochKey]:
     """Every epoch key that applies to some worker of the host."""
     everywhere, here = EpochKey(), EpochKey(host=host)
@@ -72,8 +77,7 @@ class Epochs(Struct, frozen=True, array_like=True):
 
 def applying_to(host: str, pool: str, known: Mapping[str, int]) -> Epochs:
     """The known values for the workers of a pool on a host."""
-    keys = (EpochKey(), EpochKey(pool), EpochKey(host=host), EpochKey(pool, host))
-    return Epochs(*(known.get(str(key), 0) for key in keys))
+    return Epochs(*(known.get(str(key), 0) for key in keys_for(host, pool)))
 
 
 def read(raw: str, clock: float) -> int | None:

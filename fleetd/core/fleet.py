@@ -6,6 +6,10 @@ stale, whenever and however it came to be so.
 
 from __future__ import annotations
 
+from functools import reduce
+
+from msgspec.structs import replace
+
 from fleetd.core import actions, epochs, halting, rolling
 from fleetd.core.effects import Announce
 from fleetd.core.epochs import EpochKey, Epochs
@@ -223,26 +227,35 @@ def _begin(turn: Turn, fleet: Membership, pool: Pool, current: Epochs, stale: se
     release = Release(pool.release.generation + 1, pool.spec, current)
     grown = [_grown_over(pool.slots[index], current) for index in stale]
     epoch = max(value for value in grown if value is not None)
-    intent = intent_of(fleet, epoch)
+    intent = intent_of(fleet, epoch) or Intent()
     roll = rolling.begin_for_fleet(turn, pool, release, stale, epoch, intent=intent)
     rollout = fleet.rollouts.get(epoch)
     roll.resumes = rollout.resumes if rollout is not None else 0
     fleet.rolled_at[pool.name] = turn.now.mono
 
 
-def intent_of(fleet: Membership, epoch: int) -> Intent:
-    """What a rollout is for; one that nobody announced (a plain INCR) is for what its keys say."""
+def intent_of(fleet: Membership, epoch: int) -> Intent | None:
+    """What a rollout is for; one that nobody announced (a plain INCR) is for what its keys say.
+
+    Keys that were raised to the same number one by one are one rollout.  None: it is not known, and no key says.
+    """
     rollout = fleet.rollouts.get(epoch)
-    if rollout is not None:
+    said = _said_by_keys(fleet, epoch)
+    if rollout is None:
+        return None if said is None else Intent(scope=said)
+    if said is None or rollout.intent.request or rollout.intent.scope.covers(said):
         return rollout.intent
+    return replace(rollout.intent, scope=rollout.intent.scope.with_all_of(said))
+
+
+def _said_by_keys(fleet: Membership, epoch: int) -> Scope | None:
     keys = [EpochKey.parse(text) for text, value in fleet.epochs.items() if value == epoch]
-    hosts, pools = {key.host for key in keys}, {key.pool for key in keys}
-    return Intent(
-        scope=Scope(
-            None if None in hosts or not keys else tuple(sorted(host for host in hosts if host is not None)),
-            None if None in pools or not keys else tuple(sorted(pool for pool in pools if pool is not None)),
-        )
-    )
+    scopes = [Scope(_alone(key.host), _alone(key.pool)) for key in keys]
+    return reduce(Scope.with_all_of, scopes) if scopes else None
+
+
+def _alone(name: str | None) -> tuple[str] | None:
+    return None if name is None else (name,)
 
 
 def _tell(turn: Turn, kind: Kind, fields: dict[str, Value]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
-from fleetd.core.epochs import EpochKey, Epochs, applying_to, keys_of
+from fleetd.core.epochs import Epochs, applying_to, keys_for, keys_of
 from fleetd.core.records import FleetMemory
 from fleetd.core.rollout import Rollout
 from fleetd.core.spec import Seconds
@@ -61,7 +61,7 @@ class Membership(Struct):
 
     def learn(self, pool: str, epochs: Epochs) -> None:
         """Know of the epochs that a worker was started under: the file of what is remembered may be lost."""
-        for key in (EpochKey(), EpochKey(pool), EpochKey(host=self.host), EpochKey(pool, self.host)):
+        for key in keys_for(self.host, pool):
             value = epochs.of(key)
             if value > self.epochs.get(str(key), 0):
                 self.epochs[str(key)] = value

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleetd.core import fleet
-from fleetd.core.epochs import EpochKey
+from fleetd.core.epochs import EpochKey, keys_for
 from fleetd.core.membership import Membership
 from fleetd.core.roll import Release, Roll, RollState
-from fleetd.core.rollout import HostProgress, HostState, Report, Rollout, RolloutState
-from fleetd.core.scope import Scope
+from fleetd.core.rollout import HostProgress, HostState, Intent, Report, Rollout, RolloutState
 from fleetd.core.state import Slot, State
 
 _TO_DO = (HostState.WAITING, HostState.ROLLING)
@@ -24,8 +23,8 @@ def reports(state: State) -> Mapping[int, Report]:
     found = {}
     for epoch in sorted(_of_interest(state, membership)):
         intent = fleet.intent_of(membership, epoch)
-        progress = _progress(state, membership, epoch, intent.scope)
-        if progress is not None:
+        progress = None if intent is None else _progress(state, membership, epoch, intent)
+        if intent is not None and progress is not None:
             found[epoch] = Report(intent, progress)
     return found
 
@@ -48,14 +47,14 @@ def _of_interest(state: State, membership: Membership) -> set[int]:
     return {epoch for epoch in (*seen, *unfinished, newest) if epoch}
 
 
-def _progress(state: State, membership: Membership, epoch: int, scope: Scope) -> HostProgress | None:
+def _progress(state: State, membership: Membership, epoch: int, intent: Intent) -> HostProgress | None:
     """None: nothing here is in the scope, and nobody waits for this host."""
     total = stale = 0
     rolls: list[Roll] = []
     meant = False
     for pool in state.pools.values():
-        key = scope.key_for(membership.host, pool.name)
-        if key is None or pool.removed:
+        key = None if pool.removed else _key_of(membership, pool.name, epoch, intent)
+        if key is None:
             continue
         meant = True
         slots = [slot for slot in pool.slots.values() if not (slot.retiring and slot.is_empty)]
@@ -74,6 +73,17 @@ def _progress(state: State, membership: Membership, epoch: int, scope: Scope) ->
         longest_drain=max((roll.longest_drain for roll in rolls), default=0.0),
         resumes=_resumes(rolls, rollout),
     )
+
+
+def _key_of(membership: Membership, pool: str, epoch: int, intent: Intent) -> EpochKey | None:
+    """The key by which the rollout is meant for a pool here; None: it is not.
+
+    The scope of a request is what it says.  That of plain increments covers all that was raised, and maybe more.
+    """
+    key = intent.scope.key_for(membership.host, pool)
+    if key is None or intent.request or membership.epochs.get(str(key), 0) >= epoch:
+        return key
+    return next((each for each in keys_for(membership.host, pool) if membership.epochs.get(str(each)) == epoch), None)
 
 
 def _is_stale(slot: Slot, key: EpochKey, epoch: int) -> bool:

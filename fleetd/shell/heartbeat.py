@@ -11,13 +11,14 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fleetd.config.kinds import HOST_PATTERN
 from fleetd.coordination.beats import compose, observed
+from fleetd.coordination.cancelling import ended
 from fleetd.coordination.opening import open_fleet
 from fleetd.coordination.port import Beat, Coordinator
 from fleetd.core import fleet
@@ -40,7 +41,6 @@ SOONEST = 0.1  # seconds between two beats, whatever happens
 HINT_SPREAD = 0.2  # seconds over which the members of a fleet answer a hint
 FIRST_WITHIN = 1.0  # seconds that a starting daemon waits for the fleet before it starts workers
 LEAVE_WITHIN = 1.0  # seconds that an ending daemon waits for the fleet
-CANCEL_AGAIN = 0.1  # seconds
 MEASURED_EVERY = 10.0  # seconds between two measurements of memory and CPU for the published document
 EVENTS_A_BEAT = 100
 
@@ -114,7 +114,7 @@ class Heartbeat:
 
     async def close(self) -> None:
         """Leave the fleet."""
-        await _ended(self._tasks)
+        await ended(self._tasks)
         try:
             async with asyncio.timeout(LEAVE_WITHIN):
                 if self._membership.connected:
@@ -209,12 +209,3 @@ class Heartbeat:
         who: dict[str, Any] = {"id": f"{self._id[:8]}-{self._host.identity.pid}-{number}"}
         who |= {"host": self._host.identity.host, "instance": self._host.identity.instance}
         return encode_any(told.document() | who)
-
-
-async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel until it helps: before Python 3.12 asyncio.wait_for, by which redis-py sends, may lose a cancellation."""
-    running = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN)

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleetd.coordination.port import HostState, RolloutState
+from fleetd.core.epochs import EpochKey
 from fleetd.core.events import RestartRequested, SpecChanged, Target
 from fleetd.core.facts import Kind
 from fleetd.core.records import Remembered
@@ -472,3 +473,20 @@ def test_a_turn_has_a_beginning_and_an_end(fleet: FleetWorld) -> None:
     turns = [kind for kind in rolling.kinds() if kind.startswith("turn.")]
     assert turns[::2] == [Kind.TURN_TAKEN] * (len(turns) // 2)
     assert turns[1::2] == [Kind.TURN_ENDED] * (len(turns) // 2)
+
+
+@pytest.mark.parametrize("second", ["pool:media", "host:h2", "host:h1:pool:media"])
+@pytest.mark.parametrize("pause", [1.0, 30.0])
+def test_two_plain_incrs_that_give_the_same_number_are_both_followed(second: str, pause: float) -> None:
+    fleet = FleetWorld({"mail": 2, "media": 2})
+    fleet.add("h1", "h2")
+    fleet.memory.epochs["pool:mail"] = "1"
+    fleet.advance(pause)
+    fleet.memory.epochs[second] = "1"
+    fleet.advance(2 * LONG)
+    for host in fleet.hosts.values():
+        for pool in ("mail", "media"):
+            key = EpochKey.parse(second)
+            meant = pool == "mail" or (key.host in (None, host.name) and key.pool in (None, pool))
+            assert host.epochs(pool) == ({1} if meant else {None}), (host.name, pool)
+    assert fleet.rollout(1).state is RolloutState.DONE
