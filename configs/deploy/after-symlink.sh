@@ -10,7 +10,12 @@
 # wherever the new ones did not come up.
 set -eu
 
-label=${1:-$(basename "$(readlink -f "${RELEASE_LINK:-/var/www/current}")")}
+label=${1:-}
+if [ -z "$label" ]; then
+  link=${RELEASE_LINK:-/var/www/current}
+  release=$(readlink -e "$link") || { echo "workers: $link leads nowhere: set RELEASE_LINK" >&2; exit 2; }
+  label=$(basename "$release")
+fi
 
 status=0
 fleetd restart --graceful --label "$label" --timeout 30m || status=$?
@@ -19,7 +24,7 @@ case $status in
   0) ;;
   1) echo "workers: the new release does not come up, or a host is gone; the old workers go on" >&2 ;;
   3) echo "workers: no host of the fleet is there" >&2 ;;
-  4) echo "workers: the fleet's Redis is out of reach" >&2 ;;
+  4) echo "workers: no way to the fleet's Redis, see above" >&2 ;;
   5) echo "workers: not all have finished their jobs yet; they are replaced as they do" >&2 ;;
 esac
 exit "$status"

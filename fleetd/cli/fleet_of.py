@@ -84,7 +84,11 @@ def _explicit(args: argparse.Namespace) -> FleetAddress | None:
     if args.redis is None and name is None:
         return None
     if args.redis is None:
-        raise UsageError(f"--fleet {name} needs --redis URL; or {_BY_ENVIRONMENT}")
+        assert name is not None
+        url = os.environ.get(URL_VARIABLE)
+        if not url:
+            raise UsageError(f"--fleet {name} needs --redis URL; or {_BY_ENVIRONMENT}")
+        return _checked(name, url, "--fleet", URL_VARIABLE)
     if name is None:
         raise UsageError("--redis needs --fleet NAME: fleets that share one Redis are told apart by it")
     found = _checked(name, args.redis, "--fleet", "--redis")
@@ -114,7 +118,8 @@ def _of_environment() -> FleetAddress | None:
     if not url and not name:
         return None
     if not url or not name:
-        raise UsageError(f"{URL_VARIABLE if url else NAME_VARIABLE} is set alone: set both, or none")
+        there, missing = (URL_VARIABLE, NAME_VARIABLE) if url else (NAME_VARIABLE, URL_VARIABLE)
+        raise UsageError(f"{there} is set alone: set {missing} too, or none")
     return _checked(name, url, NAME_VARIABLE, URL_VARIABLE)
 
 

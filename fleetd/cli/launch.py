@@ -19,6 +19,7 @@ from fleetd.errors import ExitCode, FleetdError
 from fleetd.shell import paths
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.views.control_characters import made_visible
+from fleetd.views.fleet_trouble import fleet_trouble
 
 _TOLD = 20  # last lines of the log of a daemon that did not live
 
@@ -117,6 +118,9 @@ def _until_healthy(args: argparse.Namespace, places: paths.Instance) -> int:
         carry_out(client, "start", request, title=f"start {places.name}", timeout=args.timeout)
     except HungUpError:
         raise FleetdError(f"the daemon ended: {_told(places.daemon_log, told_before)}") from None
+    trouble = fleet_trouble(client.call("status", {})["fleet"])
+    if trouble is not None:
+        print(f"fleetd start: warning: {trouble}", file=sys.stderr)
     return ExitCode.DONE
 
 

@@ -16,6 +16,7 @@ from fleetd.cli.waiting import print_json
 from fleetd.client.control import ControlClient
 from fleetd.errors import ExitCode, UsageError
 from fleetd.views.control_characters import made_visible
+from fleetd.views.fleet_trouble import fleet_trouble
 from fleetd.views.status_table import aligned, rows, span
 
 _REFRESH = 1.0  # seconds between two pictures of --watch
@@ -64,7 +65,9 @@ def _watch(client: ControlClient, args: argparse.Namespace) -> None:
 
 
 def _table(document: Mapping[str, Any]) -> list[str]:
-    return painted(aligned(list(rows(document, time.time())), width()))
+    table = painted(aligned(list(rows(document, time.time())), width()))
+    trouble = fleet_trouble(document.get("fleet"))
+    return table if trouble is None else [*table, trouble]
 
 
 def _picture(document: Mapping[str, Any]) -> str:

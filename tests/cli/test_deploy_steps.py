@@ -69,8 +69,8 @@ def test_the_ci_files_have_what_their_service_wants() -> None:
 @pytest.mark.parametrize(
     ("environ", "code", "said"),
     [
-        ({"FLEETD_REDIS": "redis://127.0.0.1:1/0", "FLEETD_FLEET": "acme"}, 4, "Redis is out of reach"),
-        ({"FLEETD_REDIS": "redis://127.0.0.1:1/0"}, 2, "FLEETD_REDIS is set alone"),
+        ({"FLEETD_REDIS": "redis://127.0.0.1:1/0", "FLEETD_FLEET": "acme"}, 4, "no way to the fleet's Redis"),
+        ({"FLEETD_REDIS": "redis://127.0.0.1:1/0"}, 2, "set FLEETD_FLEET too"),
     ],
 )
 def test_the_shell_step_passes_the_exit_code_on(environ: dict[str, str], code: int, said: str, tmp_path: Path) -> None:

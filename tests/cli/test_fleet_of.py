@@ -168,6 +168,13 @@ def test_a_name_alone_where_fleet_is_no_flag() -> None:
         find_fleet(parsed("--fleet", "acme", shows=""))
 
 
+def test_a_name_beside_the_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEETD_REDIS", "redis://user:secret@h/0")
+    found = find_fleet(parsed("--fleet", "acme", shows=""))
+    assert found is not None
+    assert (found.name, found.url) == ("acme", "redis://user:secret@h/0")
+
+
 def test_a_word_behind_the_flag_is_a_target_unless_redis_is_given() -> None:
     args = parsed("--fleet", "media", "mail")
     split_flag(args)

@@ -17,6 +17,7 @@ from fleetd.coordination.redis.connection import Connection
 from fleetd.coordination.redis.coordinator import RedisCoordinator
 from fleetd.coordination.redis.keys import Keys
 from fleetd.coordination.redis.scripts import script
+from fleetd.errors import UnreachableError
 from tests.support.coordination import FleetUnderTest, RedisWorld
 from tests.support.redis_server import RedisServer
 
@@ -178,6 +179,19 @@ def test_a_requester_cannot_write_what_members_write(redis_server: RedisServer) 
         ):
             assert is_forbidden(plain, *write), write
             assert is_forbidden(plain, "EVAL", in_lua(*write), 0), write
+
+
+def test_a_member_that_asks_is_refused_before_anything_is_done(redis_server: RedisServer) -> None:
+    with user(redis_server, "member") as member, redis_server.connect() as admin:
+        member.beat()
+        for step in (
+            member.request,
+            lambda: member.run(member.coordinator.pause(("host:a",), paused=True)),
+        ):
+            with pytest.raises(UnreachableError, match="NOPERM"):
+                step()
+        left = [key for key in admin.keys("*") if key in (ITS.paused, ITS.last, ITS.epoch("")) or "request" in key]
+        assert left == []
 
 
 def in_lua(*words: str) -> str:

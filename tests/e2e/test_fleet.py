@@ -181,6 +181,7 @@ def test_p4_without_redis_everything_local_works(fleet: RealFleet) -> None:
     host.start()
     assert time.monotonic() - began < 15
     assert host.status()["fleet"]["connected"] is False
+    assert "its Redis is out of reach" in host.run("status").stdout
     before = host.pids("media")
     refused = fleet.ci("restart", "--graceful", code=4)
     assert len(refused.stderr.splitlines()) == 1
@@ -201,6 +202,7 @@ def test_a_second_daemon_of_one_name_is_kept_out(fleet: RealFleet) -> None:
     assert len(second.pids("media")) == 2
     wait_for(lambda: second.status()["fleet"]["connected"], "an answer")
     assert second.status()["fleet"]["member"] is False
+    assert "another daemon has this one's name" in second.run("status").stdout
     assert [host["pid"] for host in fleet.status()["hosts"]] == [first.status()["pid"]]
     assert "another daemon" in second.daemon_log()
     pids = second.pids("media")

@@ -11,7 +11,7 @@ from redis import exceptions as redis_errors
 
 from fleetd.errors import FleetdError, UnreachableError
 
-ACL_HINT = "give it what docs/redis.md lists"
+ACL_HINT = "give it what docs/redis.md lists, or is it the name of another fleet?"
 _LONGEST = 200  # characters of a server's own words
 
 # Answers of a server that cannot be asked now, though another one or a later moment may do.

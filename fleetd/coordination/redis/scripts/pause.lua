@@ -14,6 +14,7 @@ local paused = KEYS[1]
 local wrong = wrong_type({{paused, 'hash'}})
 if wrong then return {'wrong', wrong} end
 
+redis.call('PUBLISH', ARGV[2], ARGV[1]) -- first: who may not do this changes nothing
 for i = 3, #ARGV do
   if ARGV[1] == 'pause' then
     redis.call('HSET', paused, ARGV[i], '1')
@@ -21,5 +22,4 @@ for i = 3, #ARGV do
     redis.call('HDEL', paused, ARGV[i])
   end
 end
-redis.call('PUBLISH', ARGV[2], ARGV[1])
 return {'ok'}

@@ -105,10 +105,10 @@ if #names == 0 then return {'ok', false} end
 local number = next_epoch(believed)
 if number > now + DAY then return {'wrong', too_far(number - 1)} end
 local epoch = integer(number)
+redis.call('PUBLISH', ARGV[4], 'restart ' .. epoch) -- first: who may not do this changes nothing
 for i = 5, #KEYS do redis.call('SET', KEYS[i], epoch) end
 redis.call('SET', last, epoch)
 supersede(epoch)
 begin(epoch, names, given(request.asked_max_parallel_hosts) or strictest(live, count))
 redis.call('SET', answered, epoch, 'EX', DAY)
-redis.call('PUBLISH', ARGV[4], 'restart ' .. epoch)
 return {'ok', whole(epoch)}

@@ -17,6 +17,7 @@ if wrong then return {'wrong', wrong} end
 
 local state = redis.call('HGET', key, 'state')
 if not state then return {'ok', false} end
+redis.call('PUBLISH', ARGV[4], verb .. ' ' .. epoch) -- first: who may not do this changes nothing
 if verb == 'halt' and state == 'running' then
   redis.call('HSET', key, 'state', 'halted', 'halted_by', ARGV[3])
 elseif verb == 'resume' and state == 'halted' then
@@ -24,5 +25,4 @@ elseif verb == 'resume' and state == 'halted' then
   redis.call('HSET', key, 'resumes', integer((count_of(redis.call('HGET', key, 'resumes')) or 0) + 1))
   redis.call('HDEL', key, 'halted_by')
 end
-redis.call('PUBLISH', ARGV[4], verb .. ' ' .. epoch)
 return {'ok', {epoch, redis.call('HGETALL', key)}}
