@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetd.client.asking import PATIENCE
 from fleetd.coordination.redis.scripts import script
 from tests.support.fleetd_cli import Document, Fleetd
 from tests.support.netns import Cut, Network, network
@@ -245,7 +246,7 @@ def test_a_request_that_is_sent_into_a_cut(site: Site, cut: Cut) -> None:
     print(f"{cut} of the request: exit {asking.returncode} after {took:.2f} s: {said.strip()}")
     assert asking.returncode == 4, said
     assert len(said.splitlines()) == 1, said
-    assert took < 3 * CONNECT + 2 * 0.5 + BUSY
+    assert took < PATIENCE + 2 * CONNECT + BUSY
     arrived = cut is Cut.UNANSWERED
     if arrived:
         wait_for(lambda: all(starts == [2, 2] for starts in fleet.starts().values()), "the restart", every=0.3)

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.fleetd_cli import Document, Fleetd, kill, taking_jobs
@@ -72,16 +73,18 @@ def test_three_hundred_jobs_through_restart_scale_reload_and_kills(fleetd: Fleet
     assert fleetd.pids("quiet") == undisturbed
     assert not rq.jobs.interrupted().keys() - set(rq.jobs.in_hand().values()), "a job was interrupted, none was killed"
 
+    keeper = psutil.Process(next(iter(undisturbed.values()))).ppid()
     forgotten = fetched_and_forgotten(rq)
     killed = set(kill_at_random(fleetd, rq, times=6))
     wait_for(lambda: rq.waiting() == 0 and fleetd_is_idle(fleetd), "the queue to be empty", within=120, every=0.2)
 
     interrupted = rq.jobs.interrupted()
-    assert interrupted.keys() <= killed
-    assert set(interrupted.values()) <= {1}
+    # A job that begins in the moment after the kill knows its worker by the new parent of its process: the keeper.
+    assert interrupted.keys() <= {*killed, keeper}
+    assert max((interrupted[pid] for pid in killed), default=0) <= 1
     started = rq.jobs.count("started")
     unstarted = jobs - started.keys()  # fetched by a worker that was killed before it could begin
-    assert len(unstarted - forgotten) + len(interrupted) <= 6
+    assert len(unstarted - forgotten) + interrupted.total() <= 6
     assert started == dict.fromkeys(jobs - unstarted, 1)
     assert rq.jobs.ended().keys() | set(rq.jobs.in_hand()) == jobs - unstarted
     assert max(rq.jobs.ended().values()) == 1
