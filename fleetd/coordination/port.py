@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleetd.core.roll import RollError as HostError
+from fleetd.core.roll import RollError
 from fleetd.core.rollout import HostProgress, HostState, Intent, Report, Rollout, RolloutState
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
@@ -23,13 +23,13 @@ __all__ = [
     "Beat",
     "Coordinator",
     "FleetEvent",
-    "HostError",
     "HostProgress",
     "HostState",
     "Intent",
     "Member",
     "Report",
     "Request",
+    "RollError",
     "Rollout",
     "RolloutState",
     "Scope",

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from fleetd.coordination.port import HostError, HostProgress, HostState, Intent, Report, Request
+from fleetd.coordination.port import HostProgress, HostState, Intent, Report, Request, RollError
 from fleetd.coordination.redis import keys as keys_module
 from fleetd.coordination.redis.connection import Connection
 from fleetd.coordination.redis.coordinator import RedisCoordinator
@@ -24,7 +24,7 @@ def everything_used(fleet: FleetUnderTest) -> int:
     fleet.pause("host:b")
     for scope in (Scope(), Scope(pools=("media",)), Scope(hosts=("a",)), Scope(("a",), ("media",))):
         rollout = fleet.request(scope, identity=f"r{scope}")
-    fleet.report(rollout, "a/x", "rolling", wants=True, error=HostError("media:0", "exit"))
+    fleet.report(rollout, "a/x", "rolling", wants=True, error=RollError("media:0", "exit"))
     return rollout.epoch
 
 

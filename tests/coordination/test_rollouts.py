@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetd.coordination.port import HostError, HostProgress, HostState, Intent, Report, Rollout, RolloutState
+from fleetd.coordination.port import HostProgress, HostState, Intent, Report, RollError, Rollout, RolloutState
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
 from fleetd.errors import FleetdError
@@ -83,12 +83,12 @@ def test_a_report_is_kept_as_it_is(fleet: FleetUnderTest) -> None:
     fleet.beat("a/x")
     fleet.beat("b/x")
     rollout = fleet.request()
-    error = HostError("media:0", "start-failed", ("boom", 'a "b" \\ ä', ""))
+    error = RollError("media:0", "start-failed", ("boom", 'a "b" \\ ä', ""))
     told = HostProgress(HostState.WAITING, total=4, done=1, error=error, longest_drain=12.25, resumes=0)
     seen = fleet.beat("a/x", reports={rollout.epoch: Report(rollout.intent, told)})
     assert seen.rollouts[0].hosts == {"a/x": told}
     assert fleet.rollouts()[0].hosts == {"a/x": told, "b/x": ASKED}
-    bare = HostProgress(HostState.ROLLING, error=HostError("media:0", "x"))
+    bare = HostProgress(HostState.ROLLING, error=RollError("media:0", "x"))
     fleet.beat("a/x", reports={rollout.epoch: Report(rollout.intent, bare)})
     assert fleet.rollouts()[0].hosts["a/x"] == bare
 
@@ -424,7 +424,7 @@ def test_a_watch_sets_everything_again(fleet: FleetUnderTest) -> None:
     fleet.beat("a/x")
     fleet.beat("b/x")
     asked = fleet.request()
-    fleet.report(asked, "a/x", "halted", total=3, error=HostError("media:0", "exit", ("a", "b")))
+    fleet.report(asked, "a/x", "halted", total=3, error=RollError("media:0", "exit", ("a", "b")))
     fleet.resume(asked.epoch)
     rollout = fleet.halt(asked.epoch)
     assert rollout is not None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from fleetd.coordination.local import LocalCoordinator, LocalFleet
-from fleetd.coordination.port import HostError, HostProgress, HostState, Intent, Report, Rollout, RolloutState
+from fleetd.coordination.port import HostProgress, HostState, Intent, Report, RollError, Rollout, RolloutState
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
 from fleetd.errors import FleetdError
@@ -36,7 +36,7 @@ progresses = st.builds(
     HostProgress,
     st.sampled_from([HostState.WAITING, HostState.ROLLING, HostState.DONE, HostState.DONE, HostState.HALTED]),
     total=st.integers(0, 9),
-    error=st.none() | st.builds(HostError, st.just("media:0"), st.just("exit"), st.sampled_from([(), ("a",)])),
+    error=st.none() | st.builds(RollError, st.just("media:0"), st.just("exit"), st.sampled_from([(), ("a",)])),
     longest_drain=st.sampled_from([0.0, 1.5]),
     resumes=st.integers(0, 2),
 )

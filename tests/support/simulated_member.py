@@ -15,10 +15,10 @@ from fleetd.coordination.names import host_of
 from fleetd.coordination.port import (
     Beat,
     Coordinator,
-    HostError,
     HostProgress,
     HostState,
     Report,
+    RollError,
     Rollout,
     RolloutState,
     Seen,
@@ -26,7 +26,7 @@ from fleetd.coordination.port import (
 from fleetd.core.spec import Amount
 
 EVERY = 2.0  # seconds between two beats
-NO_LUCK = HostError("media:0", "exit code 1", ("Traceback (most recent call last):", "ImportError: no module \x1b[2Jx"))
+NO_LUCK = RollError("media:0", "exit code 1", ("Traceback (most recent call last):", "ImportError: no module \x1b[2Jx"))
 
 
 class Does(StrEnum):
