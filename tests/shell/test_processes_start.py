@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.process_world import PROGRAMS, PYTHON, World, open_descriptors
+from tests.support.process_world import PROGRAMS, PYTHON, World, eventually, open_descriptors
 
 pytestmark = pytest.mark.process
 
@@ -188,7 +188,8 @@ def test_what_cannot_start_is_said_in_words(short_path: Path, more: dict[str, An
         for run, (_, _, said) in cases.items():
             (error,) = await world.until("spawn_failed", run)
             assert said in error, run
-        assert open_descriptors(keeper) == before, "nothing of the failed ones is left open"
+        # One more is open for a moment, while the keeper goes where the next run is to be born.
+        await eventually(lambda: open_descriptors(keeper) <= before, "the keeper to have nothing of them open")
 
     in_world(short_path, test)
 
