@@ -1,0 +1,112 @@
+"""Whether what was told of a run that is over is what happened to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.soak.actions import Wishes
+from tests.soak.ledger import Entry
+from tests.soak.lines import Account
+from tests.soak.pools import BY_NAME
+
+ASKED = {"restart", "stop", "scale"}
+Fact = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Circumstances:
+    """What the soak itself did to workers."""
+
+    wishes: Wishes
+    killed: set[str] = field(default_factory=set)  # runs
+    alone: list[tuple[float, float]] = field(default_factory=list)  # when neither the daemon nor the keeper lived
+
+    def was_alone(self, at: float, *, around: float = 0.05) -> bool:
+        """Whether somebody who ended then had nobody to hold what it left."""
+        return any(begin - around <= at <= end for begin, end in self.alone)
+
+
+def ended_at(entry: Entry, told: Sequence[Fact]) -> float:
+    """When a run ended, as well as that is known."""
+    return entry.ended_at or min((fact["at"] for fact in told), default=0.0)
+
+
+def of_exit(entry: Entry, told: Sequence[Fact], around: Circumstances) -> list[str]:
+    """What is wrong with what was told of the exit of a run."""
+    if not told:
+        return ["its exit was never told"]
+    wrong = []
+    ways = {(fact["reason"], fact["code"], fact["signal"]) for fact in told}
+    if len(ways) > 1:
+        wrong.append(f"its exit was told in several ways: {ways}")
+    if entry.was_cut:
+        wrong.append("nobody read its output any more")
+    for reason, code, signal in ways:
+        alone = around.was_alone(ended_at(entry, told))
+        if not ((code is None and signal is None and alone) or _is_how(entry, code, signal, around)):
+            wrong.append(f"told as code {code}, signal {signal}, and it left with {entry.code}")
+        if not _is_why(entry, reason, told, around, alone=alone):
+            wrong.append(f"told as {reason}")
+    return [f"{text}: {told[0]['text'] if 'text' in told[0] else told[0]['message']}" for text in wrong]
+
+
+def _is_how(entry: Entry, code: int | None, signal: int | None, around: Circumstances) -> bool:
+    if entry.run in around.killed and signal == 9:
+        return True
+    if entry.code is not None:
+        return code == entry.code and signal is None
+    if signal == 9:  # it was given time, and used it up
+        return bool(entry.term_at)
+    return signal == 15 and not entry.armed
+
+
+def _is_why(entry: Entry, reason: str, told: Sequence[Fact], around: Circumstances, *, alone: bool) -> bool:
+    kind = BY_NAME[entry.pool]
+    ended = max(fact["at"] for fact in told)
+    if reason in ASKED:
+        return around.wishes.was_asked(entry.pool, reason, until=ended)
+    if reason == "max-jobs":
+        return kind.max_jobs is not None and entry.jobs >= kind.max_jobs
+    if entry.run in around.killed:
+        return reason == "signal" or (reason == "exit" and (entry.code is not None or alone))
+    if reason == "exit":  # of its own
+        return not entry.term_at
+    return False
+
+
+def of_lines(entry: Entry, account: Account, told: Sequence[Fact], around: Circumstances) -> list[str]:
+    """What is wrong with its lines."""
+    wrong = list(account.wrong)
+    least = 0 if around.was_alone(ended_at(entry, told)) else entry.written
+    if not least <= account.last <= entry.begun:
+        wrong.append(f"its log ends with line {account.last}, and it wrote {entry.written} ({entry.begun} begun)")
+    if entry.dropped:
+        wrong.append(f"{entry.dropped} of its messages were dropped")
+    return wrong
+
+
+def of_jobs(entry: Entry, told: Sequence[Fact], around: Circumstances) -> list[str]:
+    """What is wrong with the count of its jobs, where a run has a count of its own: on its socket."""
+    if not BY_NAME[entry.pool].by_socket or around.was_alone(ended_at(entry, told)):
+        return []
+    wrong = []
+    for fact in told:
+        done, failed = fact["jobs_done"], fact["jobs_failed"]
+        least_done, least_failed = (0, 0) if entry.code is None else (entry.done, entry.failed)  # not sent: it was killed
+        if not (least_done <= done <= entry.done_begun and least_failed <= failed <= entry.failed_begun):
+            jobs = f"{entry.done} jobs and failed {entry.failed} times"
+            wrong.append(f"counted {done} done and {failed} failed, and it did {jobs}")
+    return wrong
+
+
+def jobs_done(entry: Entry, account: Account, told: Sequence[Fact], around: Circumstances) -> tuple[int, int]:
+    """How many jobs of a run may be counted, at least and at most.
+
+    What a formatted log has twice may be counted twice; what a killed worker had not sent, or nobody kept, may be lost.
+    """
+    kind = BY_NAME[entry.pool]
+    most = entry.done_begun if kind.is_raw or kind.by_socket else max(entry.done_begun, account.done)
+    is_lost = around.was_alone(ended_at(entry, told)) or (kind.by_socket and entry.code is None)
+    return 0 if is_lost else entry.done, most
