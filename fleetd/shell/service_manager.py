@@ -12,7 +12,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fleetd.core.state import State
 
 LOOK_EVERY = 1.0  # seconds between two status texts, at least
+PING_EVERY = 0.05  # seconds between two pings, at least: half of a watchdog's time may be next to nothing
 RETRY_AFTER = 5.0  # seconds until something is sent again for which the manager had no room
 EXTEND_EVERY = 10.0  # seconds between two requests for more time, while starting and while draining
 EXTEND_BY = 30.0  # seconds for which each of them asks: a daemon that hangs is not waited for longer
@@ -106,7 +107,7 @@ class ServiceManager:
         self._must_tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", f"STATUS={why}")
 
     @contextmanager
-    def reload(self) -> Iterator[None]:
+    def reload(self) -> Generator[None]:
         """Around a reload: a manager that asked for it waits until it is over, whatever becomes of it.
 
         What is wrong with the pool files stays in the status until they are right.
@@ -137,6 +138,8 @@ class ServiceManager:
 
     def close(self) -> None:
         """The daemon ends."""
+        if self._is_stopping and self._socket is not None:
+            self._put(f"STATUS={self._line()}")
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -191,7 +194,7 @@ class ServiceManager:
         """The one timer of the watchdog, on the loop, so that a loop that hangs is noticed."""
         assert self._watchdog is not None
         self._put("WATCHDOG=1")
-        self._call_in(self._watchdog / 2, self._ping)
+        self._call_in(max(PING_EVERY, self._watchdog / 2), self._ping)
 
     # -- the socket --------------------------------------------------------------------------------------------------
 

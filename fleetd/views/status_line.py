@@ -54,7 +54,7 @@ def _starting(state: State) -> str:
 def _stopping(state: State, now: Seconds) -> str:
     runs = list(state.runs.values())
     if not runs:
-        return "stopping: all workers are gone"
+        return "stopped" if state.is_finished else "draining: no worker left"
     left, busy = f"{_workers(len(runs))} left", sum(run.is_busy for run in runs)
     parts = [left, f"{busy} busy"] if busy else [left]
     may_stay = [run.kill_at for run in runs if run.kill_at is not None and run.phase is not Phase.KILLED]
