@@ -121,7 +121,7 @@ class _InFile:
     def unseen(self, offset: int | None) -> Iterator[bytes]:
         """See `_Sink`."""
         log = self._log
-        if offset is not None:
+        if offset is not None and offset != log.size:  # else there is nothing, and the first output will open it
             log.open()
             start = max(offset, log.scanned) if offset <= log.size else offset
             yield from decoded(self._form, log.read_from(start))

@@ -13,14 +13,19 @@ from pathlib import Path
 
 from tests.soak.soak import Result, SkippedError, Soak
 
-KINDS = ("daemon", "keeper", "both", "upgrade")
+KINDS = {"daemon": 1000, "keeper": 1000, "both": 1000, "upgrade": 100}  # rounds where nothing else is asked for
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do the rounds, print what came of them; 1 when anything was lost."""
     args = parser().parse_args(arguments)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(10**6)
-    results = [done for kind in args.kill if (done := soak(kind, args.rounds, seed, args.workers)) is not None]
+    results = []
+    for kind in args.kill:
+        try:
+            results.append(soak(kind, args.rounds or KINDS[kind], seed=seed, workers=args.workers))
+        except SkippedError as error:
+            tell(f"{kind}: left out: {error}")
     print(table(results))
     for result in results:
         for loss in result.losses:
@@ -31,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
     whole = argparse.ArgumentParser(prog="python -m tests.soak", description="Kill the daemon, over and over.")
-    whole.add_argument("--rounds", type=int, default=1000, help="of each kind (default %(default)s)")
+    usual = ", ".join(f"{rounds} of {kind}" for kind, rounds in KINDS.items())
+    whole.add_argument("--rounds", type=int, help=f"of each kind (default {usual})")
     whole.add_argument("--seed", type=int, help="what was random is so again, as far as it can be")
     whole.add_argument("--kill", type=kinds, default=["daemon"], metavar="WHAT,…", help=f"{', '.join(KINDS)}; or all")
     whole.add_argument("--workers", type=int, default=20)
@@ -47,36 +53,50 @@ def kinds(text: str) -> list[str]:
     return chosen
 
 
-def soak(kind: str, rounds: int, seed: int, workers: int) -> Result | None:
-    """The rounds of one kind, in a directory that is kept when anything was lost; None: they were left out."""
+def soak(kind: str, rounds: int, *, seed: int, workers: int = 20) -> Result:
+    """The rounds of one kind, in a directory that is kept when anything was lost.  Raises SkippedError."""
     directory = Path(tempfile.mkdtemp(prefix="fleetd-soak-", dir="/tmp"))
     tell(f"{kind}: {rounds} rounds, seed {seed}, in {directory}")
     one = Soak(directory, kind, seed=seed, workers=workers, tell=tell)
     try:
         result = one.run(rounds)
-    except SkippedError as error:
+    except SkippedError:
         one.abandon()
-        tell(f"{kind}: left out: {error}")
         shutil.rmtree(directory)
-        return None
+        raise
     except BaseException:
         tell(f"{one.where}: failed; {directory} is kept")
         one.abandon()
         raise
-    if not result.losses:
+    if result.losses:
+        one.abandon()
+        tell(f"{kind}: {directory} is kept")
+    else:
         shutil.rmtree(directory)
     return result
 
 
 def table(results: Sequence[Result]) -> str:
     """What came of them."""
-    lines = ["| killed | rounds | losses | runs | lines | repeated | jobs | back after, p50 / p99 s | daemon | keeper |"]
+    lines = [
+        "| killed | rounds | losses | runs | lines | repeated | jobs | back after, p50 / p99 s | daemon | keeper |"
+    ]
     lines.append("|---|---|---|---|---|---|---|---|---|---|")
     for done in results:
         starts = sorted(done.starts) or [0.0]
         back = f"{starts[len(starts) // 2]:.2f} / {starts[int(0.99 * (len(starts) - 1))]:.2f}"
         sizes = [" → ".join(map(str, done.sizes.get(name, ()))) for name in ("daemon", "keeper")]
-        cells = [done.kind, done.rounds, len(done.losses), done.runs, done.lines, done.repeated, done.jobs, back, *sizes]
+        cells = [
+            done.kind,
+            done.rounds,
+            len(done.losses),
+            done.runs,
+            done.lines,
+            done.repeated,
+            done.jobs,
+            back,
+            *sizes,
+        ]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 

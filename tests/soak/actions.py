@@ -1,4 +1,4 @@
-"""What is in progress when the kill comes: requests to the daemon, and what the operator may expect of them after it."""
+"""What is in progress when the kill comes: requests to the daemon, and what may be expected of them after it."""
 
 from __future__ import annotations
 

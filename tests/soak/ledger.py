@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +52,11 @@ class Ledgers:
 
     def names(self) -> list[str]:
         """The files of runs that are not settled."""
-        return [name for name in os.listdir(self._folder) if not name.endswith(".new") and "doubled" not in name]
+        return [file.name for file in self._folder.iterdir() if file.suffix != ".new" and "doubled" not in file.name]
 
     def doubled(self) -> list[str]:
         """The files of second processes for a run."""
-        return [name for name in os.listdir(self._folder) if "doubled" in name]
+        return [file.name for file in self._folder.iterdir() if "doubled" in file.name]
 
     def read(self, name: str) -> Entry:
         """One run's."""

@@ -27,13 +27,15 @@ def of_instance(directory: Path) -> list[Process]:
     """All that live and carry the mark of this directory."""
     mark = f"{MARK}={directory}".encode()
     found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
         with suppress(OSError):
-            variables = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
-            if mark in variables and alive(int(name)):
+            variables = (folder / "environ").read_bytes().split(b"\0")
+            if mark in variables and alive(int(folder.name)):
                 run = next((v[11:].decode() for v in variables if v.startswith(b"FLEETD_RUN=")), None)
-                command = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                found.append(Process(int(name), run, command))
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                found.append(Process(int(folder.name), run, command))
     return found
 
 

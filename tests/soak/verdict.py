@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,7 @@ from tests.soak.ledger import Entry
 from tests.soak.lines import Account
 from tests.soak.pools import BY_NAME
 
+NOT_LOOKED_AT = 0.3  # seconds after an end for which it may be that nobody has looked at what was left
 ASKED = {"restart", "stop", "scale"}
 Fact = dict[str, Any]
 
@@ -20,31 +23,38 @@ class Circumstances:
     """What the soak itself did to workers."""
 
     wishes: Wishes
-    killed: set[str] = field(default_factory=set)  # runs
-    alone: list[tuple[float, float]] = field(default_factory=list)  # when neither the daemon nor the keeper lived
+    killed: dict[str, float] = field(default_factory=dict)  # runs, and when
+    alone: list[list[float]] = field(default_factory=list)  # from when to when neither the daemon nor the keeper lived
 
-    def was_alone(self, at: float, *, around: float = 0.05) -> bool:
-        """Whether somebody who ended then had nobody to hold what it left."""
-        return any(begin - around <= at <= end for begin, end in self.alone)
+    def both_killed(self) -> None:
+        """From now on what a worker leaves when it dies is held by nobody."""
+        self.alone.append([time.time(), math.inf])
 
+    def found(self, at: float) -> None:
+        """Until then, when a daemon had taken over."""
+        for window in self.alone:
+            if window[0] < at:
+                window[1] = min(window[1], at)
 
-def ended_at(entry: Entry, told: Sequence[Fact]) -> float:
-    """When a run ended, as well as that is known."""
-    return entry.ended_at or min((fact["at"] for fact in told), default=0.0)
+    def was_alone(self, entry: Entry, told: Sequence[Fact]) -> bool:
+        """Whether this run had nobody to hold what it left when it ended, or not long enough to be looked at."""
+        at = self.killed.get(entry.run) or entry.ended_at or min((fact["at"] for fact in told), default=0.0)
+        return any(begin - NOT_LOOKED_AT <= at <= end for begin, end in self.alone)
 
 
 def of_exit(entry: Entry, told: Sequence[Fact], around: Circumstances) -> list[str]:
     """What is wrong with what was told of the exit of a run."""
-    if not told:
-        return ["its exit was never told"]
+    if not told:  # the daemon may not even have heard of its birth
+        return [] if around.was_alone(entry, told) else ["its exit was never told"]
     wrong = []
+    alone = around.was_alone(entry, told)
     ways = {(fact["reason"], fact["code"], fact["signal"]) for fact in told}
-    if len(ways) > 1:
+    known = {way for way in ways if way[1:] != (None, None)}
+    if len(known if alone else ways) > 1:  # who told it first, and knew how, may have been killed before it was written
         wrong.append(f"its exit was told in several ways: {ways}")
     if entry.was_cut:
         wrong.append("nobody read its output any more")
     for reason, code, signal in ways:
-        alone = around.was_alone(ended_at(entry, told))
         if not ((code is None and signal is None and alone) or _is_how(entry, code, signal, around)):
             wrong.append(f"told as code {code}, signal {signal}, and it left with {entry.code}")
         if not _is_why(entry, reason, told, around, alone=alone):
@@ -79,7 +89,7 @@ def _is_why(entry: Entry, reason: str, told: Sequence[Fact], around: Circumstanc
 def of_lines(entry: Entry, account: Account, told: Sequence[Fact], around: Circumstances) -> list[str]:
     """What is wrong with its lines."""
     wrong = list(account.wrong)
-    least = 0 if around.was_alone(ended_at(entry, told)) else entry.written
+    least = 0 if around.was_alone(entry, told) else entry.written
     if not least <= account.last <= entry.begun:
         wrong.append(f"its log ends with line {account.last}, and it wrote {entry.written} ({entry.begun} begun)")
     if entry.dropped:
@@ -89,12 +99,14 @@ def of_lines(entry: Entry, account: Account, told: Sequence[Fact], around: Circu
 
 def of_jobs(entry: Entry, told: Sequence[Fact], around: Circumstances) -> list[str]:
     """What is wrong with the count of its jobs, where a run has a count of its own: on its socket."""
-    if not BY_NAME[entry.pool].by_socket or around.was_alone(ended_at(entry, told)):
+    if not BY_NAME[entry.pool].by_socket or around.was_alone(entry, told):
         return []
     wrong = []
     for fact in told:
         done, failed = fact["jobs_done"], fact["jobs_failed"]
-        least_done, least_failed = (0, 0) if entry.code is None else (entry.done, entry.failed)  # not sent: it was killed
+        least_done, least_failed = (
+            (0, 0) if entry.code is None else (entry.done, entry.failed)
+        )  # not sent: it was killed
         if not (least_done <= done <= entry.done_begun and least_failed <= failed <= entry.failed_begun):
             jobs = f"{entry.done} jobs and failed {entry.failed} times"
             wrong.append(f"counted {done} done and {failed} failed, and it did {jobs}")
@@ -108,5 +120,5 @@ def jobs_done(entry: Entry, account: Account, told: Sequence[Fact], around: Circ
     """
     kind = BY_NAME[entry.pool]
     most = entry.done_begun if kind.is_raw or kind.by_socket else max(entry.done_begun, account.done)
-    is_lost = around.was_alone(ended_at(entry, told)) or (kind.by_socket and entry.code is None)
+    is_lost = around.was_alone(entry, told) or (kind.by_socket and entry.code is None)
     return 0 if is_lost else entry.done, most

@@ -2,10 +2,10 @@
 
     python3 -I -S writer.py LEDGERS REPOSITORY [MODE…]
 
-The ledger is a mapped file of 64-bit numbers, so that it holds what was true at the instant of a SIGKILL.  What a number
-is for stands in FIELDS of tests/soak/ledger.py, in the same order.  Modes: `socket` tells jobs by fleetd.worker instead
-of by lines, `leaves` ends by itself, `deaf` heeds no TERM, `family` has a child in a session of its own, `bursts` writes
-more than a pipe holds now and then.
+The ledger is a mapped file of 64-bit numbers, so that it holds what was true at the instant of a SIGKILL; `Entry` of
+tests/soak/ledger.py has them in the same order.  Modes: `socket` tells jobs by fleetd.worker instead of by lines,
+`leaves` ends by itself, `deaf` heeds no TERM, `family` has a child in a session of its own, and `bursts` writes more
+than a pipe holds now and then.
 """
 
 import mmap
@@ -16,7 +16,9 @@ import struct
 import sys
 import time
 
-PID, ARMED, BEGUN, WRITTEN, DONE_BEGUN, DONE, FAILED_BEGUN, FAILED, TERM_AT, EXIT, ENDED_AT, CHILD, DROPPED, CUT = range(14)
+PID, ARMED, BEGUN, WRITTEN, DONE_BEGUN, DONE, FAILED_BEGUN, FAILED, TERM_AT, EXIT, ENDED_AT, CHILD, DROPPED, CUT = (
+    range(14)
+)
 
 MODES = set(sys.argv[3:])
 RUN = os.environ["FLEETD_RUN"]
@@ -26,7 +28,7 @@ CHANCE = random.Random(RUN)
 
 class Ledger:
     def __init__(self, folder: str) -> None:
-        path = os.path.join(folder, NAME)
+        path = f"{folder}/{NAME}"
         try:
             fd = os.open(path + ".new", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
             os.ftruncate(fd, 128)
@@ -34,7 +36,7 @@ class Ledger:
             os.close(fd)
             self.set(PID, os.getpid())
             os.link(path + ".new", path)  # fails when there is one: two processes for one run
-            os.unlink(path + ".new")
+            os.unlink(path + ".new")  # noqa: PTH108 - pathlib would double the time of a start
         except FileExistsError:
             os.close(os.open(f"{path}.doubled-{os.getpid()}", os.O_WRONLY | os.O_CREAT, 0o644))
             os._exit(98)
@@ -91,7 +93,7 @@ class JobsByLines:
 class JobsBySocket:
     def __init__(self, repository: str) -> None:
         sys.path.insert(0, repository)
-        from fleetd import worker
+        from fleetd import worker  # noqa: PLC0415 - only here is it needed, and to be found
 
         self._worker = worker
 
