@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-FIELDS = 14
+FIELDS = 15
 _NUMBERS = struct.Struct(f"<{FIELDS}q")
 
 
@@ -31,6 +31,7 @@ class Entry:
     child: int  # pid
     dropped: int  # messages on the notify socket
     was_cut: bool  # nobody read its output any more
+    last_at: float  # it lived, as far as it came to say so
 
     @property
     def worker(self) -> str:
@@ -61,12 +62,12 @@ class Ledgers:
     def read(self, name: str) -> Entry:
         """One run's."""
         pool, slot, run = name.rsplit(".", 2)
-        pid, armed, begun, written, done_b, done, failed_b, failed, term, left, ended, child, dropped, cut = (
+        pid, armed, begun, written, done_b, done, failed_b, failed, term, left, ended, child, dropped, cut, last = (
             _NUMBERS.unpack_from((self._folder / name).read_bytes())
         )
         code = left - 1 if left else None
         return Entry(pool, int(slot), run, pid, armed / 1e9, begun, written, done_b, done, failed_b, failed, term / 1e9,
-                     code, ended / 1e9, child, dropped, bool(cut))  # fmt: skip
+                     code, ended / 1e9, child, dropped, bool(cut), last / 1e9)  # fmt: skip
 
     def all(self) -> list[Entry]:
         """Every run that is not settled."""
