@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ KINDS = {"daemon": 1000, "keeper": 1000, "both": 1000, "upgrade": 100}  # rounds
 
 def main(arguments: Sequence[str]) -> int:
     """Do the rounds, print what came of them; 1 when anything was lost."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # an end like any other: all is ended
     args = parser().parse_args(arguments)
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(10**6)
     results = []

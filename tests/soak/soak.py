@@ -145,7 +145,7 @@ class Soak:
         """Half of the workers are killed, and must be replaced."""
         living = self._living()
         for entry in chance.sample(living, len(living) // 2):
-            self._around.killed[entry.run] = time.time()
+            self._around.killed.add(entry.run)
             kill_now(entry.pid)
 
     # -- the strike --------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ class Circumstances:
     """What the soak itself did to workers."""
 
     wishes: Wishes
-    killed: dict[str, float] = field(default_factory=dict)  # runs, and when
+    killed: set[str] = field(default_factory=set)  # runs
     alone: list[list[float]] = field(default_factory=list)  # from when to when neither the daemon nor the keeper lived
 
     def both_killed(self) -> None:
@@ -36,18 +36,18 @@ class Circumstances:
             if window[0] < at:
                 window[1] = min(window[1], at)
 
-    def was_alone(self, entry: Entry, told: Sequence[Fact]) -> bool:
+    def was_alone(self, entry: Entry) -> bool:
         """Whether this run had nobody to hold what it left when it ended, or not long enough to be looked at."""
-        at = self.killed.get(entry.run) or entry.ended_at or min((fact["at"] for fact in told), default=0.0)
+        at = entry.ended_at or entry.last_at
         return any(begin - NOT_LOOKED_AT <= at <= end for begin, end in self.alone)
 
 
 def of_exit(entry: Entry, told: Sequence[Fact], around: Circumstances) -> list[str]:
     """What is wrong with what was told of the exit of a run."""
     if not told:  # the daemon may not even have heard of its birth
-        return [] if around.was_alone(entry, told) else ["its exit was never told"]
+        return [] if around.was_alone(entry) else ["its exit was never told"]
     wrong = []
-    alone = around.was_alone(entry, told)
+    alone = around.was_alone(entry)
     ways = {(fact["reason"], fact["code"], fact["signal"]) for fact in told}
     known = {way for way in ways if way[1:] != (None, None)}
     if len(known if alone else ways) > 1:  # who told it first, and knew how, may have been killed before it was written
@@ -89,7 +89,7 @@ def _is_why(entry: Entry, reason: str, told: Sequence[Fact], around: Circumstanc
 def of_lines(entry: Entry, account: Account, told: Sequence[Fact], around: Circumstances) -> list[str]:
     """What is wrong with its lines."""
     wrong = list(account.wrong)
-    least = 0 if around.was_alone(entry, told) else entry.written
+    least = 0 if around.was_alone(entry) else entry.written
     if not least <= account.last <= entry.begun:
         wrong.append(f"its log ends with line {account.last}, and it wrote {entry.written} ({entry.begun} begun)")
     if entry.dropped:
@@ -99,7 +99,7 @@ def of_lines(entry: Entry, account: Account, told: Sequence[Fact], around: Circu
 
 def of_jobs(entry: Entry, told: Sequence[Fact], around: Circumstances) -> list[str]:
     """What is wrong with the count of its jobs, where a run has a count of its own: on its socket."""
-    if not BY_NAME[entry.pool].by_socket or around.was_alone(entry, told):
+    if not BY_NAME[entry.pool].by_socket or around.was_alone(entry):
         return []
     wrong = []
     for fact in told:
@@ -120,5 +120,5 @@ def jobs_done(entry: Entry, account: Account, told: Sequence[Fact], around: Circ
     """
     kind = BY_NAME[entry.pool]
     most = entry.done_begun if kind.is_raw or kind.by_socket else max(entry.done_begun, account.done)
-    is_lost = around.was_alone(entry, told) or (kind.by_socket and entry.code is None)
+    is_lost = around.was_alone(entry) or (kind.by_socket and entry.code is None)
     return 0 if is_lost else entry.done, most

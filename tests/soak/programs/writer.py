@@ -16,9 +16,8 @@ import struct
 import sys
 import time
 
-PID, ARMED, BEGUN, WRITTEN, DONE_BEGUN, DONE, FAILED_BEGUN, FAILED, TERM_AT, EXIT, ENDED_AT, CHILD, DROPPED, CUT = (
-    range(14)
-)
+PID, ARMED, BEGUN, WRITTEN, DONE_BEGUN, DONE, FAILED_BEGUN, FAILED = range(8)
+TERM_AT, EXIT, ENDED_AT, CHILD, DROPPED, CUT, LAST_AT = range(8, 15)
 
 MODES = set(sys.argv[3:])
 RUN = os.environ["FLEETD_RUN"]
@@ -75,6 +74,7 @@ def say(words: str) -> None:
         ledger.set(CUT, 1)
         leave(99)
     ledger.set(WRITTEN, number)
+    ledger.set(LAST_AT, time.time_ns())
 
 
 class JobsByLines:
