@@ -50,7 +50,6 @@ from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
 if TYPE_CHECKING:
     from fleetd.shell.heartbeat import Heartbeat
 
-EVENTS_A_TURN = 64
 SAVE_WITHIN = 5.0  # seconds in which lazily remembered things are written
 SAVE_AGAIN = 30.0  # seconds until that is tried again where it failed
 MEMORY_EVERY = 5.0  # seconds between looks at the memory of workers that have a limit
@@ -197,10 +196,14 @@ class Daemon:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Let the core decide about what is in the inbox, a bounded number at a time."""
+        """Let the core decide about all that is in the inbox.
+
+        About all, as only then can it be written down: a flood of job lines must not put that off.  How much there can
+        be is bounded by what is read of output and messages in one go.
+        """
         self._is_due = False
         try:
-            for _ in range(min(EVENTS_A_TURN, len(self._inbox))):
+            for _ in range(len(self._inbox)):
                 self._handle(self._inbox.popleft())
         finally:
             if self._inbox:

@@ -123,8 +123,8 @@ class _InFile:
         log = self._log
         if offset is not None and offset != log.size:  # else there is nothing, and the first output will open it
             log.open()
-            start = max(offset, log.scanned) if offset <= log.size else offset
-            yield from decoded(self._form, log.read_from(start))
+            # Where another run of the slot was first, all is looked at already, whatever has been rotated since.
+            yield from decoded(self._form, log.read_from(log.scanned or offset))
 
     def mark(self, begun: int) -> int:
         """See `_Sink`.  Where whole lines are written there is no beginning of one in the file."""
