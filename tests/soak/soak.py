@@ -229,10 +229,16 @@ class Soak:
 
     def _check_who_is_known(self) -> None:
         """The workers that live are those that the daemon knows, as soon as what is under way has ended."""
+        suspects = self._unknown()  # somebody else comes or goes at every moment
+
+        def cleared() -> bool:
+            suspects.intersection_update(self._unknown() if suspects else ())
+            return not suspects
+
         try:
-            wait_for(lambda: not self._unknown(), "the daemon to know its workers", within=15, every=0.05)
+            wait_for(cleared, "the daemon to know its workers", within=15, every=0.05)
         except AssertionError:
-            self._lose(f"(a worker, a pid of status) that belong together do not: {self._unknown()}")
+            self._lose(f"runs and pids that only the daemon or only the ledgers know of: {suspects}")
 
     def _unknown(self) -> set[tuple[str, int]]:
         workers = [worker for pool in self._instance.status()["pools"] for worker in pool["workers"]]
