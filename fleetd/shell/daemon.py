@@ -43,6 +43,7 @@ from fleetd.shell.paths import Instance
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.samples import Samples, resident
 from fleetd.shell.service_manager import ServiceManager
+from fleetd.shell.start_signals import hold_signals, release_signals
 from fleetd.shell.targets import Surroundings
 from fleetd.shell.verbs import Verbs
 from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
@@ -64,6 +65,7 @@ def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: Ke
     `listening` once commands are taken.
     """
     assert loaded.spec is not None
+    hold_signals()
     gc.freeze()  # what was imported stays: no collection need look at it again
     own_log = None if listening is None else log.DetachedLog(places.daemon_log)
     stdout, stderr = standard_streams()
@@ -262,6 +264,7 @@ class Daemon:
             self._loop.add_signal_handler(number, self.post, ShutdownRequested())
         self._loop.add_signal_handler(signal.SIGHUP, verbs.reload_by_signal)
         self._loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
+        release_signals()
 
     def _reopen_logs(self) -> None:
         self.runs.output.reopen()
