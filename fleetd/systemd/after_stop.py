@@ -109,5 +109,6 @@ def _try_again(cgroup: Cgroup, systemctl: Systemctl) -> str | None:
         if not cgroup.others():
             return None
         time.sleep(_LOOK_EVERY)
-    systemctl.run("start", "--no-block", cgroup.unit)
+    # Not `start`: that would be taken for the start that has just failed.
+    systemctl.run("restart", "--no-block", cgroup.unit)
     return "the pool files are invalid, and workers run without a daemon: trying again"

@@ -126,7 +126,8 @@ def _boot(cgroup: Path, shared: Path, work: Path) -> Machine:
     python = {Path(sys.prefix), Path(sys.base_prefix)}
     seen = [str(path) for path in (shared, ROOT, *sorted(python)) if not path.is_relative_to("/usr")]
     # Its own cgroup first: it becomes the root of what the machine sees.
-    enter = f'echo 0 >{cgroup}/cgroup.procs && exec unshare {" ".join(NAMESPACES)} --propagation private --fork --kill-child "$@"'
+    options = (*NAMESPACES, "--propagation", "private", "--fork", "--kill-child")
+    enter = f'echo 0 >{cgroup}/cgroup.procs && exec unshare {" ".join(options)} "$@"'
     console = (work.parent / "console").open("wb")
     with console:
         outside = subprocess.Popen(
