@@ -18,7 +18,7 @@ KILL_MARGIN: Seconds = 5.0  # from SIGKILL until all that a worker started is go
 def longest_drain(spec: FleetSpec) -> Seconds:
     """The longest that a daemon of this spec takes from TERM until its last worker is gone, in seconds.
 
-    `after` is free of circles: the configuration sees to it.  The end of the daemon itself, a few seconds, is not in it.
+    `after` is free of circles, as the configuration checks.  The end of the daemon itself, some seconds, is not in it.
     """
     pools = spec.pools
     after = {name: pool.after for name, pool in pools.items()}

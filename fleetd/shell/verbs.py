@@ -263,11 +263,12 @@ class Verbs:
     # -- reload ------------------------------------------------------------------------------------------------------
 
     async def _reload(self, args: Args, reply: Reply) -> Any:
-        spec, plan = self._daemon.read_again()
-        result: dict[str, Any] = {"pools": [{"name": c.name, "change": c.change, "keys": list(c.keys)} for c in plan]}
         if args.get("dry_run"):
-            return result
-        roll = await self._daemon.apply(spec)
+            return _told(self._daemon.read_again()[1])
+        with self._daemon.service.reload():
+            spec, plan = self._daemon.read_again()
+            roll = await self._daemon.apply(spec)
+        result = _told(plan)
         if args.get("wait", True):
             added = tuple(Target(c.name) for c in plan if c.change is Change.ADDED)
             result |= await self._waiting.for_rolls(_rolled(plan), roll, reply)
@@ -280,21 +281,28 @@ class Verbs:
 
     def reload_by_signal(self) -> None:
         """SIGHUP: what is wrong goes to the log."""
+        self._reloading = asyncio.ensure_future(self._reload_by_signal())
+
+    async def _reload_by_signal(self) -> None:
         try:
-            spec, plan = self._daemon.read_again()
+            with self._daemon.service.reload():
+                spec, plan = self._daemon.read_again()
+                for change in plan:
+                    _log.info("reload: %s: %s", change.name, change.change)
+                await self._daemon.apply(spec)
         except FleetdError as error:
             for line in str(error).splitlines():
                 _log.error("reload: nothing was changed: %s", line)
-            return
-        for change in plan:
-            _log.info("reload: %s: %s", change.name, change.change)
-        self._reloading = asyncio.ensure_future(self._daemon.apply(spec))
 
     # -- targets -----------------------------------------------------------------------------------------------------
 
     def _targets(self, args: Args) -> tuple[Target, ...]:
         pools = {name: pool.slots for name, pool in self._daemon.state.pools.items() if not pool.removed}
         return resolve(args.get("targets") or (), pools)
+
+
+def _told(plan: Plan) -> dict[str, Any]:
+    return {"pools": [{"name": c.name, "change": c.change, "keys": list(c.keys)} for c in plan]}
 
 
 def _rolled(plan: Plan) -> set[str]:
