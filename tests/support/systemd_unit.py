@@ -99,12 +99,19 @@ class Unit:
         self.machine.run("kill", f"-{name}", str(pid))
         return pid
 
+    def hang_daemon(self) -> None:
+        """The daemon does nothing any more, whatever signal it gets, but for KILL (systemd sends CONT after TERM)."""
+        move = f"mkdir {self.cgroup}/hung; echo {self.show('MainPID')} >{self.cgroup}/hung/cgroup.procs"
+        self.machine.run("sh", "-ec", f"{move}; echo 1 >{self.cgroup}/hung/cgroup.freeze")
+
+    @property
+    def cgroup(self) -> str:
+        return f"/sys/fs/cgroup/system.slice/{self.unit}"
+
     def processes(self) -> list[int]:
         """The pids of everything in its unit, on the machine."""
-        group = f"/sys/fs/cgroup/system.slice/{self.unit}"
-        listed = self.machine.run(
-            "sh", "-c", f"find {group} -name cgroup.procs -exec cat {{}} + 2>/dev/null", code=None
-        )
+        command = f"find {self.cgroup} -name cgroup.procs -exec cat {{}} + 2>/dev/null"
+        listed = self.machine.run("sh", "-c", command, code=None)
         return [int(pid) for pid in listed.stdout.split()]
 
     def journal(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.systemd_unit import Unit
@@ -28,17 +30,18 @@ def test_workers_keep_their_pids_when_the_daemon_is_killed(unit: Unit) -> None:
 
     for pid in before.values():  # each in a cgroup of its own, below that of the unit
         assert f"/{unit.unit}/fleetd-{unit.name}-" in unit.machine.run("cat", f"/proc/{pid}/cgroup").stdout
-    controllers = f"/sys/fs/cgroup/system.slice/{unit.unit}/cgroup.subtree_control"
-    assert unit.machine.run("cat", controllers).stdout.strip() == "", "or a restart would fail with 219/CGROUP"
+    controllers = unit.machine.run("cat", f"{unit.cgroup}/cgroup.subtree_control")
+    assert controllers.stdout.strip() == "", "or a restart would fail with 219/CGROUP"
 
 
-def test_a_daemon_that_hangs_is_replaced_and_its_workers_live_on(unit: Unit) -> None:
+@pytest.mark.parametrize("hang", [lambda unit: unit.kill_daemon("STOP"), Unit.hang_daemon], ids=["stopped", "frozen"])
+def test_a_daemon_that_hangs_is_replaced_and_its_workers_live_on(unit: Unit, hang: Callable[[Unit], object]) -> None:
     unit.drop_in(WatchdogSec="1s", TimeoutAbortSec="1s")
     unit.configure_workers()
     unit.install()
     before = unit.pids()
 
-    unit.kill_daemon("STOP")
+    hang(unit)
     wait_for(lambda: unit.show("NRestarts") == "1" and unit.state == "active", "the watchdog to have bitten")
 
     assert "Watchdog timeout" in unit.journal()

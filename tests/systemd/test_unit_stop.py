@@ -35,7 +35,7 @@ def test_what_outlasts_the_time_to_stop_is_killed(unit: Unit) -> None:
     unit.drop_in(TimeoutStopSec="2s")
     unit.configure_workers("setsid sh -c 'trap \"\" TERM; sleep 1000' & exec sleep 1000")
     unit.install()
-    unit.kill_daemon("STOP")
+    unit.hang_daemon()
 
     unit.machine.systemctl("stop", unit.unit)
 
@@ -49,7 +49,7 @@ def test_a_restart_of_a_daemon_that_hangs_keeps_the_workers(unit: Unit) -> None:
     unit.configure_workers()
     unit.install()
     before = unit.pids()
-    unit.kill_daemon("STOP")
+    unit.hang_daemon()
 
     unit.machine.systemctl("restart", unit.unit)
 
