@@ -167,6 +167,29 @@ def test_what_this_shell_has_and_the_unit_has_not_is_told(unit: Unit) -> None:
     assert "secret" not in said
 
 
+def test_without_systemctl_one_line_says_so(unit: Unit) -> None:
+    unit.configure_workers()
+    done = unit.machine.run(
+        "env", "PATH=/nonexistent", str(COMMAND), "systemd", "install", "-c", str(unit.file), code=1
+    )
+    assert done.stderr.splitlines()[-1].startswith("fleetd systemd: systemctl cannot be run (No such file")
+
+
+def test_workers_can_be_workers(unit: Unit) -> None:
+    """Whatever the sandbox is: they have their user, their home of shared files, /tmp, and programs that are setuid."""
+    script = """
+        grep -h NoNewPrivs /proc/self/status; id -un; touch /tmp/{name} here && echo wrote
+        ulimit -n; unshare --user --map-root-user true && echo namespace; mount | grep -c " /proc "; exec sleep 1000"""
+    unit.directory.chmod(0o1777)
+    unit.configure_workers(script.replace("{name}", unit.name), numprocs=1, user="nobody", log={"format": "raw"})
+    unit.install()
+
+    assert unit.machine.run("stat", "--format", "%U", f"/tmp/{unit.name}").stdout == "nobody\n"
+    assert (unit.directory / "here").exists()
+    log = unit.machine.run("cat", f"/var/log/fleetd/{unit.name}/media-0.log").stdout
+    assert log.split("\n")[:5] == ["NoNewPrivs:\t0", "nobody", "wrote", "1024", "namespace"]
+
+
 def test_the_template_is_used_as_it_is(host: Machine) -> None:
     made = Unit(host, "as-it-is")
     made.configure_workers("trap 'exit 0' TERM; while :; do sleep 0.05; done")
