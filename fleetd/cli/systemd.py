@@ -7,6 +7,7 @@ import os
 import pwd
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import fleetd
@@ -15,7 +16,7 @@ from fleetd.cli.finding import add_daemon, daemon
 from fleetd.cli.parser import Parser
 from fleetd.cli.unit_environment import missing_in_unit
 from fleetd.core.spec import FleetSpec
-from fleetd.errors import ExitCode, FleetdError, NotFoundError, UsageError
+from fleetd.errors import ExitCode, FleetdError, UsageError
 from fleetd.shell import paths
 from fleetd.systemd.access import protect_home, protect_system
 from fleetd.systemd.after_stop import Cgroup, after_stop
@@ -137,11 +138,8 @@ def _after_stop(args: argparse.Namespace) -> int:
     cgroup = Cgroup.own()
     if cgroup is None or "SERVICE_RESULT" not in os.environ:
         raise UsageError("after-stop is for the ExecStopPost= of a unit alone: it kills what is left in the unit")
-    try:
+    with suppress(FleetdError):  # also where the files cannot be read
         daemon(args)
-    except NotFoundError:
-        pass
-    else:
         return ExitCode.DONE  # somebody started it by hand, and it has taken the workers over
     done = after_stop(cgroup, Systemctl(for_user=args.user), os.environ)
     if done is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -42,9 +43,9 @@ def test_a_users_unit_lives_as_a_systems_does(host: Machine, login: tuple[str, .
     def show(name: str) -> str:
         return host.run(*own, "show", "fleetd-mine.service", "--property", name, "--value").stdout.strip()
 
-    def pids() -> set[str]:
-        listed = host.run("pgrep", "-u", str(UID), "-x", "sleep", code=None).stdout
-        return set(listed.split())
+    def pids() -> list[int]:
+        (pool,) = json.loads(host.run(*fleetd, "status", "--json", "-c", file).stdout)["pools"]
+        return [worker["pid"] for worker in pool["workers"]]
 
     refused = host.run(*fleetd, "systemd", "install", "-c", file, code=1)
     assert "--user" in refused.stderr
@@ -53,16 +54,17 @@ def test_a_users_unit_lives_as_a_systems_does(host: Machine, login: tuple[str, .
     unit = f"/home/{NAME}/.config/systemd/user/fleetd-mine.service"
     assert f"{unit}: written" in said
     assert "loginctl enable-linger" in said
-    wait_for(lambda: len(pids()) == 2, "the workers")
+    health = (*fleetd, "health", "--ready", "-c", file)
+    wait_for(lambda: host.run(*health, code=None).returncode == 0, "every worker to be healthy")
     before = pids()
 
     host.run("kill", "-KILL", show("MainPID"))
     wait_for(lambda: (show("NRestarts"), show("ActiveState")) == ("1", "active"), "the automatic restart")
-    health = (*fleetd, "health", "--ready", "-c", file)
-    wait_for(lambda: host.run(*health, code=None).returncode == 0, "every worker to be healthy")
+    wait_for(lambda: host.run(*health, code=None).returncode == 0, "every worker to be healthy again")
     assert pids() == before
 
     host.run(*own, "reload", "fleetd-mine.service")
     host.run(*fleetd, "systemd", "uninstall", "--user", "-c", file)
-    assert pids() == set()
+    for pid in before:
+        host.run("kill", "-0", str(pid), code=1)
     assert "fleetd" not in host.run("find", f"/home/{NAME}/.config").stdout
