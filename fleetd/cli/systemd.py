@@ -138,10 +138,14 @@ def _after_stop(args: argparse.Namespace) -> int:
     cgroup = Cgroup.own()
     if cgroup is None or "SERVICE_RESULT" not in os.environ:
         raise UsageError("after-stop is for the ExecStopPost= of a unit alone: it kills what is left in the unit")
-    with suppress(FleetdError):  # also where the files cannot be read
-        daemon(args)
-        return ExitCode.DONE  # somebody started it by hand, and it has taken the workers over
-    done = after_stop(cgroup, Systemctl(for_user=args.user), os.environ)
+
+    def is_supervised() -> bool:
+        with suppress(FleetdError):  # also where the files cannot be read
+            daemon(args)
+            return True
+        return False
+
+    done = after_stop(cgroup, Systemctl(for_user=args.user), os.environ, is_supervised)
     if done is not None:
         _tell(done)
     return ExitCode.DONE

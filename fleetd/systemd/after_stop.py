@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -79,17 +79,26 @@ def _mounted(mounts: list[str], path: str, hierarchy: str | None) -> Path | None
     return None
 
 
-def after_stop(cgroup: Cgroup, systemctl: Systemctl, environ: Mapping[str, str]) -> str | None:
+def after_stop(
+    cgroup: Cgroup, systemctl: Systemctl, environ: Mapping[str, str], is_supervised: Callable[[], bool]
+) -> str | None:
     """End what is left if the unit is being stopped, or has drained; what was done, in a sentence, or None.
 
-    `environ` says how the daemon ended: SERVICE_RESULT, EXIT_CODE, EXIT_STATUS of systemd.exec(5).
+    `environ` says how the daemon ended: EXIT_CODE, EXIT_STATUS of systemd.exec(5).  What a daemon that somebody started
+    by hand has taken over is its own: then the instance `is_supervised`.
     """
     how = environ.get("EXIT_CODE", ""), environ.get("EXIT_STATUS", "")
-    if how == ("exited", str(int(ExitCode.DONE))) or systemctl.job(cgroup.unit) == "stop":
-        return _end(cgroup)
-    if how == ("exited", str(int(ExitCode.INVALID))) and cgroup.others():
-        return _try_again(cgroup, systemctl)
-    return None
+    if how == ("exited", str(int(ExitCode.INVALID))) and not _is_stopping(cgroup, systemctl):
+        _wait(cgroup, systemctl)
+        if not _is_stopping(cgroup, systemctl):
+            return _try_again(cgroup, systemctl)
+    elif how != ("exited", str(int(ExitCode.DONE))) and not _is_stopping(cgroup, systemctl):
+        return None
+    return None if is_supervised() else _end(cgroup)
+
+
+def _is_stopping(cgroup: Cgroup, systemctl: Systemctl) -> bool:
+    return systemctl.job(cgroup.unit) == "stop"
 
 
 def _end(cgroup: Cgroup) -> str | None:
@@ -100,15 +109,17 @@ def _end(cgroup: Cgroup) -> str | None:
     return f"{left} processes were left after the stop: {'killed' if ended else 'some are still there'}"
 
 
+def _wait(cgroup: Cgroup, systemctl: Systemctl) -> None:
+    """Give whoever is at the files some time, unless no worker runs, or the unit is to stop."""
+    deadline = time.monotonic() + RETRY_AFTER
+    while cgroup.others() and not _is_stopping(cgroup, systemctl) and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
+
+
 def _try_again(cgroup: Cgroup, systemctl: Systemctl) -> str | None:
     """Invalid files are final for systemd; but workers run, and want a daemon once the files are right."""
-    deadline = time.monotonic() + RETRY_AFTER
-    while time.monotonic() < deadline:
-        if systemctl.job(cgroup.unit) == "stop":
-            return _end(cgroup)
-        if not cgroup.others():
-            return None
-        time.sleep(_LOOK_EVERY)
+    if not cgroup.others():
+        return None
     # Not `start`: that would be taken for the start that has just failed.
     systemctl.run("restart", "--no-block", cgroup.unit)
     return "the pool files are invalid, and workers run without a daemon: trying again"

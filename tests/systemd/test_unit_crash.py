@@ -65,6 +65,23 @@ def test_workers_get_a_daemon_again_though_the_file_was_invalid(unit: Unit) -> N
     assert unit.pids() == before
 
 
+def test_workers_that_a_daemon_started_by_hand_has_taken_over_are_its_own(unit: Unit) -> None:
+    unit.configure_workers()
+    unit.install()
+    before, good = unit.pids(), unit.file.read_text()
+    unit.file.write_text("[pool.media]\nnumprocs = 'many'\n")
+    unit.kill_daemon()
+    wait_for(lambda: unit.show("ExecMainStatus") == "2", "the daemon to have refused the file")
+    unit.file.write_text(good)
+    unit.fleetd("start", "--detach")
+
+    unit.machine.systemctl("stop", unit.unit)
+
+    assert unit.pids() == before
+    unit.fleetd("stop")
+    assert unit.processes() == []
+
+
 def test_a_stop_while_the_file_is_invalid_leaves_nothing(unit: Unit) -> None:
     unit.configure_workers()
     unit.install()
