@@ -6,15 +6,16 @@ import argparse
 import os
 import pwd
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import fleetd
-from fleetd.cli.configuration import accepted
+from fleetd.cli.configuration import Host, accepted
 from fleetd.cli.finding import add_daemon, daemon
 from fleetd.cli.parser import Parser
 from fleetd.cli.unit_environment import missing_in_unit
+from fleetd.config.lint import unsafe_files
 from fleetd.core.spec import FleetSpec
 from fleetd.errors import ExitCode, FleetdError, UsageError
 from fleetd.shell import paths
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         uninstall(place, unit, _tell, force=args.force)
         return ExitCode.DONE
     text = _text(args)
-    for warning in missing_in_unit(args.files, Systemctl(for_user=args.user)):
+    for warning in (*missing_in_unit(args.files, Systemctl(for_user=args.user)), *_who_else_commands(args)):
         print(f"fleetd systemd: warning: {warning}", file=sys.stderr)
     install(place, unit, text, _tell, force=args.force, now=args.now)
     if args.user:
@@ -123,6 +124,14 @@ def _homes(spec: FleetSpec) -> Mapping[str, str]:
 
 
 # -- hints ---------------------------------------------------------------------------------------------------------
+
+
+def _who_else_commands(args: argparse.Namespace) -> Iterator[str]:
+    """Who beside root can change what a unit of the system runs as root: such as the owner of a virtual environment."""
+    if not args.user:
+        script, interpreter = _program()[0], os.path.realpath(sys.executable)
+        for finding in unsafe_files((script, interpreter, str(Path(fleetd.__file__))), Host()):
+            yield str(finding.problem)
 
 
 def _hint_at_lingering() -> None:

@@ -167,6 +167,18 @@ def test_what_this_shell_has_and_the_unit_has_not_is_told(unit: Unit) -> None:
     assert "secret" not in said
 
 
+def test_a_program_that_another_user_can_change_is_told(unit: Unit) -> None:
+    unit.configure_workers()
+    unit.machine.run("sh", "-ec", f"mkdir -p /opt/theirs; cp {COMMAND} /opt/theirs; chown nobody /opt/theirs/fleetd")
+    words = ("systemd", "install", "-c", str(unit.file))
+
+    said = unit.machine.run("/opt/theirs/fleetd", *words).stderr
+
+    assert "/opt/theirs/fleetd: belongs to user 65534, who can command this daemon" in said
+    assert "/opt/theirs/fleetd start" in unit.show("ExecStart")
+    assert "/opt/theirs" not in unit.machine.run(str(COMMAND), *words).stderr
+
+
 def test_without_systemctl_one_line_says_so(unit: Unit) -> None:
     unit.configure_workers()
     done = unit.machine.run(
