@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 
 from fleetd.shell.cgroup import own_cgroup
 from tests.support.requirement import need
@@ -99,7 +100,8 @@ class Machine:
 @contextmanager
 def machine() -> Iterator[Machine]:
     """One that is up, and is ended afterwards."""
-    need(os.geteuid() == 0, "a machine with a systemd of its own needs root")
+    if os.geteuid() != 0:
+        pytest.skip("a machine with a systemd of its own needs root")
     need(SYSTEMD.exists() and all(map(shutil.which, TOOLS)), "no systemd: install systemd, iproute2, util-linux")
     home = own_cgroup()
     need(home is not None, "no cgroup v2 in sight")
