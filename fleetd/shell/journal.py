@@ -7,6 +7,7 @@ records of an earlier boot.  The last line of a run counts; a run that is over h
 from __future__ import annotations
 
 import errno
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from fleetd.core.records import RunRecord
+from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
 
 SPARE_LINES = 1000  # lines that are over before the file is written anew
@@ -173,3 +175,24 @@ def _lines(path: Path, boot: str) -> Iterator[Line]:
         if number == 0 and line.boot != boot:
             return
         yield line
+
+
+def check(path: Path) -> None:
+    """Read a journal that another version may have written, and touch nothing.
+
+    A line that a crash cut off is passed over, as it is by `open`.  Raises FleetdError where it cannot be read, or says
+    what this version does not understand.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FleetdError(f"{path}: cannot be read: {error.strerror}") from error
+    for number, text in enumerate(lines, 1):
+        with suppress(json.JSONDecodeError, UnicodeDecodeError):
+            json.loads(text)
+            try:
+                decode(text, Line)
+            except ValueError as error:
+                raise FleetdError(f"{path}: line {number} is not understood by this version: {error}") from error
