@@ -16,6 +16,8 @@ from fleetd.core.spec import Launch, PoolSpec, Ready
 from fleetd.core.state import Job, Phase, Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
 
+UNDATED = -1  # the generation of a run whose record was lost
+
 
 def without_fleet(
     pools: Mapping[str, PoolMemory], runs: tuple[RunRecord, ...]
@@ -27,6 +29,20 @@ def without_fleet(
     }
     alone = {name: replace(memory, epochs=None, roll=rolls[name]) for name, memory in pools.items()}
     return alone, tuple(replace(run, epochs=None) for run in runs)
+
+
+def dated(pools: Mapping[str, PoolMemory], runs: tuple[RunRecord, ...]) -> tuple[RunRecord, ...]:
+    """The same, with a generation for those whose record was lost: the one that their slot had when last remembered."""
+    return tuple(
+        replace(run, generation=_generation(pools.get(run.pool), run.slot)) if run.generation == UNDATED else run
+        for run in runs
+    )
+
+
+def _generation(memory: PoolMemory | None, slot: int) -> int:
+    if memory is None:
+        return 0
+    return memory.generation - (memory.roll is not None and slot in memory.roll.pending)
 
 
 def remember(pool: Pool, memory: PoolMemory) -> None:

@@ -121,7 +121,7 @@ def restore(turn: Turn, event: Restored) -> None:
     if fleet is None or (memory is not None and not fleet.remember(memory)):
         pools, runs = adopt.without_fleet(pools, runs)
     turn.state.remembered = dict(pools)
-    turn.state.adopted = runs
+    turn.state.adopted = adopt.dated(pools, runs)
     turn.state.counted = event.counted
 
 

@@ -71,10 +71,15 @@ class Run:
                 os.chown(self.notify_path, uid, -1)
 
     def open_output(self, uid: int | None) -> int:
-        """Make the output pipe; the write end, which belongs to the worker's user so that it can be opened again."""
+        """Make the output pipe; the worker's end, which belongs to the worker's user so that it can be opened again.
+
+        That end can be read, too: so a worker outlives everybody who reads its output (a write waits, and does not
+        fail), and who comes next opens the pipe again by way of the worker's descriptor.
+        """
         with stage("output"):
             self.fds["output"], output = os.pipe2(os.O_CLOEXEC)
             try:
+                output = widened(output)
                 os.set_blocking(self.fds["output"], False)
                 if os.geteuid() == 0:
                     with contextlib.suppress(PermissionError):  # root of a container has a user's share of pipe memory
@@ -85,3 +90,13 @@ class Run:
                 os.close(output)
                 raise
             return output
+
+
+def widened(pipe: int) -> int:
+    """A pipe's write end, open for reading as well; as it was where there is no /proc."""
+    try:
+        both = os.open(f"/proc/self/fd/{pipe}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return pipe
+    os.close(pipe)
+    return both

@@ -12,10 +12,10 @@ from binascii import crc32
 from pathlib import Path
 
 
-def own_cgroup() -> Path | None:
-    """The folder of the cgroup v2 that this process is in; None where there is no such hierarchy in sight."""
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+def own_cgroup(pid: int | str = "self") -> Path | None:
+    """The folder of the cgroup v2 that a process is in; None where there is no such hierarchy in sight."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: one that is not below what is mounted here
+        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
         path = next((line[3:] for line in lines if line.startswith("0::")), None)
         for mount in Path("/proc/self/mountinfo").read_text().splitlines():
             fields = mount.split()  # id parent device root mount-point options… - type source options
@@ -30,6 +30,12 @@ def own_cgroup() -> Path | None:
 def name_of(instance: str, runtime: Path) -> str:
     """What the folder of the instance that lives in a runtime directory is called: others may have its name."""
     return f"fleetd-{instance}-{crc32(os.fsencode(runtime)):08x}"
+
+
+def folder_below(pid: int, name: str) -> str | None:
+    """The cgroup of a process, if it is one of a run's below a folder of this name."""
+    folder = own_cgroup(pid)
+    return str(folder) if folder is not None and folder.parent.name == name else None
 
 
 def usable_folder(name: str) -> Path | None:

@@ -7,6 +7,7 @@ carried out.  Nothing in here waits for a process or a socket, and nothing in he
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -42,6 +43,7 @@ from fleetd.shell.outlet import standard_streams
 from fleetd.shell.paths import Instance
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.samples import Samples, resident
+from fleetd.shell.service_manager import ServiceManager
 from fleetd.shell.targets import Surroundings
 from fleetd.shell.upgrading import Upgrades
 from fleetd.shell.verbs import Verbs
@@ -67,6 +69,7 @@ def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: Ke
     gc.freeze()  # what was imported stays: no collection need look at it again
     own_log = log.DetachedLog(places.daemon_log) if tenure.detached else None
     stdout, stderr = standard_streams()
+    faulthandler.enable(2)  # a watchdog's SIGABRT, or a crash, says in the log where the daemon was
     surroundings = Surroundings(stdout)
     if own_log is not None:
         surroundings.before_stdout = own_log.keep_up
@@ -92,6 +95,7 @@ class Daemon:
         self.facts = FactLog()
         self.finished = asyncio.Event()
         self.state = State(Chance(int.from_bytes(os.urandom(8))))
+        self.service = ServiceManager.from_environment(os.environ, self.state)
         self.identity = Identity(
             instance=places.name,
             host=spec.host or socket.gethostname(),
@@ -121,6 +125,7 @@ class Daemon:
         """Take over what an earlier daemon left, then supervise until everything is drained."""
         loop = self._loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._report_defect)
+        self.service.starting()
         remembered = memory.load(self.places.state_file)
         if self.spec.member is not None:
             from fleetd.shell import heartbeat  # noqa: PLC0415 - a daemon alone does without
@@ -164,6 +169,7 @@ class Daemon:
         self.post(SpecChanged(self.spec))
         self._turn()
         self.runs.begin()
+        self.service.ready()
         self._arm_sampling()
         if before is not None:
             before.listen_to_signals()
@@ -176,6 +182,7 @@ class Daemon:
         await control.close()
         reaper.close()
         self.runs.close()
+        self.service.close()
         return 0
 
     async def pass_on(self) -> None:
@@ -226,6 +233,7 @@ class Daemon:
             self._notify_waiting()
             if self.heartbeat is not None:
                 self.heartbeat.consider()
+            self.service.consider()
 
     def _handle(self, event: Event) -> None:
         try:

@@ -8,6 +8,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from fleetd.shell.spawn_request import SpawnRequest
+
+Json = dict[str, Any]
+
 
 class Outcomes(Protocol):
     """Who is told what became of runs; called from the event loop, in the order in which things happened."""
@@ -46,6 +50,33 @@ class Held(Struct):
     def fds(self) -> list[int]:
         """All its descriptors, in the keeper's order."""
         return [self.pidfd, self.output] + ([] if self.notify is None else [self.notify])
+
+    @classmethod
+    def told(cls, report: Json, fds: list[int], request: SpawnRequest | None = None) -> Held:
+        """What a keeper reports of a run: that it holds it, or (then with the request) that it was spawned."""
+        given = dict(zip(report["fds"], fds, strict=True))
+        asked = request or SpawnRequest(report["run"], (), {}, "", report["meta"], report["notify"])
+        return cls(
+            run=report["run"],
+            pid=report["pid"],
+            directory=report["directory"] or asked.directory,
+            meta=asked.meta,
+            pidfd=given["pidfd"],
+            output=given["output"],
+            notify=given.get("notify"),
+            notify_path=asked.notify,
+            cgroup=report["cgroup"],
+            starting=report.get("starting", False),
+            foreign=report.get("foreign", False),
+            status=report.get("status"),
+            ended=report.get("status") is not None,
+        )
+
+    def request(self) -> Json:
+        """What a keeper is asked to hold it by; `fds` go along."""
+        names = ["pidfd", "output"] + ([] if self.notify is None else ["notify"])
+        body: Json = {"verb": "hold", "run": self.run, "pid": self.pid, "directory": self.directory, "meta": self.meta}
+        return body | {"notify": self.notify_path, "cgroup": self.cgroup, "status": self.status, "fds": names}
 
 
 def code_and_signal(status: int | None) -> tuple[int | None, int | None]:

@@ -1,41 +1,49 @@
 """The journal of runs: what a daemon that is started again has to know of the workers that still live.
 
 JSON lines, appended without a wait for the disk: it has to outlive the daemon, not the machine, and a boot id tells
-records of an earlier boot.  The last line of a run counts; a run that is over has a `gone` line.
+records of an earlier boot.  The last line of a run counts; a run that is over has a `gone` line.  Each line begins with
+its CRC-32, so that one that was damaged is known; version 1 had none.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from binascii import crc32
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct, field
 
 from fleetd.core.records import RunRecord
 from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
 
+VERSION = 2
 SPARE_LINES = 1000  # lines that are over before the file is written anew
 TRY_EVERY = 1.0  # seconds between attempts to write to a full disk
 
 
 class Entry(Struct, frozen=True, omit_defaults=True):
-    """A run's record, and up to where its output and its numbered messages were taken."""
+    """A run's record, up to where its output and its numbered messages were taken, and what its process is known by."""
 
     record: RunRecord
     offset: int = 0  # bytes of its log file
     seen: Mapping[str, int] = field(default_factory=dict)  # the last number taken, by sender (`fleetd.shell.notify`)
+    uid: int | None = None  # of its user, None: the daemon's own
+    gid: int | None = None
+    started: int | None = None  # its main process, in clock ticks since boot
+    pipe: int | None = None  # the inode of its output pipe
 
 
 class Line(Struct, frozen=True, omit_defaults=True):
     """One line of the file, which tells one of these.  Fields that this version does not know are left out."""
 
     boot: str | None = None
+    version: int = 1
     counted: Mapping[str, tuple[int, int]] | None = None
     entry: Entry | None = None
     gone: str | None = None
@@ -49,6 +57,7 @@ class Journal:
         self._boot_id = boot_id
         self._entries: dict[str, Entry] = {}
         self._counted: dict[str, tuple[int, int]] = {}
+        self.damage: str | None = None  # why what an earlier daemon wrote could not be read
         self._spent = 0
         self._fd: int | None = None
         self._is_closed = False
@@ -58,11 +67,17 @@ class Journal:
     def open(self) -> Mapping[str, Entry]:
         """Read what an earlier daemon of this boot left, and go on from there.
 
-        A line that was cut off by a crash ends the reading of it and loses no other.  Raises OSError when it cannot be
-        read; one that cannot be written is tried again with what is to be written next.
+        A last line that was cut off by a crash loses no other.  What cannot be read is told by `damage`, and the file
+        is kept beside the new one.  One that cannot be written is tried again with what is to be written next.
         """
-        for line in _lines(self._path, self._boot_id):
+        lines, damage = _read(self._path, self._boot_id)
+        for line in lines:
             self._take(line)
+        if damage is not None:
+            aside = self._path.with_suffix(".damaged")
+            with suppress(OSError):
+                self._path.replace(aside)
+            self.damage = f"{self._path}: {damage} (kept as {aside.name})"
         with suppress(OSError):
             self._rewrite()
         return dict(self._entries)
@@ -116,7 +131,7 @@ class Journal:
         if self._failure is not None or self._fd is None or self._spent > SPARE_LINES + 10 * len(self._entries):
             self._rewrite()
             return
-        data = encode(line) + b"\n"
+        data = _framed(line)
         try:
             written = os.write(self._fd, data)
         except OSError as error:
@@ -130,10 +145,10 @@ class Journal:
         if self._failure is not None and time.monotonic() < self._try_at:
             raise self._failure
         entries = (Line(entry=entry) for entry in self._entries.values())
-        lines = (Line(boot=self._boot_id), Line(counted=self._counted), *entries)
+        lines = (Line(boot=self._boot_id, version=VERSION), Line(counted=self._counted), *entries)
         new = self._path.with_suffix(".new")
         try:
-            fd = _written(new, b"".join(encode(line) + b"\n" for line in lines))
+            fd = _written(new, b"".join(map(_framed, lines)))
             new.replace(self._path)
         except OSError as error:
             self._failure, self._try_at = error, time.monotonic() + TRY_EVERY
@@ -161,38 +176,70 @@ def _written(path: Path, data: bytes) -> int:
     return fd
 
 
-def _lines(path: Path, boot: str) -> Iterator[Line]:
-    """The lines of a journal of this boot; one that a crash cut off is left out."""
+def _framed(line: Line) -> bytes:
+    text = encode(line)
+    return b"%08x %s\n" % (crc32(text), text)
+
+
+def _unframed(text: bytes) -> Line:
+    """The line of a framed text, or of one of version 1.  Raises ValueError."""
+    if not text.startswith(b"{"):
+        check, _, text = text.partition(b" ")
+        if int(check, 16) != crc32(text):
+            raise ValueError
+    return decode(text, Line)
+
+
+def _read(path: Path, boot: str) -> tuple[list[Line], str | None]:
+    """The lines of a journal of this boot, and what is wrong with it.
+
+    What was being written when a crash came, at the end, is left out.  Of one that is damaged, the sound lines; of one
+    whose beginning is, or which a newer version wrote, none.
+    """
     try:
-        lines = path.read_bytes().split(b"\n")
+        *texts, _cut_off = path.read_bytes().split(b"\n")
     except FileNotFoundError:
-        return
-    for number, text in enumerate(lines):
+        return [], None
+    except OSError as error:
+        return [], error.strerror or str(error)
+    lines: list[Line] = []
+    damage = None
+    for number, text in enumerate(texts, start=1):
         try:
-            line = decode(text, Line)
+            lines.append(_unframed(text))
         except ValueError:
-            line = Line()
-        if number == 0 and line.boot != boot:
-            return
-        yield line
+            damage = damage or f"line {number} of {len(texts)} is damaged"
+            if number == 1:
+                return [], damage
+    if lines and lines[0].version > VERSION:
+        return [], _is_newer(lines[0])
+    if lines and lines[0].boot != boot:
+        return [], None
+    return lines, damage
 
 
 def check(path: Path) -> None:
     """Read a journal that another version may have written, and touch nothing.
 
-    A line that a crash cut off is passed over, as it is by `open`.  Raises FleetdError where it cannot be read, or says
-    what this version does not understand.
+    One that is damaged is read as far as `open` would; raises FleetdError for one that cannot be read, that a newer
+    version wrote, or whose lines this version does not understand.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        *texts, _cut_off = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return
     except OSError as error:
         raise FleetdError(f"{path}: cannot be read: {error.strerror}") from error
-    for number, text in enumerate(lines, 1):
-        with suppress(json.JSONDecodeError, UnicodeDecodeError):
-            json.loads(text)
-            try:
-                decode(text, Line)
-            except ValueError as error:
-                raise FleetdError(f"{path}: line {number} is not understood by this version: {error}") from error
+    for number, text in enumerate(texts, start=1):
+        try:
+            line = _unframed(text)
+        except msgspec.ValidationError as error:
+            raise FleetdError(f"{path}: line {number} is not understood by this version: {error}") from error
+        except ValueError:
+            continue  # damaged
+        if line.version > VERSION:
+            raise FleetdError(f"{path}: {_is_newer(line)}")
+
+
+def _is_newer(line: Line) -> str:
+    return f"written by a newer fleetd (format {line.version}, this one knows {VERSION})"

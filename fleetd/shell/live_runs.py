@@ -24,15 +24,17 @@ from fleetd.core.records import RunRecord
 from fleetd.core.spec import LineMeaning, LinePattern, LogSpec
 from fleetd.errors import FleetdError
 from fleetd.frameworks.lines import LineReport, Patterns, Scanner
-from fleetd.shell.documents import decode, encode
-from fleetd.shell.held import Held
+from fleetd.shell.documents import encode
+from fleetd.shell.earlier_runs import EarlierRuns
 from fleetd.shell.journal import Entry, Journal, boot_id
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place, inherited, request_for
 from fleetd.shell.notify import NotifySocket
+from fleetd.shell.orphans import closed_pipe
 from fleetd.shell.output import Output
 from fleetd.shell.paths import Instance
 from fleetd.shell.preloading import template_facts
+from fleetd.shell.proc import read_process
 from fleetd.shell.processes import Processes
 from fleetd.shell.targets import Surroundings
 
@@ -51,14 +53,6 @@ class Reading(Struct, frozen=True):
     patterns: tuple[LinePattern, ...] = ()
 
 
-class Meta(Struct, frozen=True, omit_defaults=True):
-    """What the keeper gives back of a run that a later daemon takes over."""
-
-    record: RunRecord
-    uid: int | None = None
-    gid: int | None = None
-
-
 class _Live(Struct):
     """What is known of a run beside the core."""
 
@@ -67,6 +61,8 @@ class _Live(Struct):
     pid: int | None = None
     uid: int | None = None  # of its user, None: the daemon's own
     gid: int | None = None
+    started: int | None = None  # see `Entry`
+    pipe: int | None = None
     socket: NotifySocket | None = None
     exit: tuple[int | None, int | None] | None = None
 
@@ -107,27 +103,31 @@ class LiveRuns:
         )
         self._journal_fails = False
         self._strays: set[int] = set()  # told already
-        self._entries = self._journal.open()
-        self.processes = Processes.open(places.runtime, places.name, self, keeper, environ=inherited(os.environ))
+        self._earlier = EarlierRuns(self._journal, places.notify, keeper_is_new=keeper.pid is not None)
+        self.processes = Processes.open(
+            places.runtime, places.name, self, keeper, environ=inherited(os.environ), missing=self._earlier.missing
+        )
 
     # -- taking over -------------------------------------------------------------------------------------------------
 
     def restored(self) -> tuple[RunRecord, ...]:
         """The records of the runs that an earlier daemon left; `begin` follows once the core knows them."""
-        records = []
-        for held in self.processes.held:
-            record = replace(self._record_of(held), pid=held.pid, directory=held.directory or None)
-            meta = _meta_of(held)
-            self._runs[held.run] = _Live(record.pool, record.slot, held.pid, meta.uid, meta.gid)
-            self._records[held.run] = record
-            records.append(record)
-        return tuple(records)
+        held = {held.run: self._earlier.known(held) for held in self.processes.held}
+        lost = self._earlier.lost(held)
+        for run, entry in (held | lost).items():
+            live = _Live(entry.record.pool, entry.record.slot, entry.record.pid, entry.uid, entry.gid)
+            live.exit = (None, None) if run in lost else None
+            self._runs[run], self._records[run] = live, entry.record
+        return tuple(self._records.values())
 
     async def clear_away(self) -> None:
-        """End what still runs of runs that no keeper holds: nobody reads its output, and it must not be doubled."""
-        for run in self._entries.keys() - self._runs.keys():
-            entry = self._entries[run]
-            _log.warning("%s:%s: nobody holds run %s any more: ended", entry.record.pool, entry.record.slot, run)
+        """End what still runs of runs that are over: nobody reads its output, and it must not be doubled."""
+        if self._journal.damage is not None:
+            text = (
+                "%s; %s workers are taken over by what else is known of them, and what they did lately may be uncounted"
+            )
+            _log.error(text, self._journal.damage, len(self.processes.held))
+        for run in self._earlier.never_born(self._runs):
             await self.processes.kill(run)
             self._note(self._journal.forget, run)
 
@@ -136,18 +136,16 @@ class LiveRuns:
         """Jobs done and failed by pool, as the journal has them."""
         return self._journal.counted
 
-    def _record_of(self, held: Held) -> RunRecord:
-        entry = self._entries.get(held.run)
-        if entry is not None:
-            return entry.record
-        return _meta_of(held).record
-
     def begin(self) -> None:
         """Read what the runs of an earlier daemon wrote meanwhile, and learn which of them ended."""
         for held in self.processes.held:
-            entry = self._entries.get(held.run)
-            self._listen(held.run, held.output, held.notify, entry)
-        self._entries = {}
+            self._listen(held.run, held.output, held.notify, self._earlier.entry(held.run))
+            self._unwritten[held.run] = None
+        for run in [run for run, live in self._runs.items() if live.exit is not None]:
+            nothing = closed_pipe()
+            self._listen(run, nothing, None, self._earlier.entry(run))
+            os.close(nothing)
+            self._begin(self._clear_up(run, is_empty=False))
         self.processes.begin()
 
     # -- what the core wants -----------------------------------------------------------------------------------------
@@ -160,7 +158,7 @@ class LiveRuns:
             self._post(SpawnFailed(effect.run, str(error)))
             return
         self._runs[effect.run] = _Live(effect.pool, effect.slot, uid=request.uid, gid=request.gid)
-        meta = encode(Meta(record, request.uid, request.gid)).decode()
+        meta = encode(Entry(record, uid=request.uid, gid=request.gid)).decode()
         self.processes.spawn(replace(request, meta=meta))
 
     def kill(self, run: str) -> None:
@@ -200,7 +198,10 @@ class LiveRuns:
         for run in self._unwritten:
             live = self._runs.get(run)
             seen = live.socket.seen if live is not None and live.socket is not None else {}
-            self._note(self._journal.write, Entry(self._records[run], self.output.offset(run), seen))
+            entry = Entry(self._records[run], self.output.offset(run), seen)
+            if live is not None:
+                entry = replace(entry, uid=live.uid, gid=live.gid, started=live.started, pipe=live.pipe)
+            self._note(self._journal.write, entry)
             if live is not None and live.socket is not None:
                 live.socket.acknowledge()
         self._unwritten.clear()
@@ -260,6 +261,9 @@ class LiveRuns:
 
     def _listen(self, run: str, output: int, notify: int | None, entry: Entry | None = None) -> None:
         live = self._runs[run]
+        live.pipe = os.fstat(output).st_ino
+        process = None if live.pid is None or live.exit is not None else read_process(live.pid)
+        live.started = None if process is None else process.started
         reading = self._reading(live.pool)
         scanner = Scanner(_compiled(reading.patterns)) if reading.patterns else None
         owner = None if live.uid is None or live.gid is None else (live.uid, live.gid)
@@ -353,7 +357,3 @@ class LiveRuns:
 @lru_cache(maxsize=64)
 def _compiled(patterns: tuple[LinePattern, ...]) -> Patterns:
     return Patterns(patterns)
-
-
-def _meta_of(held: Held) -> Meta:
-    return decode(held.meta, Meta)

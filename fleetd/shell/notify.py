@@ -120,18 +120,7 @@ class NotifySocket:
 
         Raises OSError when the path is too long or cannot be made.
         """
-        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        try:
-            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            path.unlink(missing_ok=True)
-            receiver.bind(str(path))
-            path.chmod(0o600)
-            if uid != os.geteuid():
-                os.chown(path, uid, -1)
-        except OSError:
-            receiver.close()
-            raise
-        return cls(receiver, run, frozenset({uid}), seen=seen, on_refused=on_refused)
+        return cls(_bound(path, uid), run, frozenset({uid}), seen=seen, on_refused=on_refused)
 
     @property
     def seen(self) -> Mapping[str, int]:
@@ -198,6 +187,29 @@ class NotifySocket:
         if uid not in self._refused:
             self._refused.add(uid)
             self._on_refused(f"run {self._run}: messages of uid {uid} on its notify socket are refused")
+
+
+def bound_again(path: str, uid: int) -> int | None:
+    """A new socket in the place of one that is lost, for a worker that runs as `uid`; None where it cannot be made."""
+    try:
+        return _bound(Path(path), uid).detach()
+    except OSError:
+        return None
+
+
+def _bound(path: Path, uid: int) -> socket.socket:
+    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        path.unlink(missing_ok=True)
+        receiver.bind(str(path))
+        path.chmod(0o600)
+        if uid != os.geteuid():
+            os.chown(path, uid, -1)
+    except OSError:
+        receiver.close()
+        raise
+    return receiver
 
 
 def _take_ancillary(ancillary: list[tuple[int, int, bytes]]) -> int | None:

@@ -79,16 +79,25 @@ def run_of(pid: int) -> str | None:
 
     TEMPLATE for a template of preloaded workers: no run, and nothing that a run has left.
     """
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return None
-    for variable in environment.split(b"\0"):
+    for variable in _environ(pid):
         if variable.startswith(b"FLEETD_RUN="):
             return variable[11:].decode(errors="replace")
         if variable.startswith(b"FLEETD_TEMPLATE="):
             return TEMPLATE
     return None
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """The environment that a process was started with; nothing when we may not look."""
+    pairs = (os.fsdecode(variable).partition("=") for variable in _environ(pid))
+    return {name: value for name, _, value in pairs}
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 class Table:

@@ -8,7 +8,7 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from fleetd.shell.adopted import AdoptedExits
 from fleetd.shell.cgroup import name_of, usable_folder
 from fleetd.shell.held import Held, Outcomes, code_and_signal
 from fleetd.shell.keeper_link import KeeperLink, LinkLostError
+from fleetd.shell.orphans import Trace, find, is_being_forked
+from fleetd.shell.proc import Table
 from fleetd.shell.spawn_request import SpawnRequest, explain
 from fleetd.shell.tree import Trees
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+FORK_SECONDS = 0.001  # between looks whether what a lost keeper forked has become what it was to be
 TIDY_SECONDS = 0.5  # after which what is left of runs that are over is removed
 SPARE_DESCRIPTORS = 64  # what the rest of the daemon needs
 DESCRIPTORS_A_RUN = 6  # pidfd, output and notify socket, the two again where they are read, and a log file
@@ -47,6 +50,7 @@ class Processes:
         self._asked: dict[str, SpawnRequest | None] = {}
         self._adopted = AdoptedExits(self._loop, self._exited)
         self._births: dict[str, asyncio.Future[None]] = {}  # that somebody waits for
+        self._asked_again: set[str] = set()  # of another keeper
         self._born: set[str] = set()  # of those asked for: they have a process, which is not yet what was asked for
         self._tidying: asyncio.TimerHandle | None = None
         self._vanishing: set[asyncio.Task[None]] = set()
@@ -62,12 +66,13 @@ class Processes:
         *,
         environ: Mapping[str, str] | None = None,
         trees: Trees | None = None,
+        missing: Callable[[Collection[str]], Iterable[Trace]] = lambda _: (),
     ) -> Processes:
-        """Take over what the instance's keeper holds, which `link` has reached.
+        """Take over what the instance's keeper holds, which `link` has reached, and what lives of the `missing` runs.
 
-        `folder` is the instance's runtime directory; `environ` is what every worker gets beside its own; `trees` has
-        cgroups where there can be some.  The soft limit of descriptors is raised to the hard one; workers get the
-        present one.
+        Those are the others that an earlier daemon knew, given those that are held.  `folder` is the instance's runtime
+        directory; `environ` is what every worker gets beside its own; `trees` has cgroups where there can be some.  The
+        soft limit of descriptors is raised to the hard one; workers get the present one.
 
         Raises:
             FleetdError: the keeper does not answer, or serves another daemon.
@@ -84,6 +89,10 @@ class Processes:
         for report, fds in held:
             if report["event"] == "held":
                 processes._take_over(report, fds)
+        if traces := tuple(missing(processes._runs.keys())):
+            table = Table()
+            for trace in traces:
+                processes._adopt(trace, table)
         processes.trees.serve(link.pid)
         processes.trees.sweep()
         processes._furnish()
@@ -246,7 +255,7 @@ class Processes:
             self._link.close()
             self._link = None
         for run in tuple(self._asked):
-            self._in_time(self._clear_away(run))
+            self._in_time(self._look_for(run))
         for held in self._runs.values():
             self.trees.adopt(held.run, held.pid, held.cgroup, foreign=True)
             if not held.ended and not held.foreign:
@@ -264,16 +273,7 @@ class Processes:
         self.trees.serve(self._link.pid)
         self._loop.add_reader(self._link.fileno(), self._read)
         for held in self._runs.values():
-            body: Json = {
-                "verb": "hold",
-                "run": held.run,
-                "pid": held.pid,
-                "directory": held.directory,
-                "meta": held.meta,
-            }
-            body |= {"notify": held.notify_path, "cgroup": held.cgroup, "status": held.status}
-            body |= {"fds": ["pidfd", "output"] + ([] if held.notify is None else ["notify"])}
-            self._request(body, held.fds)
+            self._request(held.request(), held.fds)
         self._furnish()
         return True
 
@@ -282,13 +282,27 @@ class Processes:
         self._request({"verb": "environ", "env": dict(self._environ)}, [])
         self._prepare()
 
-    async def _clear_away(self, run: str) -> None:
-        """A run asked for when the keeper was lost may have been born: then nobody holds its output, and it must go."""
-        request = self._answered(run)
+    async def _look_for(self, run: str) -> None:
+        """A run was asked for when the keeper was lost: take it over, or ask for it again, once."""
+        while is_being_forked(self._instance, self.keeper_pid):  # noqa: ASYNC110 - /proc tells nobody
+            await asyncio.sleep(FORK_SECONDS)
+        request = self._asked.get(run)
+        trace = None if request is None else Trace(run, request.meta, request.notify or "", directory=request.directory)
+        held = None if trace is None else self._adopt(trace, Table())
+        if held is not None:
+            self._answered(run)
+            self._adopted.watch(run, held.pidfd, held.pid)
+            self._outcomes.spawned(run, held.pid, held.directory, held.output, held.notify)
+            return
         left = await self.trees.kill(run)
         self._leave_tree(run)
+        if request is not None and not left and run not in self._asked_again:
+            self._asked_again.add(run)
+            self.spawn(request)
+            return
+        self._answered(run)
         text = "the keeper ended while it was starting" + (f" (left: pids {', '.join(map(str, left))})" if left else "")
-        self._outcomes.spawn_failed(request.run if request is not None else run, text)
+        self._outcomes.spawn_failed(run, text)
 
     # -- runs --
 
@@ -304,6 +318,7 @@ class Processes:
     def _answered(self, run: str) -> SpawnRequest | None:
         self._was_born(run)
         self._born.discard(run)
+        self._asked_again.discard(run)
         request = self._asked.pop(run, None)
         if not self._asked:
             self._prepare()
@@ -316,26 +331,20 @@ class Processes:
             self._request({"verb": "enter", "cgroup": path}, [])
 
     def _take_over(self, report: Json, fds: list[int]) -> None:
-        given = dict(zip(report["fds"], fds, strict=True))
-        held = Held(
-            run=report["run"],
-            pid=report["pid"],
-            directory=report["directory"] or "",
-            meta=report["meta"],
-            pidfd=given["pidfd"],
-            output=given["output"],
-            notify=given.get("notify"),
-            notify_path=report["notify"],
-            cgroup=report["cgroup"],
-            starting=report["starting"],
-            foreign=report["foreign"],
-            status=report["status"],
-            ended=report["status"] is not None,
-        )
-        self._runs[held.run] = held
+        held = self._runs[report["run"]] = Held.told(report, fds)
         self.trees.adopt(held.run, held.pid, held.cgroup, foreign=held.foreign)
         if held.starting:
             self._asked[held.run] = None
+
+    def _adopt(self, trace: Trace, table: Table) -> Held | None:
+        """Take a run over that no keeper holds; None where it is gone, or its output is."""
+        held = find(trace, table, name_of(self._instance, self._socket.parent), self.keeper_pid)
+        if held is None:
+            return None
+        self._runs[held.run] = held
+        self.trees.adopt(held.run, held.pid, held.cgroup, foreign=True)
+        self._request(held.request(), held.fds)
+        return held
 
     def _spawned(self, report: Json, fds: list[int]) -> None:
         run = report["run"]
@@ -347,18 +356,7 @@ class Processes:
             held.starting = False
             held.directory = report["directory"] or held.directory
         elif request is not None:
-            given = dict(zip(report["fds"], fds, strict=True))
-            held = Held(
-                run=run,
-                pid=report["pid"],
-                directory=report["directory"] or request.directory,
-                meta=request.meta,
-                pidfd=given["pidfd"],
-                output=given["output"],
-                notify=given.get("notify"),
-                notify_path=request.notify,
-                cgroup=report["cgroup"],
-            )
+            held = Held.told(report, fds, request)
             self._runs[run] = held
             self.trees.adopt(run, held.pid, held.cgroup)
         else:

@@ -116,6 +116,7 @@ class Upgrades:
             self._call_off()
             return
         _log.info("fleetd %s: the installed version takes over", __version__)
+        self._daemon.service.reloading("being replaced by the installed version")  # READY=1 is for that to say
         await self._daemon.pass_on()
         left = Handover(
             version=__version__,

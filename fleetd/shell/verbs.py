@@ -286,40 +286,47 @@ class Verbs:
     # -- reload ------------------------------------------------------------------------------------------------------
 
     async def _reload(self, args: Args, reply: Reply) -> Any:
-        spec, plan = self._daemon.read_again()
-        result: dict[str, Any] = {"pools": [{"name": c.name, "change": c.change, "keys": list(c.keys)} for c in plan]}
         if args.get("dry_run"):
-            return result
+            return _told(self._daemon.read_again()[1])
         roll = self._daemon.next_roll()
-        rest = {
-            "pools": _of(plan, Change.ROLLED),
-            "added": _of(plan, Change.ADDED),
-            "removed": _of(plan, Change.REMOVED),
-            "roll": roll,
-            "wait": args.get("wait", True),
-            "result": result,
-        }
-        self._remaining.rolled(rest, reply, "until-reloaded")
-        await self._daemon.apply(spec, roll)
+        with self._daemon.service.reload():
+            spec, plan = self._daemon.read_again()
+            rest = {
+                "pools": _of(plan, Change.ROLLED),
+                "added": _of(plan, Change.ADDED),
+                "removed": _of(plan, Change.REMOVED),
+                "roll": roll,
+                "wait": args.get("wait", True),
+                "result": _told(plan),
+            }
+            self._remaining.rolled(rest, reply, "until-reloaded")
+            await self._daemon.apply(spec, roll)
         return await self._remaining.until_reloaded(rest, reply)
 
     def reload_by_signal(self) -> None:
         """SIGHUP: what is wrong goes to the log."""
+        self._reloading = asyncio.ensure_future(self._reload_by_signal())
+
+    async def _reload_by_signal(self) -> None:
         try:
-            spec, plan = self._daemon.read_again()
+            with self._daemon.service.reload():
+                spec, plan = self._daemon.read_again()
+                for change in plan:
+                    _log.info("reload: %s: %s", change.name, change.change)
+                await self._daemon.apply(spec, self._daemon.next_roll())
         except FleetdError as error:
             for line in str(error).splitlines():
                 _log.error("reload: nothing was changed: %s", line)
-            return
-        for change in plan:
-            _log.info("reload: %s: %s", change.name, change.change)
-        self._reloading = asyncio.ensure_future(self._daemon.apply(spec, self._daemon.next_roll()))
 
     # -- targets -----------------------------------------------------------------------------------------------------
 
     def _targets(self, args: Args) -> tuple[Target, ...]:
         pools = {name: pool.slots for name, pool in self._daemon.state.pools.items() if not pool.removed}
         return resolve(args.get("targets") or (), pools)
+
+
+def _told(plan: Plan) -> dict[str, Any]:
+    return {"pools": [{"name": c.name, "change": c.change, "keys": list(c.keys)} for c in plan]}
 
 
 def _of(plan: Plan, change: Change) -> list[str]:

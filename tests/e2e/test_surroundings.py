@@ -16,6 +16,7 @@ from tests.support.crash import identities, keeper_of, kill_daemon
 from tests.support.fleetd_cli import COMMAND, Fleetd, kill
 from tests.support.ordinary_user import UID
 from tests.support.waiting import wait_for
+from tests.support.wake_ups import settle, voluntary_switches, wait_in_another_process
 from tests.support.worker_pools import SLEEPING, shell
 
 pytestmark = pytest.mark.process
@@ -144,16 +145,6 @@ def test_a_full_disk_drops_output_and_holds_up_no_worker(fleetd: Fleetd, form: s
 # -- P8 ----------------------------------------------------------------------------------------------------------------
 
 
-def voluntary_switches(pid: int) -> int:
-    """How often a process has gone to sleep (proc(5)), all its threads together."""
-    return sum(
-        int(line.split()[1])
-        for status in Path(f"/proc/{pid}/task").glob("*/status")
-        for line in status.read_text().splitlines()
-        if line.startswith("voluntary_ctxt_switches")
-    )
-
-
 @pytest.mark.parametrize("numprocs", [1, 30])
 def test_an_idle_daemon_does_not_wake_up(fleetd: Fleetd, numprocs: int) -> None:
     fleetd.configure({"media": {**SLEEPING, "numprocs": numprocs}})
@@ -164,23 +155,6 @@ def test_an_idle_daemon_does_not_wake_up(fleetd: Fleetd, numprocs: int) -> None:
     before = [voluntary_switches(pid) for pid in watched]
     wait_in_another_process(5)
     assert [voluntary_switches(pid) for pid in watched] == before
-
-
-def settle(pids: list[int]) -> None:
-    """Waits until nothing has happened for a second."""
-    seen: list[int] = []
-
-    def is_quiet() -> bool:
-        nonlocal seen
-        last, seen = seen, [voluntary_switches(pid) for pid in pids]
-        return last == seen
-
-    wait_for(is_quiet, "the daemon and its keeper to come to rest", within=10, every=1)
-
-
-def wait_in_another_process(seconds: float) -> None:
-    """The time that is measured."""
-    subprocess.run(["sleep", str(seconds)], check=True)
 
 
 def test_one_timer_for_all_when_memory_is_limited(fleetd: Fleetd) -> None:

@@ -7,11 +7,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.support.crash import identities, kill_daemon
-from tests.support.fleetd_cli import Fleetd, kill
+from tests.support.fleetd_cli import Fleetd
 from tests.support.waiting import samples, wait_for
 from tests.support.worker_pools import SLEEPING, python, shell, stubborn
 
@@ -200,19 +199,3 @@ def test_workers_that_were_just_being_started_are_neither_lost_nor_doubled(fleet
     assert len(fleetd.pids("media")) == 40
     counted = count_by_slot(fleetd)
     assert (len(counted), set(counted.values())) == (40, {1})
-
-
-def test_without_the_keeper_too_no_slot_is_doubled(fleetd: Fleetd) -> None:
-    """Both killed: nobody holds the workers' pipes any more, so they are ended before others take their place."""
-    fleetd.configure({"media": {**SLEEPING, "numprocs": 2}})
-    fleetd.start()
-    old = list(fleetd.pids("media").values())
-    keeper = next(p for p in fleetd.processes() if "keeper" in " ".join(p.info["cmdline"]))
-    kill_daemon(fleetd)
-    kill(keeper.pid)
-    psutil.wait_procs([keeper], timeout=5)
-    fleetd.start()
-    assert len(fleetd.pids("media")) == 2
-    assert set(count_by_slot(fleetd).values()) == {1}
-    assert not identities(old)
-    assert fleetd.daemon_log().count("nobody holds run") == 2

@@ -33,12 +33,13 @@ def identities(pids: list[int]) -> set[tuple[int, int]]:
     return {(pid, started) for pid in pids if (started := started_at(pid)) is not None}
 
 
+def keepers_of(fleetd: Fleetd) -> list[int]:
+    """The pids of the instance's keepers: one, but for a moment after its death, or where its socket was removed."""
+    lines = ((process.pid, " ".join(process.info["cmdline"])) for process in fleetd.processes())
+    return [pid for pid, line in lines if "fleetd.keeper" in line or "keeper/__main__" in line]
+
+
 def keeper_of(fleetd: Fleetd) -> int:
     """The pid of the instance's keeper."""
-    (keeper,) = [
-        process.pid
-        for process in fleetd.processes()
-        if "fleetd.keeper" in " ".join(process.info["cmdline"])
-        or "keeper/__main__" in " ".join(process.info["cmdline"])
-    ]
+    (keeper,) = keepers_of(fleetd)
     return keeper

@@ -1,0 +1,72 @@
+"""What an earlier daemon left: by its journal, by what the keeper was given with a run, by what a worker was told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from fleetd.core.adopt import UNDATED
+from fleetd.core.records import RunRecord
+from fleetd.shell.documents import decode, encode
+from fleetd.shell.held import Held
+from fleetd.shell.journal import Entry, Journal
+from fleetd.shell.orphans import Trace, owner_of, unix_time, unrecorded
+
+
+class EarlierRuns:
+    """The runs of an earlier daemon, whose notify sockets are in the folder `notify`."""
+
+    def __init__(self, journal: Journal, notify: Path, *, keeper_is_new: bool) -> None:
+        self._entries = journal.open()
+        self._notify = notify
+        self._is_damaged = journal.damage is not None
+        self._must_search = keeper_is_new or self._is_damaged
+
+    def entry(self, run: str) -> Entry | None:
+        """What the journal has of a run."""
+        return self._entries.get(run)
+
+    def missing(self, held: Collection[str]) -> Iterator[Trace]:
+        """The runs that no keeper holds, and that may live."""
+        for run in self._entries.keys() - held:
+            entry = self._entries[run]
+            pid, directory = entry.record.pid, entry.record.directory
+            yield Trace(run, encode(entry).decode(), str(self._notify / run), pid, entry.started, entry.pipe, directory)
+        if self._must_search:
+            for trace, told in unrecorded(self._notify, frozenset(held) | self._entries.keys()):
+                record = _record_of(trace, told)
+                if record is not None:
+                    owner = owner_of(trace.notify)
+                    entry = Entry(record, uid=None if owner == os.geteuid() else owner)
+                    yield replace(trace, meta=encode(entry).decode())
+
+    def known(self, held: Held) -> Entry:
+        """What is known of a run that lives.  One without an entry has lost it, and was as well as it is now."""
+        entry = self._entries.get(held.run)
+        if entry is None:
+            entry = decode(held.meta, Entry)
+            entry = replace(entry, record=replace(entry.record, ready=True, healthy=True))
+        return replace(entry, record=replace(entry.record, pid=held.pid, directory=held.directory or None))
+
+    def lost(self, held: Mapping[str, Entry]) -> dict[str, Entry]:
+        """The runs that ended with nobody there to see how; of a damaged journal, not those whose slot has another."""
+        slots = {(entry.record.pool, entry.record.slot) for entry in held.values()} if self._is_damaged else set()
+        return {
+            run: entry
+            for run, entry in self._entries.items()
+            if run not in held and entry.record.pid is not None and (entry.record.pool, entry.record.slot) not in slots
+        }
+
+    def never_born(self, known: Collection[str]) -> Collection[str]:
+        """The runs that were only going to be started, or are over."""
+        return self._entries.keys() - known
+
+
+def _record_of(trace: Trace, told: Mapping[str, str]) -> RunRecord | None:
+    pool, slot = told.get("FLEETD_POOL"), told.get("FLEETD_SLOT", "")
+    if not pool or not slot.isdecimal() or trace.started is None:
+        return None
+    return RunRecord(trace.run, pool, int(slot), UNDATED, unix_time(trace.started))
