@@ -186,8 +186,8 @@ class ControlServer:
         return listener
 
     def _unwatch(self) -> None:
+        """Have the kernel send no more; the handler stays, as a signal that finds none would end the process."""
         if self._directory is not None:
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGIO)
             os.close(self._directory)
             self._directory = None
 

@@ -52,11 +52,14 @@ class Remaining:
             await self._waiting.until_empty(_targets(args["targets"]), reply)
         return args["result"]
 
-    def rolled(self, args: Args, reply: Reply, verb: str = "until-rolled") -> Args:
-        """Have the next daemon wait for the rollouts of `pools` that were begun with the id `roll`; answers `args`."""
-        pools = set(args["pools"])
-        reply.goes_on(verb, lambda: {**args, "roll": ALONE, "before": self._waiting.rolls_so_far(pools)})
-        return args
+    def rolled(self, args: Args, reply: Reply, verb: str = "until-rolled") -> None:
+        """Have the next daemon wait for the rollouts of `pools` that were begun with the id `roll`."""
+
+        def rest() -> Args:
+            so_far = self._waiting.rolls_so_far(set(args["pools"]), args.get("before"))
+            return {**args, "roll": ALONE, "before": so_far}
+
+        reply.goes_on(verb, rest)
 
     async def until_rolled(self, args: Args, reply: Reply) -> Any:
         """Wait until the rollouts are over, at most `timeout` seconds from `began` (monotonic) on."""

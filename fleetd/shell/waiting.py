@@ -109,13 +109,14 @@ class Waiting:
             else {"worker": error.worker, "reason": error.reason, "lines": list(error.lines)},
         }
 
-    def rolls_so_far(self, pools: set[str]) -> dict[str, Any]:
+    def rolls_so_far(self, pools: set[str], before: Mapping[str, Any] | None) -> dict[str, Any]:
         """What another daemon has to know of the pools' rollouts, to say in the end what became of all of it."""
         rolls = self._rolls(pools)
+        longest, leaving = (0.0, ()) if before is None else (before["drain"], before["leaving"])
         return {
-            "total": sum(len(r.scope) for r in rolls),
-            "leaving": sorted(run for r in rolls for run in r.leaving),
-            "drain": max((r.longest_drain for r in rolls), default=0.0),
+            "total": sum(len(r.scope) for r in rolls) if before is None else before["total"],
+            "leaving": sorted({*leaving, *(run for r in rolls for run in r.leaving)}),
+            "drain": max([longest, *(r.longest_drain for r in rolls)]),
         }
 
     def _rolls(self, pools: set[str]) -> list[Roll]:
