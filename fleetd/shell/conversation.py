@@ -12,7 +12,6 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any, cast
 
 from fleetd.shell.handover import Left
@@ -74,9 +73,10 @@ class Reply:
         self.is_answered = True
         await self._send({"error": {"code": int(code), "message": message}})
 
-    async def send_again(self, unsent: bytes) -> None:
-        """Send what an earlier daemon had written and not sent."""
-        await self._write(unsent)
+    def send_first(self, unsent: bytes) -> None:
+        """Send what an earlier daemon had written and not sent; what follows waits for that."""
+        self._writer.write(unsent)
+        self._keep(unsent)
 
     def left(self, verb: str, args: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], bytes]:
         """What is left to do of the request, and what is left to send."""
@@ -86,9 +86,7 @@ class Reply:
         return verb, args, bytes(self._unsent)
 
     async def _send(self, frame: Mapping[str, Any]) -> None:
-        await self._write(_frame(frame))
-
-    async def _write(self, data: bytes) -> None:
+        data = _frame(frame)
         self._writer.write(data)
         self._keep(data)
         try:
@@ -129,9 +127,7 @@ class Conversation:
         conversation.verb, conversation.args = left.verb, left.args
         conversation.reply.is_answered = left.is_answered
         conversation._unread += left.unread
-        if left.unsent:
-            with suppress(GoneError):
-                await conversation.reply.send_again(left.unsent)
+        conversation.reply.send_first(left.unsent)
         return conversation
 
     @property

@@ -286,28 +286,41 @@ def test_one_that_dies_after_the_exec_is_recovered_by_the_next_start(installed: 
 # -- who waits meanwhile -----------------------------------------------------------------------------------------------
 
 
-BEGINS = "echo begin $$; trap 'until [ -e leave ]; do sleep 0.02; done; exit 0' TERM; while :; do sleep 0.02; done"
+# The first workers hold on to their job until there is a file `leave`; later ones end when told.
+HOLDING = """
+[ -e restarted ] && exec sleep 1000
+trap 'until [ -e leave ]; do sleep 0.02; done; exit 0' TERM
+while :; do sleep 0.02; done
+"""
 
 
-def begins(log: Path) -> int:
-    """How often a worker was started, by its log."""
-    return log.read_text().count(" begin ")
-
-
-def test_a_restart_that_is_waited_for_is_one_restart(fleetd: Fleetd) -> None:
-    fleetd.configure({"media": shell(BEGINS, directory=str(fleetd.directory), numprocs=3, stop_timeout="60s")})
+@pytest.mark.parametrize("after", [0.0, 0.4, 0.8])
+def test_a_restart_that_is_waited_for_is_one_restart(fleetd: Fleetd, after: float) -> None:
+    """Asked for at any instant of an upgrade, and rolling during another one."""
+    fleetd.configure({"media": shell(HOLDING, directory=str(fleetd.directory), numprocs=3, stop_timeout="60s")})
     fleetd.start()
+    (fleetd.directory / "restarted").touch()
     old = set(fleetd.pids("media").values())
+    upgrade = fleetd.popen("upgrade")
+    for _ in samples(seconds=after, every=0.1):
+        pass
     waiting = fleetd.popen("restart", "--json")
-    for _ in range(2):
-        fleetd.run("upgrade")
+    assert upgrade.communicate(timeout=60)
+    fleetd.run("upgrade")
     wait_for(lambda: not old & set(fleetd.pids("media").values()), "all to be rolled")
     fleetd.run("upgrade")
     assert waiting.poll() is None, "the old ones are still there"
     (fleetd.directory / "leave").touch()
     done = json.loads(waiting.communicate(timeout=30)[0])
     assert (waiting.returncode, done["state"], done["done"], done["total"]) == (0, "done", 3, 3)
-    assert [begins(fleetd.log_directory / f"media-{slot}.log") for slot in range(3)] == [2, 2, 2]
+    assert (
+        len(
+            re.findall(
+                r"rollout started: 3 slot\(s\)$", (fleetd.log_directory / "fleetd.log").read_text(), re.MULTILINE
+            )
+        )
+        == 1
+    )
     assert not identities(list(old))
 
 
