@@ -32,23 +32,23 @@ class EarlierRuns:
     def missing(self, held: Collection[str]) -> Iterator[Trace]:
         """The runs that no keeper holds, and that may live."""
         for run in self._entries.keys() - held:
-            entry = self._entries[run]
-            pid, directory = entry.record.pid, entry.record.directory
-            yield Trace(run, encode(entry).decode(), str(self._notify / run), pid, entry.started, entry.pipe, directory)
+            entry, notify = self._entries[run], str(self._notify / run)
+            record = entry.record
+            meta = encode(entry if record.pid is not None else _begun(record, notify)).decode()
+            yield Trace(run, meta, notify, record.pid, entry.started, entry.pipe, record.directory)
         if self._must_search:
             for trace, told in unrecorded(self._notify, frozenset(held) | self._entries.keys()):
-                record = _record_of(trace, told)
-                if record is not None:
-                    owner = owner_of(trace.notify)
-                    entry = Entry(record, uid=None if owner == os.geteuid() else owner)
-                    yield replace(trace, meta=encode(entry).decode())
+                assumed = _record_of(trace, told)
+                if assumed is not None:
+                    yield replace(trace, meta=encode(_begun(assumed, trace.notify)).decode())
 
     def known(self, held: Held) -> Entry:
         """What is known of a run that lives.  One without an entry has lost it, and was as well as it is now."""
         entry = self._entries.get(held.run)
-        if entry is None:
-            entry = decode(held.meta, Entry)
-            entry = replace(entry, record=replace(entry.record, ready=True, healthy=True))
+        if entry is None or entry.record.pid is None:
+            begun = decode(held.meta, Entry)
+            well = replace(begun.record, ready=True, healthy=True)
+            entry = replace(begun, record=well if entry is None else entry.record)
         return replace(entry, record=replace(entry.record, pid=held.pid, directory=held.directory or None))
 
     def lost(self, held: Mapping[str, Entry]) -> dict[str, Entry]:
@@ -63,6 +63,11 @@ class EarlierRuns:
     def never_born(self, known: Collection[str]) -> Collection[str]:
         """The runs that were only going to be started, or are over."""
         return self._entries.keys() - known
+
+
+def _begun(record: RunRecord, notify: str) -> Entry:
+    owner = owner_of(notify)
+    return Entry(record, uid=None if owner == os.geteuid() else owner)
 
 
 def _record_of(trace: Trace, told: Mapping[str, str]) -> RunRecord | None:

@@ -1,8 +1,8 @@
 """The journal of runs: what a daemon that is started again has to know of the workers that still live.
 
 JSON lines, appended without a wait for the disk: it has to outlive the daemon, not the machine, and a boot id tells
-records of an earlier boot.  The last line of a run counts; a run that is over has a `gone` line.  Each line begins with
-its CRC-32, so that one that was damaged is known; version 1 had none.
+records of an earlier boot.  What is told last counts.  Each line begins with its CRC-32, so that one that was damaged
+is known.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import errno
 import os
 import time
 from binascii import crc32
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fleetd.core.records import RunRecord
 from fleetd.errors import FleetdError
@@ -24,14 +26,14 @@ from fleetd.shell.documents import decode, encode
 
 VERSION = 2
 SPARE_LINES = 1000  # lines that are over before the file is written anew
+KEPT_OVER = 256  # runs
 TRY_EVERY = 1.0  # seconds between attempts to write to a full disk
 
 
 class Entry(Struct, frozen=True, omit_defaults=True):
-    """A run's record, up to where its output and its numbered messages were taken, and what its process is known by."""
+    """A run's record, up to where its numbered messages were taken, and what its process is known by."""
 
     record: RunRecord
-    offset: int = 0  # bytes of its log file
     seen: Mapping[str, int] = field(default_factory=dict)  # the last number taken, by sender (`fleetd.shell.notify`)
     uid: int | None = None  # of its user, None: the daemon's own
     gid: int | None = None
@@ -39,14 +41,26 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     pipe: int | None = None  # the inode of its output pipe
 
 
+class News(Struct, frozen=True, omit_defaults=True):
+    """What became known between two moments at which nothing is half decided.
+
+    One line, as it belongs together: a run's record, the jobs of its pool, and up to where its log was scanned.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    over: tuple[str, ...] = ()  # runs
+    counted: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # jobs done and failed, by pool
+    scanned: Mapping[str, int] = field(default_factory=dict)  # bytes of its log, by worker
+
+
 class Line(Struct, frozen=True, omit_defaults=True):
     """One line of the file, which tells one of these.  Fields that this version does not know are left out."""
 
     boot: str | None = None
     version: int = 1
-    counted: Mapping[str, tuple[int, int]] | None = None
-    entry: Entry | None = None
-    gone: str | None = None
+    news: News | None = None
+    intent: Entry | None = None  # of a run that is about to be started
+    ending: tuple[str, str] | None = None  # a run that is about to be asked to end, and why
 
 
 class Journal:
@@ -57,6 +71,8 @@ class Journal:
         self._boot_id = boot_id
         self._entries: dict[str, Entry] = {}
         self._counted: dict[str, tuple[int, int]] = {}
+        self._scanned: dict[str, int] = {}
+        self._over: deque[str] = deque(maxlen=KEPT_OVER)
         self.damage: str | None = None  # why what an earlier daemon wrote could not be read
         self._spent = 0
         self._fd: int | None = None
@@ -87,15 +103,29 @@ class Journal:
         """Jobs done and failed, by pool, as far as runs of this boot told."""
         return dict(self._counted)
 
-    def write(self, entry: Entry) -> None:
-        """Note where a run stands.  Raises OSError."""
-        self._note(entry)
-        self._append(Line(entry=entry))
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The last runs that are over: a keeper may not have been told yet to forget them."""
+        return tuple(self._over)
 
-    def forget(self, run: str) -> None:
-        """A run is over.  Raises OSError."""
-        if self._entries.pop(run, None) is not None:
-            self._append(Line(gone=run))
+    def scanned(self, worker: str) -> int | None:
+        """Up to where the worker's log was scanned for these."""
+        return self._scanned.get(worker)
+
+    def write(self, news: News) -> None:
+        """Note where runs stand, at a moment at which nothing is half decided.  Raises OSError."""
+        self._append(Line(news=news), len(news.entries) + len(news.over) + 1)
+
+    def intend(self, entry: Entry, scanned: int) -> None:
+        """A run is about to be started, in a slot whose log was scanned so far if it is the first.  Raises OSError."""
+        record = entry.record
+        if (worker := f"{record.pool}:{record.slot}") not in self._scanned:
+            self._append(Line(news=News(scanned={worker: scanned})))
+        self._append(Line(intent=entry))
+
+    def end(self, run: str, reason: str) -> None:
+        """A run is about to be asked to end: it may be gone before anything else can be written.  Raises OSError."""
+        self._append(Line(ending=(run, reason)))
 
     def renew(self) -> None:
         """Write a file that was removed anew.  Raises OSError."""
@@ -109,25 +139,28 @@ class Journal:
             os.close(self._fd)
             self._fd = None
 
-    def _note(self, entry: Entry) -> None:
-        record = entry.record
-        self._entries[record.run] = entry
-        done, failed = self._counted.get(record.pool, (0, 0))
-        self._counted[record.pool] = max(done, record.pool_done), max(failed, record.pool_failed)
-
     def _take(self, line: Line) -> None:
-        if line.gone is not None:
-            self._entries.pop(line.gone, None)
-        if line.counted is not None:
-            self._counted = dict(line.counted)
-        if line.entry is not None:
-            self._note(line.entry)
+        if line.news is not None:
+            self._counted.update(line.news.counted)
+            self._scanned.update(line.news.scanned)
+            self._over.extend(line.news.over)
+            for run in line.news.over:
+                self._entries.pop(run, None)
+            for entry in line.news.entries:
+                self._entries[entry.record.run] = entry
+        elif line.intent is not None:
+            self._entries[line.intent.record.run] = line.intent
+        elif line.ending is not None and line.ending[0] in self._entries:
+            run, reason = line.ending
+            entry = self._entries[run]
+            self._entries[run] = replace(entry, record=replace(entry.record, ending=reason))
 
-    def _append(self, line: Line) -> None:
+    def _append(self, line: Line, weight: int = 1) -> None:
         """Write a line; what a full disk took of it, or of one before, is put right by writing the file anew."""
         if self._is_closed:
             return
-        self._spent += 1
+        self._take(line)
+        self._spent += weight
         if self._failure is not None or self._fd is None or self._spent > SPARE_LINES + 10 * len(self._entries):
             self._rewrite()
             return
@@ -144,8 +177,8 @@ class Journal:
     def _rewrite(self) -> None:
         if self._failure is not None and time.monotonic() < self._try_at:
             raise self._failure
-        entries = (Line(entry=entry) for entry in self._entries.values())
-        lines = (Line(boot=self._boot_id, version=VERSION), Line(counted=self._counted), *entries)
+        all_of_it = News(tuple(self._entries.values()), tuple(self._over), self._counted, self._scanned)
+        lines = (Line(boot=self._boot_id, version=VERSION), Line(news=all_of_it))
         new = self._path.with_suffix(".new")
         try:
             fd = _written(new, b"".join(map(_framed, lines)))
@@ -182,11 +215,10 @@ def _framed(line: Line) -> bytes:
 
 
 def _unframed(text: bytes) -> Line:
-    """The line of a framed text, or of one of version 1.  Raises ValueError."""
-    if not text.startswith(b"{"):
-        check, _, text = text.partition(b" ")
-        if int(check, 16) != crc32(text):
-            raise ValueError
+    """The line of a framed text.  Raises ValueError."""
+    check, _, text = text.partition(b" ")
+    if int(check, 16) != crc32(text):
+        raise ValueError
     return decode(text, Line)
 
 

@@ -12,7 +12,7 @@ import select
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, ParamSpec
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -26,7 +26,7 @@ from fleetd.errors import FleetdError
 from fleetd.frameworks.lines import LineReport, Patterns, Scanner
 from fleetd.shell.documents import encode
 from fleetd.shell.earlier_runs import EarlierRuns
-from fleetd.shell.journal import Entry, Journal, boot_id
+from fleetd.shell.journal import Entry, Journal, News, boot_id
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place, inherited, request_for
 from fleetd.shell.notify import NotifySocket
@@ -41,7 +41,7 @@ from fleetd.shell.targets import Surroundings
 LINES_WITH_EXIT = 20
 MESSENGERS_A_TURN = 64  # runs that are heard before the loop may do something else
 
-_T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 _log = logging.getLogger("fleetd")
 
@@ -94,6 +94,9 @@ class LiveRuns:
         self._tasks: set[asyncio.Task[None]] = set()
         self._records: dict[str, RunRecord] = {}  # the last of each run
         self._unwritten: dict[str, None] = {}
+        self._over: list[str] = []  # not written down yet, like the next two
+        self._counted: dict[str, tuple[int, int]] = {}  # by pool
+        self._touched: set[str] = set()  # workers
         self._journal = Journal(places.journal, boot_id())
         self._ears = select.epoll()  # one for all notify sockets: a reader of the loop's own takes a kilobyte a run
         self._speakers: dict[int, str] = {}
@@ -112,6 +115,8 @@ class LiveRuns:
 
     def restored(self) -> tuple[RunRecord, ...]:
         """The records of the runs that an earlier daemon left; `begin` follows once the core knows them."""
+        for run in self._journal.over:
+            self.processes.forget(run)
         held = {held.run: self._earlier.known(held) for held in self.processes.held}
         lost = self._earlier.lost(held)
         for run, entry in (held | lost).items():
@@ -129,7 +134,7 @@ class LiveRuns:
             _log.error(text, self._journal.damage, len(self.processes.held))
         for run in self._earlier.never_born(self._runs):
             await self.processes.kill(run)
-            self._note(self._journal.forget, run)
+            self._over.append(run)
 
     @property
     def counted(self) -> Mapping[str, tuple[int, int]]:
@@ -169,7 +174,7 @@ class LiveRuns:
         await self.processes.kill(run)
 
     def forget(self, run: str) -> None:
-        """Let go of a run that is over."""
+        """Let go of a run that is over: of its process once that is written down."""
         live = self._runs.pop(run, None)
         self._records.pop(run, None)
         self._unwritten.pop(run, None)
@@ -178,33 +183,48 @@ class LiveRuns:
             del self._speakers[live.socket.fileno()]
             live.socket.close()
         self.output.close(run)
-        self.processes.forget(run)
-        self._note(self._journal.forget, run)
+        self._over.append(run)
 
     def record(self, record: RunRecord) -> None:
-        """Write down where a run stands: an intent at once, what follows with the next `flush`."""
+        """Write down where a run stands: before it is started or asked to end that, else all with the next `flush`."""
+        before = self._records.get(record.run)
         self._records[record.run] = record
+        self._counted[record.pool] = record.pool_done, record.pool_failed
+        self._touched.add(f"{record.pool}:{record.slot}")
         if record.pid is None:
-            self._note(self._journal.write, Entry(record, self.output.end_of_log(record.pool, record.slot)))
-        else:
-            self._unwritten[record.run] = None
+            self._note(self._journal.intend, Entry(record), self.output.offset(f"{record.pool}:{record.slot}"))
+            return
+        self._unwritten[record.run] = None
+        if record.ending is not None and (before is None or before.ending is None):
+            self._note(self._journal.end, record.run, record.ending)
 
     def flush(self) -> None:
-        """Write down what is new, and tell the workers that it is safe.
+        """Write down what is new; then tell the workers that it is safe, and let go of those that are over.
 
         To be called when every event that was posted has been decided about: only then do the records, the offsets of
         the output and the numbers of the messages belong together.
         """
-        for run in self._unwritten:
-            live = self._runs.get(run)
-            seen = live.socket.seen if live is not None and live.socket is not None else {}
-            entry = Entry(self._records[run], self.output.offset(run), seen)
-            if live is not None:
-                entry = replace(entry, uid=live.uid, gid=live.gid, started=live.started, pipe=live.pipe)
-            self._note(self._journal.write, entry)
+        if not self._unwritten and not self._over:
+            return
+        unwritten = {run: self._runs.get(run) for run in self._unwritten}
+        entries = tuple(self._entry(run, live) for run, live in unwritten.items())
+        scanned = {worker: self.output.offset(worker) for worker in self._touched}
+        self._note(self._journal.write, News(entries, tuple(self._over), self._counted, scanned))
+        for live in unwritten.values():
             if live is not None and live.socket is not None:
                 live.socket.acknowledge()
+        for run in self._over:
+            self.processes.forget(run)
         self._unwritten.clear()
+        self._touched.clear()
+        self._over.clear()
+        self._counted = {}
+
+    def _entry(self, run: str, live: _Live | None) -> Entry:
+        if live is None:
+            return Entry(self._records[run])
+        seen = {} if live.socket is None else live.socket.seen
+        return Entry(self._records[run], seen, live.uid, live.gid, live.started, live.pipe)
 
     # -- what processes tell -----------------------------------------------------------------------------------------
 
@@ -267,7 +287,7 @@ class LiveRuns:
         reading = self._reading(live.pool)
         scanner = Scanner(_compiled(reading.patterns)) if reading.patterns else None
         owner = None if live.uid is None or live.gid is None else (live.uid, live.gid)
-        offset = None if entry is None else entry.offset
+        offset = None if entry is None else self._journal.scanned(live.worker)
         self.output.attach(run, os.dup(output), live.worker, reading.log, scanner, owner=owner, offset=offset)
         if notify is not None:
             receiver = socket.socket(fileno=os.dup(notify))
@@ -327,7 +347,7 @@ class LiveRuns:
 
     def write_again(self) -> None:
         """The journal was removed: write down again all that it held."""
-        self._note(Journal.renew, self._journal)
+        self._note(self._journal.renew)
 
     def close(self) -> None:
         """Let go of everything; the keeper ends as well when no run is left."""
@@ -342,10 +362,10 @@ class LiveRuns:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _note(self, write: Callable[[_T], None], what: _T) -> None:
+    def _note(self, write: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
         """Write to the journal; a full disk must not stop the supervision, and is told once."""
         try:
-            write(what)
+            write(*args, **kwargs)
         except OSError as error:
             if not self._journal_fails:
                 _log.error("the journal of runs cannot be written: %s; a crash of the daemon would lose count", error)

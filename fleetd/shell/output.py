@@ -147,24 +147,26 @@ class Output(Generic[Report]):
         """How many bytes of a run that is not closed could not be written."""
         return self._streams[run].dropped if run in self._streams else 0
 
-    def offset(self, run: str) -> int:
-        """Up to where in the log file the output of an attached run was scanned and reported, for a later `attach`."""
-        return self._streams[run].offset if run in self._streams else 0
+    def offset(self, worker: str) -> int:
+        """Up to where in the worker's log what its runs wrote was scanned and reported, for a later `attach`.
 
-    def end_of_log(self, pool: str, slot: int) -> int:
-        """The `offset` of a run that is about to begin: the size of the worker's log file, 0 when there is none."""
-        path = self.path(pool, slot)
+        The size of the file, 0 when there is none, for a worker whose first run is about to begin.
+        """
+        log = self._logs.get(worker)
+        if log is not None and log.offset is not None:
+            return log.offset
+        path = self.path(worker)
         try:
             return path.stat().st_size if path is not None else 0
         except OSError:
             return 0
 
-    def path(self, pool: str, slot: int) -> Path | None:
+    def path(self, worker: str) -> Path | None:
         """The worker's log file, None when there is none."""
-        log = self._logs.get(f"{pool}:{slot}")
+        log = self._logs.get(worker)
         if log is not None:
             return log.sink.path
-        path = self._targets.path(f"{pool}:{slot}")
+        path = self._targets.path(worker)
         return path if path.exists() else None
 
     def follow(self, callback: Follow) -> Callable[[], None]:

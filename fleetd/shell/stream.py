@@ -45,6 +45,7 @@ class SlotLog:
         self.worker = worker
         self.streams = 0  # of runs that are not closed
         self.earlier = Tail()  # of the runs that are over
+        self.offset: int | None = None  # in the file: what is before it was scanned, and reported
         self._targets = targets
         self._file = targets.log_file(worker, owner)
         self._spec = spec
@@ -65,7 +66,7 @@ class Stream(Generic[Report]):
 
     __slots__ = (
         "_audience", "_begun", "_failing", "_following", "_large", "_scanner", "behind", "dropped", "ended", "held",
-        "hung_up", "log", "offset", "pipe", "queued", "refused", "run", "tail",
+        "hung_up", "log", "pipe", "queued", "refused", "run", "tail",
     )  # fmt: skip
 
     def __init__(
@@ -82,7 +83,6 @@ class Stream(Generic[Report]):
         self.behind = 0  # bytes left in the pipe when its main process ended: to be taken before that is told
         self.hung_up = False  # nobody can write any more; what was written may still be there
         self.ended = False  # that is read, too
-        self.offset = 0  # in the log: what is before it was scanned, and reported
         self.queued = False  # for reading: kept by Output
         self._large = False
         self._begun = 0  # bytes of a line that is not finished
@@ -99,7 +99,7 @@ class Stream(Generic[Report]):
                 reports += self._look_at(chunk)
         except OSError:
             return  # the first output will tell
-        self.offset = self.log.sink.mark(self._begun)
+        self.log.offset = self.log.sink.mark(self._begun)
         if reports:
             self._audience.on_reports(self.run, reports)
 
@@ -202,7 +202,7 @@ class Stream(Generic[Report]):
 
     def _tell(self, chunk: bytes) -> None:
         reports = tuple(self._look_at(chunk))
-        self.offset = self.log.sink.mark(self._begun)
+        self.log.offset = self.log.sink.mark(self._begun)
         if reports:
             self._audience.on_reports(self.run, reports)
         if self._audience.followers:

@@ -136,7 +136,7 @@ class Verbs:
         workers = []
         for pool, slot in self._waiting.slots(self._targets(args)):
             name = f"{pool.name}:{slot.index}"
-            path = output.path(pool.name, slot.index)
+            path = output.path(f"{pool.name}:{slot.index}")
             workers.append(
                 {
                     "name": name,

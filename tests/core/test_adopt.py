@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from fleetd.core.records import PoolMemory
+from fleetd.core.adopt import UNDATED, dated
+from fleetd.core.records import PoolMemory, RollRecord, RunRecord
 from tests.support.history import Host, pool_spec
 
 
@@ -27,3 +28,19 @@ def test_what_the_operator_said_comes_back_as_it_was(line: str, remembered: dict
         assert isinstance(memory, PoolMemory)
         assert {key: getattr(memory, key) for key in remembered} == remembered
         host.play("1 daemon-killed")
+
+
+def test_a_run_whose_record_was_lost_has_the_release_that_its_slot_had() -> None:
+    """One that a rollout had not come to is not taken for a new one: the rollout would leave it out (P5)."""
+    pools = {"m": PoolMemory(generation=4, roll=RollRecord(4, pending=(1,))), "n": PoolMemory(generation=2)}
+    runs = tuple(
+        RunRecord(f"{pool}{slot}", pool, slot, generation, 0.0)
+        for pool, slot, generation in (
+            ("m", 0, UNDATED),
+            ("m", 1, UNDATED),
+            ("m", 2, 3),
+            ("n", 0, UNDATED),
+            ("x", 0, UNDATED),
+        )
+    )
+    assert [run.generation for run in dated(pools, runs)] == [4, 3, 3, 2, 0]

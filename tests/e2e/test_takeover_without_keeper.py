@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetd.shell.journal import Line, _framed, boot_id
 from tests.e2e.test_takeover import BY_LINES, COUNTING, JOBS, LINES, count_by_slot, numbers_in
 from tests.support.crash import keeper_of, keepers_of, kill_daemon
 from tests.support.fleetd_cli import Fleetd, kill
@@ -197,7 +198,7 @@ def test_whatever_became_of_the_journal_nothing_is_doubled(fleetd: Fleetd, damag
 
 def spoil(journal: Path, damage: str) -> None:
     whole = journal.read_bytes()
-    first, rest = whole.split(b"\n", 1)
+    _, rest = whole.split(b"\n", 1)
     match damage:
         case "missing":
             journal.unlink()
@@ -211,7 +212,7 @@ def spoil(journal: Path, damage: str) -> None:
             place = len(whole) // 2
             journal.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         case "newer":
-            journal.write_bytes(first[9:].replace(b'"version":2', b'"version":99') + b"\n" + rest)
+            journal.write_bytes(_framed(Line(boot=boot_id(), version=99)) + rest)
         case _:
-            journal.write_bytes(b'{"boot":"another"}\n' + rest)
+            journal.write_bytes(_framed(Line(boot="another")) + rest)
     assert journal.exists() == (damage != "missing")

@@ -16,7 +16,7 @@ import pytest
 from fleetd.core.records import PoolMemory, Remembered, RunRecord
 from fleetd.shell import journal as journal_module
 from fleetd.shell import memory
-from fleetd.shell.journal import Entry, Journal
+from fleetd.shell.journal import Entry, Journal, News
 
 BOOT = "this-boot"
 
@@ -33,8 +33,8 @@ def room_for(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, heeded)
 
 
-def entry(run: str) -> Entry:
-    return Entry(RunRecord(run=run, pool="media", slot=0, generation=1, started_at=0.0), 7)
+def news(run: str) -> News:
+    return News((Entry(RunRecord(run=run, pool="media", slot=0, generation=1, started_at=0.0)),))
 
 
 def read(path: Path) -> set[str]:
@@ -45,7 +45,7 @@ def read(path: Path) -> set[str]:
         journal.close()
 
 
-@pytest.mark.parametrize("room", range(0, 100, 20))
+@pytest.mark.parametrize("room", range(0, 80, 20))
 def test_the_journal_of_runs_lacks_nothing_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
@@ -53,16 +53,16 @@ def test_the_journal_of_runs_lacks_nothing_once_there_is_room(
     path = tmp_path / "runs.journal"
     journal = Journal(path, BOOT)
     journal.open()
-    journal.write(entry("before"))
+    journal.write(news("before"))
     with room_for(path.stat().st_size + room):
         for run in ("a", "b"):
             with pytest.raises(OSError, match=r"File too large|No space"):
-                journal.write(entry(run))
+                journal.write(news(run))
         with pytest.raises(OSError, match=r"File too large|No space"):
-            journal.forget("b")
+            journal.write(News(over=("b",)))
         assert read(path) == {"before"}, "what was written before is still whole"
         assert [file.name for file in tmp_path.iterdir()] == ["runs.journal"]
-    journal.write(entry("c"))
+    journal.write(news("c"))
     journal.close()
     assert read(path) == {"before", "a", "c"}
 
@@ -81,7 +81,7 @@ def test_it_is_not_tried_for_every_line(tmp_path: Path, monkeypatch: pytest.Monk
     with room_for(10):
         for n in range(100):
             with pytest.raises(OSError, match=r"File too large|No space"):
-                journal.write(entry(f"r{n}"))
+                journal.write(news(f"r{n}"))
     journal.close()
     assert len(tries) <= 2
 
@@ -90,14 +90,14 @@ def test_a_daemon_begins_with_a_journal_that_cannot_be_written(tmp_path: Path) -
     path = tmp_path / "runs.journal"
     first = Journal(path, BOOT)
     first.open()
-    first.write(entry("a"))
+    first.write(news("a"))
     first.close()
     second = Journal(path, BOOT)
     with room_for(10):
         assert set(second.open()) == {"a"}
         assert [file.name for file in tmp_path.iterdir()] == ["runs.journal"]
     second._try_at = 0.0
-    second.write(entry("b"))
+    second.write(news("b"))
     second.close()
     assert read(path) == {"a", "b"}
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleetd.core.records import JobRecord, RunRecord
-from fleetd.shell.journal import SPARE_LINES, Entry, Journal, boot_id
+from fleetd.shell.journal import SPARE_LINES, VERSION, Entry, Journal, Line, News, _framed, boot_id
 
 BOOT = "a-boot"
 
@@ -17,7 +17,12 @@ BOOT = "a-boot"
 def entry(run: str, jobs: int = 0, pid: int | None = 7) -> Entry:
     in_hand = (JobRecord("j", "Transcode", "high", 1.5),)
     record = RunRecord(run, "media", 0, 2, 1.25, pid, "/srv/r1", jobs_done=jobs, jobs_in_hand=in_hand, pool_done=jobs)
-    return Entry(record, offset=jobs * 10, seen={"sender": jobs})
+    return Entry(record, seen={"sender": jobs}, started=5, pipe=77)
+
+
+def news(*entries: Entry, over: tuple[str, ...] = ()) -> News:
+    jobs = max((each.record.pool_done for each in entries), default=None)
+    return News(entries, over, {} if jobs is None else {"media": (jobs, 0)}, {"media:0": 10 * (jobs or 0)})
 
 
 @pytest.fixture
@@ -25,34 +30,58 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "runs.journal"
 
 
-def test_the_last_line_of_a_run_counts_and_what_is_over_is_gone(path: Path) -> None:
+def test_what_is_told_last_counts_and_what_is_over_is_gone(path: Path) -> None:
     journal = Journal(path, BOOT)
     assert journal.open() == {}
-    for written in (entry("a", pid=None), entry("b"), entry("a"), entry("a", jobs=3)):
-        journal.write(written)
-    journal.forget("b")
-    journal.forget("never there")
+    journal.intend(entry("a", pid=None), 0)
+    journal.write(news(entry("b")))
+    journal.write(news(entry("a", jobs=3), over=("b", "never there")))
     again = Journal(path, BOOT)
     assert again.open() == {"a": entry("a", jobs=3)}
-    assert again.counted == {"media": (3, 0)}
+    assert (again.counted, again.scanned("media:0")) == ({"media": (3, 0)}, 30)
+    assert again.over == ("b", "never there")
 
 
 def test_counters_outlive_their_runs(path: Path) -> None:
     journal = Journal(path, BOOT)
     journal.open()
-    journal.write(entry("a", jobs=5))
-    journal.forget("a")
+    journal.write(news(entry("a", jobs=5)))
+    journal.write(News(over=("a",)))
     second = Journal(path, BOOT)
     assert second.open() == {}
     assert second.counted == {"media": (5, 0)}
     assert Journal(path, BOOT).open() == {}
 
 
+def test_an_intent_counts_nothing_and_moves_no_mark(path: Path) -> None:
+    """It is written in the middle of a turn, when jobs are counted that no line tells of yet."""
+    journal = Journal(path, BOOT)
+    journal.open()
+    journal.intend(entry("a", pid=None), 40)
+    journal.write(news(entry("a", jobs=5)))
+    journal.intend(entry("b", jobs=9, pid=None), 400)
+    again = Journal(path, BOOT)
+    assert again.open().keys() == {"a", "b"}
+    assert (again.counted, again.scanned("media:0")) == ({"media": (5, 0)}, 50)
+
+
+def test_an_end_that_is_asked_for_is_known_before_all_else(path: Path) -> None:
+    journal = Journal(path, BOOT)
+    journal.open()
+    journal.write(news(entry("a", jobs=2)))
+    journal.end("a", "restart")
+    journal.end("never there", "stop")
+    (found,) = Journal(path, BOOT).open().values()
+    assert (found.record.ending, found.record.jobs_done) == ("restart", 2)
+
+
 def test_an_earlier_boots_runs_are_over(path: Path) -> None:
     journal = Journal(path, BOOT)
     journal.open()
-    journal.write(entry("a"))
-    assert Journal(path, "another boot").open() == {}
+    journal.write(news(entry("a")))
+    other = Journal(path, "another boot")
+    assert other.open() == {}
+    assert other.damage is None
     assert Journal(path, "another boot").open() == {}
 
 
@@ -63,12 +92,43 @@ def test_a_line_that_was_cut_off_loses_no_other(path: Path, cut: int) -> None:
     journal = Journal(path, BOOT)
     journal.open()
     for number in range(5):
-        journal.write(entry(f"run-{number}", jobs=number))
+        journal.write(news(entry(f"run-{number}", jobs=number)))
     journal.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:cut])
-    complete = [line for line in whole[:cut].split(b"\n")[2:] if line.endswith(b"}")]
-    assert len(Journal(path, BOOT).open()) in {len(complete), max(0, len(complete) - 1)}
+    again = Journal(path, BOOT)
+    assert len(again.open()) == max(0, whole[:cut].count(b"\n") - 2)
+    assert again.damage is None
+
+
+@given(place=st.floats(min_value=0, max_value=1, exclude_max=True), bit=st.integers(min_value=0, max_value=7))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_bit_that_was_turned_is_noticed_and_nothing_false_is_told(path: Path, place: float, bit: int) -> None:
+    path.unlink(missing_ok=True)
+    journal = Journal(path, BOOT)
+    journal.open()
+    for number in range(5):
+        journal.write(news(entry(f"run-{number}", jobs=number)))
+    journal.close()
+    whole = bytearray(path.read_bytes())
+    at = int(place * (len(whole) - 1))
+    whole[at] ^= 1 << bit
+    path.write_bytes(whole)
+    again = Journal(path, BOOT)
+    found = again.open()
+    assert again.damage is not None
+    assert "runs.journal: line" in again.damage
+    assert path.with_suffix(".damaged").read_bytes() == whole
+    assert all(each == entry(run, jobs=int(run[-1])) for run, each in found.items())
+
+
+def test_a_journal_of_a_newer_version_is_kept_and_not_guessed_at(path: Path) -> None:
+    path.write_bytes(_framed(Line(boot=BOOT, version=VERSION + 1)) + _framed(Line(news=news(entry("a")))))
+    journal = Journal(path, BOOT)
+    assert journal.open() == {}
+    assert journal.damage == (
+        f"{path}: written by a newer fleetd (format {VERSION + 1}, this one knows {VERSION}) (kept as runs.damaged)"
+    )
 
 
 def test_rubbish_is_not_fatal(path: Path) -> None:
@@ -80,7 +140,7 @@ def test_it_stays_small_and_private(path: Path) -> None:
     journal = Journal(path, BOOT)
     journal.open()
     for jobs in range(3 * SPARE_LINES):
-        journal.write(entry("a", jobs=jobs))
+        journal.write(news(entry("a", jobs=jobs)))
     assert len(path.read_bytes().splitlines()) < SPARE_LINES + 20
     assert path.stat().st_mode & 0o077 == 0
     assert Journal(path, BOOT).open() == {"a": entry("a", jobs=3 * SPARE_LINES - 1)}
@@ -89,10 +149,10 @@ def test_it_stays_small_and_private(path: Path) -> None:
 def test_a_journal_that_was_removed_is_written_again(path: Path) -> None:
     journal = Journal(path, BOOT)
     journal.open()
-    journal.write(entry("a"))
+    journal.write(news(entry("a")))
     path.unlink()
     journal.renew()
-    journal.write(entry("b"))
+    journal.write(news(entry("b")))
     assert Journal(path, BOOT).open().keys() == {"a", "b"}
 
 

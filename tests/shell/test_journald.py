@@ -82,7 +82,7 @@ def test_each_line_is_a_message_with_its_fields(benches: Benches, place: Path) -
                 }
             ]
             assert bench.reports == [("a", b"done 1")]
-            assert bench.output.path("media", 0) is None
+            assert bench.output.path("media:0") is None
             assert bench.output.last_lines("a", 4)[0] == "done 1"
             bench.output.close_all()
 

@@ -372,7 +372,7 @@ def test_a_moved_log_is_gone_on_with_after_reopen(benches: Benches) -> None:
         bench.output.reopen()
         os.write(writer, b"three\n")
         await until(lambda: bench.unprefixed == b"three\n")
-        assert bench.output.path("media", 0) == bench.log
+        assert bench.output.path("media:0") == bench.log
         os.close(writer)
         bench.output.close_all()
 
@@ -400,12 +400,12 @@ def test_a_log_that_others_move_remove_or_empty_is_gone_on_with(benches: Benches
 
         bench.log.unlink()
         await writes_until(lambda: bench.log.exists() and bench.log.stat().st_size > 500)
-        assert bench.output.offset("a") == bench.log.stat().st_size
+        assert bench.output.offset("media:0") == bench.log.stat().st_size
 
         os.truncate(bench.log, 0)
         await writes_until(lambda: bench.log.stat().st_size > 100)
         assert b"\0" not in bench.written
-        assert bench.output.offset("a") == bench.log.stat().st_size
+        assert bench.output.offset("media:0") == bench.log.stat().st_size
         assert set(map(len, bench.text(log).split())) == {5}
 
         with bench.log.open("ab") as other:
@@ -450,7 +450,7 @@ def test_the_format_may_change_while_a_run_writes(benches: Benches) -> None:
         await until(lambda: bench.written.endswith(b"media:0 lines\n"))
         assert bench.written.startswith(b"raw, unfinished\n2")
         bench.output.reconfigure("media:0", NOWHERE)
-        assert bench.output.path("media", 0) is None
+        assert bench.output.path("media:0") is None
         os.write(writer, b"done\n")
         await until(lambda: bench.reports == [("a", b"done")])
         os.close(writer)
@@ -467,7 +467,7 @@ def test_a_new_daemon_scans_what_the_old_one_wrote_and_did_not_report(benches: B
         first.output.attach("a", os.dup(reader), "media:0", log, DoneLines())
         os.write(writer, b"done 1\n")
         await until(lambda: len(first.reports) == 1)
-        journalled = first.output.offset("a")
+        journalled = first.output.offset("media:0")
         os.write(writer, b"done 2\nnoise\n")
         await until(lambda: len(first.reports) == 2)
         first.output.close_all()
@@ -478,7 +478,7 @@ def test_a_new_daemon_scans_what_the_old_one_wrote_and_did_not_report(benches: B
         await until(lambda: len(second.reports) == 2)
         assert [line for _, line in second.reports] == [b"done 2", b"done 3"]
         assert second.output.last_lines("a") == ("done 2", "noise", "done 3")
-        assert second.output.offset("a") == second.log.stat().st_size
+        assert second.output.offset("media:0") == second.log.stat().st_size
         os.close(writer)
         second.output.close_all()
 
@@ -492,7 +492,7 @@ def test_a_job_line_that_was_half_written_at_the_restart_counts_once(benches: Be
         first.output.attach("a", os.dup(reader), "media:0", RAW, DoneLines())
         os.write(writer, b"done 1\ndone")
         await until(lambda: first.written == b"done 1\ndone")
-        journalled = first.output.offset("a")
+        journalled = first.output.offset("media:0")
         first.output.close_all()
         os.write(writer, b" 2\n")
 
@@ -500,7 +500,7 @@ def test_a_job_line_that_was_half_written_at_the_restart_counts_once(benches: Be
         second.output.attach("a", reader, "media:0", RAW, DoneLines(), offset=journalled)
         await until(lambda: bool(second.reports))
         assert (first.reports, second.reports) == ([("a", b"done 1")], [("a", b"done 2")])
-        assert second.output.offset("a") == second.output.end_of_log("media", 0) == len(b"done 1\ndone 2\n")
+        assert second.output.offset("media:0") == second.output.offset("media:0") == len(b"done 1\ndone 2\n")
         os.close(writer)
         second.output.close_all()
 

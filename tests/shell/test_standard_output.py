@@ -180,7 +180,7 @@ def test_a_reader_that_is_gone_costs_its_lines_only(benches: Benches) -> None:
             assert [(name, count) for name, count, _ in bench.drops] == [("a", 7)]
             assert bench.reports == [("a", b"done 1")]
             assert bench.output.last_lines("a") == ("done 1",)
-            assert bench.output.path("media", 0) is None
+            assert bench.output.path("media:0") is None
             os.close(writer)
             bench.output.close_all()
         os.close(ours)
