@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.e2e.test_takeover import COUNTING, JOBS, numbers_in
-from tests.support.crash import kill_daemon
+from tests.support.crash import identities, kill_daemon
 from tests.support.fleetd_cli import MARK, Fleetd, kill
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
@@ -75,12 +75,14 @@ def test_it_serves_todays_daemon(fleetd: Fleetd, keeper: psutil.Process) -> None
     told = fleetd.exits(1)[0]
     assert (told["worker"], told["fields"]["code"], told["fields"]["lines"][-1]) == ("ending:0", 7, "last words")
     (fleetd.directory / "leave-0").unlink()
+    one = fleetd.pids("ending")["ending:1"]
     kill_daemon(fleetd)
     (fleetd.directory / "leave-1").touch()  # under none
+    wait_for(lambda: not identities([one]), "it to end while nobody looks")
+    (fleetd.directory / "leave-1").unlink()
     fleetd.start()
     told = next(event for event in fleetd.exits(1) if event["worker"] == "ending:1")
     assert (told["fields"]["code"], told["fields"]["lines"][-1]) == (7, "last words")
-    (fleetd.directory / "leave-1").unlink()
     fleetd.run("upgrade")
     assert {pool: fleetd.pids(pool) for pool in pools} == pids
 
