@@ -91,8 +91,10 @@ class Container:
         return [p for p in self.first.children(recursive=True) if status_of(p) == psutil.STATUS_ZOMBIE]
 
     def end(self) -> None:
-        """Whatever is left of it is gone."""
-        self.outside.kill()
+        """Whatever is left of it is gone: with PID 1 the kernel ends the rest."""
+        if self.outside.poll() is None:
+            for first in psutil.Process(self.outside.pid).children():
+                first.kill()  # --kill-child does not outlive its becoming another user
         self.outside.wait(10)
 
 
