@@ -22,6 +22,7 @@ SHORTEST_REST = 0.001  # seconds
 LONGEST_REST = 0.050
 FULL = CHUNK // 2  # a chunk of this size says that its pipe is as good as full
 TURN = 1024 * 1024  # bytes read before the loop may do something else
+TOLD_A_TURN = 500  # reports, each of which is decided about
 UNFINISHED = 1.0  # seconds that the beginning of a line waits for its end
 
 
@@ -43,7 +44,9 @@ class Output(Generic[Report]):
         clock: Callable[[], float] = time.time,
         surroundings: Surroundings | None = None,
     ) -> None:
-        self._audience = Audience(on_reports, on_dropped)
+        self._on_reports = on_reports
+        self._audience = Audience(self._report, on_dropped)
+        self._told = 0  # in this turn
         self._targets = Targets(directory, clock, self._try_again, surroundings or Surroundings())
         keep_memory_of_chunks()
         self._peephole = Peephole()
@@ -270,7 +273,8 @@ class Output(Generic[Report]):
         after it was seen empty.  The rest gets longer while chunks are hardly worth the wake-up.
         """
         left, greatest = TURN, 0
-        while self._ready and left > 0:
+        self._told = 0
+        while self._ready and left > 0 and self._told < TOLD_A_TURN:
             stream = self._ready.popleft()
             self._resting.append(stream)
             held = stream.held
@@ -289,6 +293,10 @@ class Output(Generic[Report]):
             self._rest = max(SHORTEST_REST, self._rest / 2)
         elif greatest < FULL // 2:
             self._rest = min(LONGEST_REST, self._rest * 2)
+
+    def _report(self, run: str, reports: Sequence[Report]) -> None:
+        self._told += len(reports)
+        self._on_reports(run, reports)
 
     def _queue_refused(self, stream: Stream[Report]) -> None:
         if stream.refused and not stream.queued:
