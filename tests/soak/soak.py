@@ -35,6 +35,12 @@ class SkippedError(Exception):
     """This kind of round cannot be had here; the text says why."""
 
 
+def _as_fact(line: bytes) -> dict[str, Any]:
+    """What is no line of the daemon's log as it should be; a warning as `start` prints it is one of them."""
+    text = line.decode(errors="replace")
+    return {"level": "warning" if "warning: " in text else "error", "message": text}
+
+
 @dataclass(slots=True)
 class Result:
     """What came of the rounds."""
@@ -286,7 +292,7 @@ class Soak:
 
     def _read_facts(self) -> None:
         for line in self._daemon_log.lines():
-            fact: dict[str, Any] = json.loads(line)
+            fact: dict[str, Any] = json.loads(line) if line.startswith(b"{") else _as_fact(line)
             kind = fact.get("kind")
             if kind == "worker.exited":
                 self._told[fact["run"]].append(fact)
