@@ -22,11 +22,14 @@ def test_workers_keep_their_pids_when_the_daemon_is_killed(unit: Unit) -> None:
     unit.configure_workers()
     unit.install()
     before = unit.pids()
+    kept = f"/run/fleetd/{unit.name}/kept"
+    unit.machine.run("touch", kept)
 
     for times in (1, 2):
         unit.kill_daemon()
         restarted(unit, times)
         assert unit.pids() == before
+        unit.machine.run("test", "-e", kept)  # as the journal and the sockets beside it are
 
     for pid in before.values():  # each in a cgroup of its own, below that of the unit
         assert f"/{unit.unit}/fleetd-{unit.name}-" in unit.machine.run("cat", f"/proc/{pid}/cgroup").stdout
