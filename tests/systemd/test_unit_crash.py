@@ -77,6 +77,7 @@ def test_workers_that_a_daemon_started_by_hand_has_taken_over_are_its_own(unit: 
     wait_for(lambda: unit.show("ExecMainStatus") == "2", "the daemon to have refused the file")
     unit.file.write_text(good)
     unit.fleetd("start", "--detach")
+    assert "started by hand, runs already" in unit.systemd("install", "--now", code=1).stderr
 
     unit.machine.systemctl("stop", unit.unit)
 
