@@ -57,17 +57,27 @@ COMMANDS: Mapping[str, Command] = {
     "systemd": Command(
         "install, remove or print the systemd unit", "fleetd systemd install -c /etc/fleetd/media.toml --now", "systemd"
     ),
-    "upgrade": Command("replace the daemon by the newly installed version", "fleetd upgrade", None),
+    "upgrade": Command("replace the daemon by the newly installed version", "fleetd upgrade", "upgrade"),
     "dashboard": Command("show the fleet in a web browser", "fleetd dashboard", None),
     "lock": Command(
         "run a command while holding a lock of the whole fleet", "fleetd lock nightly -- ./nightly.sh", None
     ),
 }
 
+HIDDEN: Mapping[str, Command] = {  # what fleetd asks itself
+    "self-check": Command("say whether this version could take a daemon's place", "fleetd self-check", "self_check"),
+}
+
+
+def command_of(name: str) -> Command | None:
+    """The command of this name, None where there is none."""
+    return COMMANDS.get(name) or HIDDEN.get(name)
+
 
 def parser_of(name: str) -> Parser:
     """The full parser of a command."""
-    command = COMMANDS[name]
+    command = command_of(name)
+    assert command is not None
     later = "" if command.module else " (not yet in this version)"
     parser = Parser(name, command.summary + later, command.example)
     command.load().define(parser)

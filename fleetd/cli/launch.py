@@ -8,20 +8,18 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 
 from fleetd.cli.configuration import Host, accepted
+from fleetd.cli.last_words import last_words
 from fleetd.cli.waiting import carry_out
 from fleetd.client.control import ControlClient, HungUpError
 from fleetd.config.lint import lint
 from fleetd.config.load import Loaded
 from fleetd.errors import ExitCode, FleetdError
-from fleetd.shell import paths
+from fleetd.shell import handover, paths
+from fleetd.shell.handover import Tenure
 from fleetd.shell.keeper_link import KeeperLink
-from fleetd.views.control_characters import made_visible
 from fleetd.views.fleet_trouble import fleet_trouble
-
-_TOLD = 20  # last lines of the log of a daemon that did not live
 
 
 def run_daemon(args: argparse.Namespace) -> int:
@@ -29,6 +27,7 @@ def run_daemon(args: argparse.Namespace) -> int:
 
     Raises UsageError with every problem of the files, FleetdError when the instance runs already.
     """
+    before = handover.received()
     name = paths.instance_name(args.files, args.instance)
     load = partial(accepted, args.files, name)
     loaded = load()
@@ -36,15 +35,19 @@ def run_daemon(args: argparse.Namespace) -> int:
     _warn(loaded)
     places = paths.instance(name, loaded.spec.daemon)
     paths.prepare(places, loaded.spec.daemon.socket_group)
+    run = partial(_run, load, loaded, places)
+    if before is not None:
+        before.check(places)
+        return run(Tenure(before.lock, before.detached, before=before))
     lock = paths.take_lock(places)
     if not args.detach:
         paths.write_pid(lock)
-        return _run(load, loaded, places, None)
-    _detach(lock, places, partial(_run, load, loaded, places))
+        return run(Tenure(lock))
+    _detach(lock, places, lambda says_so: run(Tenure(lock, detached=True, listening=says_so)))
     return _until_healthy(args, places)
 
 
-def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, listening: int | None) -> int:
+def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, tenure: Tenure) -> int:
     try:
         keeper = KeeperLink.reach(places.keeper, places.name)
     except OSError as error:
@@ -55,7 +58,7 @@ def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, lis
     from fleetd.shell import daemon  # noqa: PLC0415 - while this is imported, the keeper starts
 
     try:
-        return daemon.run(load, loaded, places, keeper, listening)
+        return daemon.run(load, loaded, places, keeper, tenure)
     except FleetdError:  # it has not begun
         keeper.dismiss()
         raise
@@ -110,7 +113,7 @@ def _detach(lock: int, places: paths.Instance, run: Callable[[int], int]) -> Non
     lives = os.read(listening, 1)
     os.close(listening)
     if not lives:
-        raise FleetdError(f"the daemon ended before it took commands: {_told(places.daemon_log, told_before)}")
+        raise FleetdError(f"the daemon ended before it took commands: {last_words(places.daemon_log, told_before)}")
 
 
 def _become(log: int) -> None:
@@ -129,16 +132,8 @@ def _until_healthy(args: argparse.Namespace, places: paths.Instance) -> int:
     try:
         carry_out(client, "start", request, title=f"start {places.name}", timeout=args.timeout)
     except HungUpError:
-        raise FleetdError(f"the daemon ended: {_told(places.daemon_log, told_before)}") from None
+        raise FleetdError(f"the daemon ended: {last_words(places.daemon_log, told_before)}") from None
     trouble = fleet_trouble(client.call("status", {})["fleet"])
     if trouble is not None:
         print(f"fleetd start: warning: {trouble}", file=sys.stderr)
     return ExitCode.DONE
-
-
-def _told(log: Path, start: int) -> str:
-    """The last lines of the daemon's log after `start`, below a first line that names it."""
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = file.read().decode(errors="replace").splitlines()[-_TOLD:]
-    return "\n".join([f"the end of {log}:", *(made_visible(line) for line in lines)]) if lines else f"see {log}"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 import fleetd
-from fleetd.cli.commands import COMMANDS, parser_of
+from fleetd.cli.commands import COMMANDS, Command, command_of, parser_of
 from fleetd.cli.later import not_yet
 from fleetd.cli.output import OutputError, lost, open_streams
 from fleetd.errors import ExitCode, FleetdError, UsageError
@@ -43,8 +43,8 @@ def _run(words: list[str]) -> int:
                 print(_help())
             case ["--version", *_]:
                 print(f"fleetd {fleetd.__version__}")
-            case [name, *rest] if name in COMMANDS:
-                return _command(name, rest)
+            case [name, *rest] if command := command_of(name):
+                return _command(command, name, rest)
             case _:
                 name = words[0]
                 raise UsageError(f"unknown {_kind(name)} {name!r}{_meant(name)}; see `fleetd --help`")
@@ -56,11 +56,10 @@ def _run(words: list[str]) -> int:
 
 
 def _called(words: list[str]) -> str:
-    return f"fleetd {words[0]}" if words and words[0] in COMMANDS else "fleetd"
+    return f"fleetd {words[0]}" if words and command_of(words[0]) else "fleetd"
 
 
-def _command(name: str, rest: list[str]) -> int:
-    command = COMMANDS[name]
+def _command(command: Command, name: str, rest: list[str]) -> int:
     if command.module is None and not {"-h", "--help"} & set(rest[:1]):
         raise not_yet()
     parser = parser_of(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import threading
 from contextlib import suppress
 
@@ -65,7 +66,8 @@ class Compressor:
             return
 
     def _compress(self, work: Compressing, loop: asyncio.AbstractEventLoop) -> None:
-        """What the thread does: it touches the two descriptors and nothing else."""
+        """What the thread does: it touches the two descriptors and nothing else, and takes no signals."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         failure: OSError | None = None
         try:
             _copy(work, self._closed)

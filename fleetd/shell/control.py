@@ -6,7 +6,8 @@ A unix stream socket with one request a connection, as JSON lines.  The client s
 
 and reads any number of `{"progress": {"done": 3, "total": 8, "text": "media:3 healthy"}}` and `{"item": {...}}`, then
 exactly one `{"result": ...}` or `{"error": {"code": 3, "message": "..."}}`, where the code is the command's exit code.
-A client that hangs up ends the waiting, never the work.
+A client that hangs up ends the waiting, never the work.  One that waits while the daemon replaces itself by another
+version notices nothing: the connection is handed over (`fleetd.shell.conversation`).
 """
 
 from __future__ import annotations
@@ -19,62 +20,18 @@ import os
 import pwd
 import signal
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fleetd.errors import ExitCode, FleetdError, UsageError
+from fleetd.shell.conversation import Conversation, GoneError, Verb
+from fleetd.shell.handover import Listening
 
 LARGEST_REQUEST = 1024 * 1024  # bytes
 MOST_CLIENTS = 256
-WRITE_BUFFER = 256 * 1024  # bytes that may wait for a client before its handler is held up
-
-Verb = Callable[[Mapping[str, Any], "Reply"], Awaitable[Any]]
-
-
-class _GoneError(Exception):
-    """The client hung up or stopped reading."""
-
-
-class Reply:
-    """The way back to one client, while its verb is at work.
-
-    Sending waits while the client is slow, so a verb holds at most one message more than the buffer does.
-    """
-
-    __slots__ = ("_patience", "_writer", "user")
-
-    def __init__(self, writer: asyncio.StreamWriter, patience: float, user: int) -> None:
-        """`user` is the client's uid."""
-        self.user = user
-        self._writer = writer
-        self._patience = patience
-
-    async def progress(self, done: int, total: int, text: str) -> None:
-        """Tell how far the work is: `done` of `total`, and what just happened."""
-        await self._send({"progress": {"done": done, "total": total, "text": text}})
-
-    async def item(self, item: Mapping[str, Any]) -> None:
-        """Send one piece of a stream."""
-        await self._send({"item": item})
-
-    async def result(self, result: Any) -> None:
-        """Send the answer; the server does so with what the verb returns."""
-        await self._send({"result": result})
-
-    async def error(self, code: int, message: str) -> None:
-        """Send the failure; the server does so with what the verb raises."""
-        await self._send({"error": {"code": int(code), "message": message}})
-
-    async def _send(self, frame: Mapping[str, Any]) -> None:
-        self._writer.write(json.dumps(frame, separators=(",", ":")).encode() + b"\n")
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._writer.drain()
-        except (ConnectionError, TimeoutError) as error:
-            raise _GoneError from error
+PASSES = 8  # of the loop, in which what was accepted is heard of, what was read looked at, a signal decided about
 
 
 class ControlServer:
@@ -102,20 +59,61 @@ class ControlServer:
         self._on_removed = on_removed
         self._gid: int | None = None
         self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._free = asyncio.Event()  # cleared while no request is begun
+        self._free.set()
+        self._conversations: set[Conversation] = set()
         self._identity: tuple[int, int] | None = None
         self._directory: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def open(self) -> None:
-        """Start listening.
+    async def open(self, inherited: Listening | None = None) -> None:
+        """Start listening, or go on at the socket that an earlier daemon has handed over.
 
         Raises UsageError for a group that does not exist or that the daemon may not give the socket to, OSError when
         the socket cannot be made.
         """
         if self._group is not None:
             self._gid = _group_id(self._group)
-        listener = self._bind()
-        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=LARGEST_REQUEST)
+        if inherited is None:
+            listener = self._bind()
+        else:
+            listener, self._identity = socket.socket(fileno=inherited.listener), inherited.file
+        await self._serve_at(listener)
+
+    async def go_on(self, inherited: Listening) -> None:
+        """Go on with the conversations of an earlier daemon, and see to it that the socket is there."""
+        for left in inherited.conversations:
+            self._begin(await Conversation.resumed(left, self._patience))
+        await self.restore()
+
+    async def hold(self) -> None:
+        """Begin no further request: who connects waits, and what was sent is read and kept."""
+        assert self._listener is not None
+        self._free.clear()
+        asyncio.get_running_loop().remove_reader(self._listener)
+        for conversation in self._conversations:
+            if conversation.verb is None:
+                conversation.pause()
+        for _ in range(PASSES):
+            await asyncio.sleep(0)
+
+    async def release(self) -> None:
+        """Go on after `hold`."""
+        assert self._listener is not None
+        await self._serve_at(self._listener)
+        for conversation in self._conversations:
+            if conversation.verb is None:
+                conversation.resume()
+        self._free.set()
+
+    def left(self) -> Listening:
+        """What another daemon is to go on with: after `hold`, and with nothing done between this and its exec."""
+        assert self._listener is not None
+        assert self._identity is not None
+        os.set_inheritable(self._listener.fileno(), True)  # noqa: FBT003 - positional only
+        left = (conversation.left() for conversation in self._conversations)
+        return Listening(self._listener.fileno(), self._identity, tuple(each for each in left if each is not None))
 
     async def restore(self) -> bool:
         """Make the socket again where a cleaner of temporary files removed it; True if it had to."""
@@ -165,6 +163,10 @@ class ControlServer:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    async def _serve_at(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, backlog=MOST_CLIENTS)
+
     def _bind(self) -> socket.socket:
         """A socket that gets its mode before its name, and replaces a dead daemon's in one step."""
         fresh = self._path.with_name("control.new")
@@ -184,8 +186,8 @@ class ControlServer:
         return listener
 
     def _unwatch(self) -> None:
+        """Have the kernel send no more; the handler stays, as a signal that finds none would end the process."""
         if self._directory is not None:
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGIO)
             os.close(self._directory)
             self._directory = None
 
@@ -193,7 +195,11 @@ class ControlServer:
         await self.restore()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._keep(asyncio.get_running_loop().create_task(self._serve(reader, writer)))
+        self._begin(Conversation(reader, writer, self._patience))
+
+    def _begin(self, conversation: Conversation) -> None:
+        self._conversations.add(conversation)
+        self._keep(asyncio.get_running_loop().create_task(self._serve(conversation)))
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -206,55 +212,65 @@ class ControlServer:
                 {"message": "a control request failed unexpectedly", "exception": defect, "task": task}
             )
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.set_write_buffer_limits(high=WRITE_BUFFER)
-        reply = Reply(writer, self._patience, _peer(writer.get_extra_info("socket"))[1])
+    async def _serve(self, conversation: Conversation) -> None:
+        reply = conversation.reply
         try:
-            verb, args = await self._request(reader, writer)
-            await reply.result(await _unless_gone(verb(args, reply), reader))
+            await self._converse(conversation)
         except FleetdError as error:
-            with suppress(_GoneError):
+            with suppress(GoneError):
                 await reply.error(error.exit_code, str(error))
-        except _GoneError:
-            writer.transport.abort()
+        except GoneError:
+            conversation.abort()
         except asyncio.CancelledError:
-            with suppress(_GoneError):
+            with suppress(GoneError):
                 await reply.error(ExitCode.FAILED, "the daemon has ended")
             raise
         finally:
-            writer.close()
+            await conversation.close()
+            self._conversations.discard(conversation)
 
-    async def _request(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> tuple[Verb, Mapping[str, Any]]:
+    async def _converse(self, conversation: Conversation) -> None:
+        if conversation.verb is None:
+            if not self._free.is_set():
+                conversation.pause()
+            verb, args = await self._request(conversation)
+            await self._free.wait()  # where it is held, the next daemon reads it anew
+            conversation.verb, conversation.args = verb, args
+        if not conversation.reply.is_answered:
+            await _unless_gone(self._answer(conversation), conversation.reader)
+
+    async def _answer(self, conversation: Conversation) -> None:
+        """Let the verb answer; that is sent in the very step in which it is known."""
+        assert conversation.verb is not None
+        reply = conversation.reply
+        try:
+            if conversation.verb not in self._verbs:
+                unknown = f"the daemon knows no verb {conversation.verb!r}; is it of another version than this command?"
+                raise UsageError(unknown)
+            await reply.result(await self._verbs[conversation.verb](conversation.args, reply))
+        except FleetdError as error:
+            await reply.error(error.exit_code, str(error))
+
+    async def _request(self, conversation: Conversation) -> tuple[str, Mapping[str, Any]]:
         if len(self._tasks) > MOST_CLIENTS:
             raise FleetdError(f"{MOST_CLIENTS} commands are at work already; try again when some have ended")
-        await self._authorize(writer.get_extra_info("socket"))
-        try:
-            async with asyncio.timeout(self._patience):
-                line = await reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError:
-            raise UsageError(f"the request is larger than {LARGEST_REQUEST} bytes") from None
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
-            raise _GoneError from error
-        name, args = _parsed(line)
-        if name not in self._verbs:
-            raise UsageError(f"the daemon knows no verb {name!r}; is it of another version than this command?")
-        return self._verbs[name], args
+        await self._authorize(conversation)
+        line = await conversation.line(LARGEST_REQUEST)
+        if line is None:
+            raise UsageError(f"the request is larger than {LARGEST_REQUEST} bytes")
+        request = _parsed(line)
+        if conversation.has_more:
+            raise UsageError("a connection takes one request")
+        return request
 
-    async def _authorize(self, peer: socket.socket) -> None:
-        pid, uid, gid = _peer(peer)
-        if uid in {0, os.geteuid()}:
+    async def _authorize(self, peer: Conversation) -> None:
+        if peer.uid in {0, os.geteuid()}:
             return
         # Looking up a user may ask a directory server, and the loop must not wait for one.
-        if self._gid is None or self._gid not in await asyncio.to_thread(_groups_of, uid, gid):
-            raise FleetdError(f"user {uid} (pid {pid}) may not command this daemon: {_may_command(self._group)}")
-
-
-def _peer(peer: socket.socket) -> tuple[int, int, int]:
-    """The pid, uid and gid of the client."""
-    pid, uid, gid = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return pid, uid, gid
+        if self._gid is None or self._gid not in await asyncio.to_thread(_groups_of, peer.uid, peer.gid):
+            raise FleetdError(
+                f"user {peer.uid} (pid {peer.pid}) may not command this daemon: {_may_command(self._group)}"
+            )
 
 
 async def _unless_gone(work: Awaitable[Any], reader: asyncio.StreamReader) -> Any:
@@ -266,7 +282,7 @@ async def _unless_gone(work: Awaitable[Any], reader: asyncio.StreamReader) -> An
         if not task.done():
             if more.exception() is None and more.result():
                 raise UsageError("a connection takes one request")
-            raise _GoneError
+            raise GoneError
         return task.result()
     finally:
         for each in (task, more):

@@ -34,6 +34,7 @@ from fleetd.errors import FleetdError, UsageError
 from fleetd.shell import log, memory, paths
 from fleetd.shell.control import ControlServer
 from fleetd.shell.fact_log import FactLog
+from fleetd.shell.handover import Tenure
 from fleetd.shell.interpreter import Interpreter
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place
@@ -43,37 +44,36 @@ from fleetd.shell.paths import Instance
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.samples import Samples, resident
 from fleetd.shell.service_manager import ServiceManager
+from fleetd.shell.start_signals import hold_signals, release_signals
 from fleetd.shell.targets import Surroundings
+from fleetd.shell.upgrading import Upgrades
 from fleetd.shell.verbs import Verbs
 from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
 
 if TYPE_CHECKING:
     from fleetd.shell.heartbeat import Heartbeat
 
-EVENTS_A_TURN = 64
-SAVE_WITHIN = 5.0  # seconds in which lazily remembered things are written
-SAVE_AGAIN = 30.0  # seconds until that is tried again where it failed
 MEMORY_EVERY = 5.0  # seconds between looks at the memory of workers that have a limit
 
 _log = logging.getLogger("fleetd")
 
 
-def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: KeeperLink, listening: int | None) -> int:
-    """Run the daemon of an instance, whose lock the caller holds, until it has drained; answers the exit code.
+def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: KeeperLink, tenure: Tenure) -> int:
+    """Run the daemon of an instance until it has drained; answers the exit code.
 
-    `load` reads the pool files again, `keeper` has been reached and not spoken to.  A byte is written to the descriptor
-    `listening` once commands are taken.
+    `load` reads the pool files again, `keeper` has been reached and not spoken to.
     """
     assert loaded.spec is not None
+    hold_signals()
     gc.freeze()  # what was imported stays: no collection need look at it again
-    own_log = None if listening is None else log.DetachedLog(places.daemon_log)
+    own_log = log.DetachedLog(places.daemon_log) if tenure.detached else None
     stdout, stderr = standard_streams()
     faulthandler.enable(2)  # a watchdog's SIGABRT, or a crash, says in the log where the daemon was
     surroundings = Surroundings(stdout)
     if own_log is not None:
         surroundings.before_stdout = own_log.keep_up
     log.configure(loaded.spec.daemon.log_level, loaded.spec.daemon.log_format, stderr, surroundings.before_stdout)
-    return asyncio.run(Daemon(loaded.spec, places, load, keeper, listening, own_log, surroundings).serve())
+    return asyncio.run(Daemon(loaded.spec, places, load, keeper, tenure, own_log, surroundings).serve())
 
 
 class Daemon:
@@ -85,7 +85,7 @@ class Daemon:
         places: Instance,
         load: Callable[[], Loaded],
         keeper: KeeperLink,
-        listening: int | None,
+        tenure: Tenure,
         own_log: log.DetachedLog | None,
         surroundings: Surroundings,
     ) -> None:
@@ -104,7 +104,7 @@ class Daemon:
         )
         self._load = load
         self._keeper = keeper
-        self._listening = listening
+        self._tenure = tenure
         self._own_log = own_log
         self._surroundings = surroundings
         self._inbox: deque[Event] = deque()
@@ -112,8 +112,7 @@ class Daemon:
         self._decided: dict[int, asyncio.Future[None]] = {}  # by the id of an event in the inbox
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
-        self._saving: asyncio.TimerHandle | None = None
-        self._save_fails = False
+        self._state_file = memory.StateFile(places.state_file, self.state.remembered_now)
         self._sampling: asyncio.TimerHandle | None = None
         self._changed: asyncio.Future[None] | None = None
         self._last_roll = 0
@@ -142,7 +141,7 @@ class Daemon:
             surroundings=self._surroundings,
         )
         self._interpreter = Interpreter(
-            self.runs, tell=self.facts.tell, remember=self._remember, finish=self.finished.set
+            self.runs, tell=self.facts.tell, remember=self._state_file.remember, finish=self.finished.set
         )
         restored = Restored(remembered, self.runs.restored(), self.runs.counted)
         await self.runs.clear_away()
@@ -150,26 +149,32 @@ class Daemon:
         self._turn()
         if self.heartbeat is not None:
             await self.heartbeat.begin()  # before anybody can ask what there is
-        verbs = Verbs(self)
-        group = self.spec.daemon.socket_group
-        control = ControlServer(self.places.control, verbs.table(), group=group, on_removed=self._furnish_again)
-        await control.open()
-        control.watch()
-        if self._listening is not None:
-            os.write(self._listening, b"\n")
-            os.close(self._listening)
         reaper = Reaper(loop)
+        verbs, upgrades = Verbs(self), Upgrades(self, reaper, self._tenure)
+        group, table = self.spec.daemon.socket_group, verbs.table() | upgrades.table()
+        control = ControlServer(self.places.control, table, group=group, on_removed=self._furnish_again)
+        before = self._tenure.before
+        await control.open(None if before is None else before.control)
+        control.watch()
+        if self._tenure.listening is not None:
+            os.write(self._tenure.listening, b"\n")
+            os.close(self._tenure.listening)
         self._catch_signals(verbs)
         told: dict[str, Value] = {"instance": self.identity.instance, "pid": self.identity.pid, "version": __version__}
-        self.facts.tell(Fact(Kind.DAEMON_STARTED, fields=told))
+        self.facts.tell(
+            Fact(Kind.DAEMON_STARTED, fields=told | {"replaced": None if before is None else before.version})
+        )
         self.post(SpecChanged(self.spec))
         self._turn()
         self.runs.begin()
         self.service.ready()
         self._arm_sampling()
-        await self.finished.wait()
+        if before is not None:
+            before.listen_to_signals()
+            await control.go_on(before.control)
+        await upgrades.until_over(control)
         await self.runs.settle()
-        self._save()
+        self._state_file.save()
         if self.heartbeat is not None:
             await self.heartbeat.close()
         await control.close()
@@ -178,6 +183,19 @@ class Daemon:
         self.service.close()
         return 0
 
+    async def pass_on(self) -> None:
+        """Decide about all that has happened and write it down, for a daemon that follows at once."""
+        if self.heartbeat is not None:
+            await self.heartbeat.close(leave=False)
+        while self._inbox:
+            self._turn()
+        self._state_file.save()
+
+    @property
+    def own_log(self) -> Path | None:
+        """The file that this daemon's log goes to, None where that is for its caller to say."""
+        return self.places.daemon_log if self._tenure.detached else None
+
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def post(self, event: Event) -> None:
@@ -185,11 +203,13 @@ class Daemon:
         self._inbox.append(event)
         self._wake()
 
-    async def decide_about(self, event: Event) -> None:
-        """Put an event into the inbox and wait until the core has decided about it."""
-        decided = self._decided[id(event)] = self._loop.create_future()
-        self.post(event)
-        await asyncio.shield(decided)
+    async def decide_about(self, *events: Event) -> None:
+        """Put events into the inbox and wait until the core has decided about them."""
+        decided = [self._decided.setdefault(id(event), self._loop.create_future()) for event in events]
+        for event in events:
+            self.post(event)
+        for each in decided:
+            await asyncio.shield(each)
 
     def _wake(self) -> None:
         if not self._is_due:
@@ -197,10 +217,14 @@ class Daemon:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Let the core decide about what is in the inbox, a bounded number at a time."""
+        """Let the core decide about all that is in the inbox.
+
+        About all, as only then can it be written down: a flood of job lines must not put that off.  How much there can
+        be is bounded by what is read of output and messages in one go.
+        """
         self._is_due = False
         try:
-            for _ in range(min(EVENTS_A_TURN, len(self._inbox))):
+            for _ in range(len(self._inbox)):
                 self._handle(self._inbox.popleft())
         finally:
             if self._inbox:
@@ -259,6 +283,7 @@ class Daemon:
             self._loop.add_signal_handler(number, self.post, ShutdownRequested())
         self._loop.add_signal_handler(signal.SIGHUP, verbs.reload_by_signal)
         self._loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
+        release_signals()
 
     def _reopen_logs(self) -> None:
         self.runs.output.reopen()
@@ -276,10 +301,9 @@ class Daemon:
         spec = loaded.spec
         return spec, diff({name: pool.spec for name, pool in self.state.pools.items() if not pool.removed}, spec.pools)
 
-    async def apply(self, spec: FleetSpec) -> int:
-        """Go on with a new spec; answers the id of the rollouts that follow."""
+    async def apply(self, spec: FleetSpec, roll: int) -> None:
+        """Go on with a new spec; the rollouts that follow have the id `roll`."""
         self.spec = spec = _staying_in_its_fleet(self.spec, spec)
-        roll = self.next_roll()
         await self.decide_about(SpecChanged(spec, roll))
         for name, pool in self.state.pools.items():
             new = spec.pools.get(name)
@@ -287,7 +311,6 @@ class Daemon:
                 assert new is not None
                 self.runs.output.reconfigure(f"{name}:{index}", new.log)
         self._arm_sampling()
-        return roll
 
     def next_roll(self) -> int:
         """A new id for rollouts."""
@@ -304,35 +327,11 @@ class Daemon:
             paths.prepare(self.places, self.spec.daemon.socket_group)
             if not self.places.lock.exists():
                 _log.warning("%s was removed: made again", self.places.lock)
-                paths.write_pid(paths.take_lock(self.places))
+                self._tenure.lock = paths.take_lock(self.places)
+                paths.write_pid(self._tenure.lock)
         except FleetdError as error:
             _log.error("%s", error)
         self.runs.write_again()
-
-    # -- what is remembered ------------------------------------------------------------------------------------------
-
-    def _remember(self, lazily: bool) -> None:  # noqa: FBT001 - the interpreter's only argument
-        if not lazily:
-            self._save()
-        elif self._saving is None:
-            self._saving = self._loop.call_later(SAVE_WITHIN, self._save)
-
-    def _save(self) -> None:
-        if self._saving is not None:
-            self._saving.cancel()
-            self._saving = None
-        try:
-            memory.save(self.places.state_file, self.state.remembered_now())
-        except OSError as error:
-            if not self._save_fails:
-                text = "%s cannot be written: %s; stops and scaling would be forgotten"
-                _log.error(text, self.places.state_file, error.strerror or error)
-            self._save_fails = True
-            self._saving = self._loop.call_later(SAVE_AGAIN, self._save)
-        else:
-            if self._save_fails:
-                _log.info("%s is written again", self.places.state_file)
-            self._save_fails = False
 
     # -- measures ----------------------------------------------------------------------------------------------------
 

@@ -72,16 +72,26 @@ class FactLog:
         return list(self._kept)[-n:] if n > 0 else []
 
     @contextmanager
-    def following(self) -> Generator[AsyncIterator[Told]]:
+    def following(self) -> Generator[NewFacts]:
         """Facts as they are told, from now on."""
         queue: asyncio.Queue[Told] = asyncio.Queue(BEHIND)
-
-        async def facts() -> AsyncIterator[Told]:
-            while True:
-                yield await queue.get()
-
         self._followers.append(queue)
         try:
-            yield facts()
+            yield NewFacts(queue)
         finally:
             self._followers.remove(queue)
+
+
+class NewFacts:
+    """Facts as they are told."""
+
+    def __init__(self, queue: asyncio.Queue[Told]) -> None:
+        self._queue = queue
+
+    async def __aiter__(self) -> AsyncIterator[Told]:
+        while True:
+            yield await self._queue.get()
+
+    def waiting(self) -> list[Told]:
+        """Those that were told and not taken yet, which are taken with this."""
+        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]

@@ -112,14 +112,15 @@ class Heartbeat:
             self._said = said
             self._due.set()
 
-    async def close(self) -> None:
-        """Leave the fleet."""
+    async def close(self, *, leave: bool = True) -> None:
+        """Beat for the last time and leave the fleet, or keep the place in it for a daemon that follows at once."""
         await ended(self._tasks)
         try:
             async with asyncio.timeout(LEAVE_WITHIN):
                 if self._membership.connected:
                     await self._beat()  # the last events
-                    await self._coordinator.leave(self._membership.member, self._id)
+                    if leave:
+                        await self._coordinator.leave(self._membership.member, self._id)
         except (TimeoutError, FleetdError):
             pass  # the lease ends by itself
         except Exception as defect:  # noqa: BLE001 - reported, and no reason not to end
@@ -206,6 +207,7 @@ class Heartbeat:
         self._events.append((self._told, told))
 
     def _document(self, number: int, told: Told) -> bytes:
-        who: dict[str, Any] = {"id": f"{self._id[:8]}-{self._host.identity.pid}-{number}"}
+        daemon = f"{self._host.identity.pid}.{self._host.identity.started_at:.3f}"  # in one process, several in a row
+        who: dict[str, Any] = {"id": f"{self._id[:8]}-{daemon}-{number}"}
         who |= {"host": self._host.identity.host, "instance": self._host.identity.instance}
         return encode_any(told.document() | who)

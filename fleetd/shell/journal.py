@@ -16,10 +16,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fleetd.core.records import RunRecord
+from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
 
 VERSION = 2
@@ -242,7 +244,34 @@ def _read(path: Path, boot: str) -> tuple[list[Line], str | None]:
             if number == 1:
                 return [], damage
     if lines and lines[0].version > VERSION:
-        return [], f"written by a newer fleetd (format {lines[0].version}, this one knows {VERSION})"
+        return [], _is_newer(lines[0])
     if lines and lines[0].boot != boot:
         return [], None
     return lines, damage
+
+
+def check(path: Path) -> None:
+    """Read a journal that another version may have written, and touch nothing.
+
+    One that is damaged is read as far as `open` would; raises FleetdError for one that cannot be read, that a newer
+    version wrote, or whose lines this version does not understand.
+    """
+    try:
+        *texts, _cut_off = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise FleetdError(f"{path}: cannot be read: {error.strerror}") from error
+    for number, text in enumerate(texts, start=1):
+        try:
+            line = _unframed(text)
+        except msgspec.ValidationError as error:
+            raise FleetdError(f"{path}: line {number} is not understood by this version: {error}") from error
+        except ValueError:
+            continue  # damaged
+        if line.version > VERSION:
+            raise FleetdError(f"{path}: {_is_newer(line)}")
+
+
+def _is_newer(line: Line) -> str:
+    return f"written by a newer fleetd (format {line.version}, this one knows {VERSION})"

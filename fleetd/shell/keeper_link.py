@@ -212,6 +212,12 @@ class KeeperLink:
         for descriptor in self._unsent.popleft()[1]:
             os.close(descriptor)
 
+    def send_rest(self) -> None:
+        """Send what is left to be sent, at most for a second."""
+        self._connection.settimeout(END_SECONDS)
+        with suppress(OSError):
+            self.flush()
+
     def wait_for_end(self) -> None:
         """Wait until a keeper that was told to quit has hung up, at most for a second."""
         self._connection.settimeout(END_SECONDS)

@@ -189,6 +189,7 @@ class Processes:
             if quit_keeper:
                 self._link.request({"verb": "quit"}, [])
                 self._link.wait_for_end()
+            self._link.send_rest()
             self._link.close()
             self._link = None
         self._adopted.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from fleetd.views.control_characters import made_visible
 
@@ -85,6 +85,14 @@ class Backlog:
         while not self._lines and not self._left_out:
             self._something.clear()
             await self._something.wait()
+        return self._next()
+
+    def rest(self) -> Iterator[tuple[str, str]]:
+        """All that waits, without a wait for more."""
+        while self._lines or self._left_out:
+            yield self._next()
+
+    def _next(self) -> tuple[str, str]:
         worker = self._lines[0][0] if self._lines else next(iter(self._left_out))
         if left_out := self._left_out.pop(worker, 0):
             return worker, f"({left_out} lines not shown)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,10 @@ from fleetd.core.restarts import CRASH_LOOP
 from fleetd.core.signals import number_of
 from fleetd.core.spec import MOST_WORKERS
 from fleetd.core.targets import resolve
-from fleetd.errors import FleetdError, NotFoundError, UsageError, WaitTimeoutError
-from fleetd.shell.control import Reply, Verb
+from fleetd.errors import FleetdError, NotFoundError, UsageError
+from fleetd.shell.conversation import Reply, Verb
+from fleetd.shell.fact_log import KEPT
+from fleetd.shell.remaining import Remaining, plain
 from fleetd.shell.tail import Backlog
 from fleetd.shell.waiting import Waiting, trouble
 from fleetd.views.label import checked_label
@@ -49,6 +52,7 @@ class Verbs:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._waiting = Waiting(daemon)
+        self._remaining = Remaining(daemon, self._waiting)
         self._reloading: asyncio.Task[Any] | None = None
 
     def table(self) -> dict[str, Verb]:
@@ -69,6 +73,7 @@ class Verbs:
             "events": self._events,
             "health": self._health,
             "signal": self._signal,
+            **self._remaining.table(),
         }
 
     def _unless_stopping(self, verb: Verb) -> Verb:
@@ -85,7 +90,13 @@ class Verbs:
 
     async def _ping(self, _args: Args, _reply: Reply) -> Any:
         who = self._daemon.identity
-        return {"instance": who.instance, "pid": who.pid, "version": __version__}
+        log = self._daemon.own_log
+        return {
+            "instance": who.instance,
+            "pid": who.pid,
+            "version": __version__,
+            "log": None if log is None else str(log),
+        }
 
     async def _fleet(self, _args: Args, reply: Reply) -> Any:
         """Where the fleet meets, for commands that go there; the address may hold a password."""
@@ -139,6 +150,7 @@ class Verbs:
     async def _logs_follow(self, args: Args, reply: Reply) -> Any:
         names = {f"{pool.name}:{slot.index}" for pool, slot in self._waiting.slots(self._targets(args))}
         backlog = Backlog()
+        reply.goes_on("logs-follow", lambda: _left_of(backlog, args, reply))
 
         def pass_on(worker: str, lines: tuple[str, ...], left_out: int) -> None:
             if worker in names:
@@ -155,8 +167,19 @@ class Verbs:
     async def _events(self, args: Args, reply: Reply) -> Any:
         facts = self._daemon.facts
         with facts.following() as new:
-            for told in facts.last(int(args.get("n", LINES_OF_LOG))):
-                await reply.item(told.document())
+            earlier = deque(facts.last(int(args.get("n", LINES_OF_LOG))))
+
+            def rest() -> Args:
+                for told in (*earlier, *(new.waiting() if args.get("follow") else ())):
+                    reply.leave(told.document())
+                return {
+                    "n": KEPT if args.get("follow") else 0,
+                    "follow": args.get("follow"),
+                }  # all of the next daemon's
+
+            reply.goes_on("events", rest)
+            while earlier:
+                await reply.item(earlier.popleft().document())
             if args.get("follow"):
                 async for told in new:
                     await reply.item(told.document())
@@ -166,26 +189,26 @@ class Verbs:
 
     async def _start(self, args: Args, reply: Reply) -> Any:
         targets = self._targets(args)
+        rest = {"targets": plain(targets) if args.get("wait", True) else [], "result": {}}
         if args.get("targets"):
+            reply.goes_on("until-up", lambda: rest)
             await self._daemon.decide_about(StartRequested(targets))
-        if args.get("wait", True):
-            await self._waiting.until_up(targets, reply)
-        return {}
+        return await self._remaining.until_up(rest, reply)
 
     async def _stop(self, args: Args, reply: Reply) -> Any:
-        now = bool(args.get("now"))
+        now, wait = bool(args.get("now")), args.get("wait", True)
         if args.get("shutdown"):
             if now or not self._daemon.state.is_stopping:  # a second signal means "now", a second command does not
                 await self._daemon.decide_about(ShutdownRequested(now))
-            targets = self._targets({})
-        else:
-            targets = self._targets(args)
-            await self._daemon.decide_about(StopRequested(targets, now))
-        if args.get("wait", True):
-            await self._waiting.until_empty(targets, reply)
-            if args.get("shutdown"):
+            if wait:
+                await self._waiting.until_empty(self._targets({}), reply)
                 await self._daemon.finished.wait()
-        return {}
+            return {}
+        targets = self._targets(args)
+        rest = {"targets": plain(targets) if wait else [], "result": {}}
+        reply.goes_on("until-empty", lambda: rest)
+        await self._daemon.decide_about(StopRequested(targets, now))
+        return await self._remaining.until_empty(rest, reply)
 
     async def _restart(self, args: Args, reply: Reply) -> Any:
         targets, label = self._targets(args), args.get("label")
@@ -193,17 +216,17 @@ class Verbs:
             checked_label(label)
         self._refuse_parts_of_unfinished(targets)
         roll = self._daemon.next_roll()
-        began = self._daemon.now().mono
+        rest = {
+            "pools": sorted({target.pool for target in targets}),
+            "roll": roll,
+            "wait": args.get("wait", True),
+            "timeout": args.get("timeout"),
+            "began": self._daemon.now().mono,
+            "result": {"roll": roll},
+        }
+        self._remaining.rolled(rest, reply)
         await self._daemon.decide_about(RestartRequested(roll, targets, bool(args.get("now")), label))
-        if not args.get("wait", True):
-            return {"roll": roll, "state": "running"}
-        pools = {target.pool for target in targets}
-        try:
-            async with asyncio.timeout(args.get("timeout")):
-                result = await self._waiting.for_rolls(pools, roll, reply)
-        except TimeoutError:
-            raise WaitTimeoutError(f"not done in time, and going on: {self._waiting.stragglers(pools)}") from None
-        return {"roll": roll, "duration": round(self._daemon.now().mono - began, 3), **result}
+        return await self._remaining.until_rolled(rest, reply)
 
     def _refuse_parts_of_unfinished(self, targets: tuple[Target, ...]) -> None:
         """A restart of some workers takes an unfinished rollout's place, and with it all that this had left."""
@@ -226,26 +249,26 @@ class Verbs:
             wanted[name] = {"=": number, "+": now + number, "-": now - number}[operator]
             if not 0 <= wanted[name] <= MOST_WORKERS:
                 raise UsageError(f"{name}: cannot be scaled to {wanted[name]}: a pool has 0 to {MOST_WORKERS} workers")
-        for name, numprocs in wanted.items():
-            await self._daemon.decide_about(ScaleRequested(name, numprocs))
-        if args.get("wait", True):
-            await self._waiting.until_up(tuple(Target(name) for name in wanted), reply)
-        return {"pools": wanted}
+        wait = args.get("wait", True)
+        rest = {"targets": plain(map(Target, wanted)) if wait else [], "result": {"pools": wanted}}
+        reply.goes_on("until-up", lambda: rest)
+        await self._daemon.decide_about(*(ScaleRequested(name, numprocs) for name, numprocs in wanted.items()))
+        return await self._remaining.until_up(rest, reply)
 
     async def _pause(self, args: Args, reply: Reply) -> Any:
-        targets = self._targets(args)
+        targets, wait = self._targets(args), args.get("wait", True)
+        drained = (t for t in targets if wait and not self._daemon.state.pools[t.pool].spec.can_pause)
+        rest = {"targets": plain(drained), "result": {}}
+        reply.goes_on("until-empty", lambda: rest)
         await self._daemon.decide_about(PauseRequested(targets))
-        drained = tuple(t for t in targets if not self._daemon.state.pools[t.pool].spec.can_pause)
-        if drained and args.get("wait", True):
-            await self._waiting.until_empty(drained, reply)
-        return {}
+        return await self._remaining.until_empty(rest, reply)
 
     async def _resume(self, args: Args, reply: Reply) -> Any:
         targets = self._targets(args)
+        rest = {"targets": plain(targets) if args.get("wait", True) else [], "result": {}}
+        reply.goes_on("until-up", lambda: rest)
         await self._daemon.decide_about(ResumeRequested(targets))
-        if args.get("wait", True):
-            await self._waiting.until_up(targets, reply)
-        return {}
+        return await self._remaining.until_up(rest, reply)
 
     async def _signal(self, args: Args, _reply: Reply) -> Any:
         number = number_of(str(args["signal"]))
@@ -265,19 +288,20 @@ class Verbs:
     async def _reload(self, args: Args, reply: Reply) -> Any:
         if args.get("dry_run"):
             return _told(self._daemon.read_again()[1])
+        roll = self._daemon.next_roll()
         with self._daemon.service.reload():
             spec, plan = self._daemon.read_again()
-            roll = await self._daemon.apply(spec)
-        result = _told(plan)
-        if args.get("wait", True):
-            added = tuple(Target(c.name) for c in plan if c.change is Change.ADDED)
-            result |= await self._waiting.for_rolls(_rolled(plan), roll, reply)
-            try:
-                await self._waiting.until_up(added, reply)
-            except FleetdError as error:  # the plan is told all the same
-                result |= {"state": "failed", "trouble": str(error)}
-            await self._waiting.until_removed({c.name for c in plan if c.change is Change.REMOVED})
-        return result
+            rest = {
+                "pools": _of(plan, Change.ROLLED),
+                "added": _of(plan, Change.ADDED),
+                "removed": _of(plan, Change.REMOVED),
+                "roll": roll,
+                "wait": args.get("wait", True),
+                "result": _told(plan),
+            }
+            self._remaining.rolled(rest, reply, "until-reloaded")
+            await self._daemon.apply(spec, roll)
+        return await self._remaining.until_reloaded(rest, reply)
 
     def reload_by_signal(self) -> None:
         """SIGHUP: what is wrong goes to the log."""
@@ -289,7 +313,7 @@ class Verbs:
                 spec, plan = self._daemon.read_again()
                 for change in plan:
                     _log.info("reload: %s: %s", change.name, change.change)
-                await self._daemon.apply(spec)
+                await self._daemon.apply(spec, self._daemon.next_roll())
         except FleetdError as error:
             for line in str(error).splitlines():
                 _log.error("reload: nothing was changed: %s", line)
@@ -305,8 +329,15 @@ def _told(plan: Plan) -> dict[str, Any]:
     return {"pools": [{"name": c.name, "change": c.change, "keys": list(c.keys)} for c in plan]}
 
 
-def _rolled(plan: Plan) -> set[str]:
-    return {change.name for change in plan if change.change is Change.ROLLED}
+def _of(plan: Plan, change: Change) -> list[str]:
+    return [each.name for each in plan if each.change is change]
+
+
+def _left_of(backlog: Backlog, args: Args, reply: Reply) -> Args:
+    """Leave what a follower has not read to the next daemon, which goes on with what is written then."""
+    for worker, line in backlog.rest():
+        reply.leave({"worker": worker, "line": line})
+    return args
 
 
 def _known(pools: Iterable[str]) -> str:

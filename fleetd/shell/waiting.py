@@ -5,15 +5,16 @@ Looks at the state again whenever the core has decided something; decides nothin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fleetd.core.events import Target
 from fleetd.core.health import has_failed_for_good, is_expected, is_up
 from fleetd.core.reconcile import is_wanted
-from fleetd.core.roll import RollState
+from fleetd.core.roll import Roll, RollState
 from fleetd.core.state import Pool, Reason, Slot
 from fleetd.errors import FleetdError
-from fleetd.shell.control import Reply
+from fleetd.shell.conversation import Reply
 
 if TYPE_CHECKING:
     from fleetd.shell.daemon import Daemon
@@ -37,6 +38,10 @@ class Waiting:
             if pool is not None:
                 found |= {(target.pool, i): (pool, s) for i, s in pool.slots.items() if target.slot in (None, i)}
         return list(found.values())
+
+    def all_pools(self) -> tuple[Target, ...]:
+        """Every pool of the files."""
+        return tuple(Target(name) for name, pool in self._daemon.state.pools.items() if not pool.removed)
 
     async def until_removed(self, pools: set[str]) -> None:
         """Until pools that left the files are gone."""
@@ -73,17 +78,24 @@ class Waiting:
                 await reply.progress(total - left, total, f"{left} worker(s) left")
             await self._daemon.changed()
 
-    async def for_rolls(self, pools: set[str], roll: int, reply: Reply) -> dict[str, Any]:
-        """Until the pools' rollouts are over, those that superseded them too."""
+    async def for_rolls(
+        self, pools: set[str], roll: int, reply: Reply, before: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Until the pools' rollouts are over, those that superseded them too.
+
+        `before` is what an earlier daemon said of them (`rolls_so_far`): this one has only what was left to roll.
+        """
         told = -1
+        leaving = frozenset(() if before is None else before["leaving"])
         while True:
-            rolls = [p.roll for name in sorted(pools) if (p := self._daemon.state.pools.get(name)) and p.roll]
-            total, done = sum(len(r.scope) for r in rolls), sum(r.done for r in rolls)
+            rolls = self._rolls(pools)
+            total = sum(len(r.scope) for r in rolls) if before is None else before["total"]
+            done = sum(r.done for r in rolls) if before is None else total - sum(len(r.pending) for r in rolls)
             if done != told:
                 told = done
                 await reply.progress(done, total, f"{done} of {total} workers rolled")
             halted = [r for r in rolls if r.state is RollState.HALTED and r.id >= roll]
-            if halted or not any(r.is_open for r in rolls):
+            if halted or not (any(r.is_open for r in rolls) or leaving & self._daemon.state.runs.keys()):
                 break
             await self._daemon.changed()
         error = halted[0].error if halted else None
@@ -91,11 +103,25 @@ class Waiting:
             "state": RollState.HALTED if halted else RollState.DONE,
             "total": total,
             "done": done,
-            "longest_drain": max((r.longest_drain for r in rolls), default=0.0),
+            "longest_drain": max((r.longest_drain for r in rolls), default=0.0 if before is None else before["drain"]),
             "error": None
             if error is None
             else {"worker": error.worker, "reason": error.reason, "lines": list(error.lines)},
         }
+
+    def rolls_so_far(self, pools: set[str], before: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What another daemon has to know of the pools' rollouts, to say in the end what became of all of it."""
+        rolls = self._rolls(pools)
+        longest, leaving = (0.0, ()) if before is None else (before["drain"], before["leaving"])
+        return {
+            "total": sum(len(r.scope) for r in rolls) if before is None else before["total"],
+            "leaving": sorted({*leaving, *(run for r in rolls for run in r.leaving)}),
+            "drain": max([longest, *(r.longest_drain for r in rolls)]),
+        }
+
+    def _rolls(self, pools: set[str]) -> list[Roll]:
+        known = self._daemon.state.pools
+        return [pool.roll for name in sorted(pools) if (pool := known.get(name)) and pool.roll]
 
     def stragglers(self, pools: set[str]) -> str:
         """The workers that a rollout waits for, each with its pid, and its job and how long that has run."""

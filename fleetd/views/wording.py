@@ -99,8 +99,13 @@ def _key(text: str) -> str:
     return f" {text}" if text else ""
 
 
+def _daemon_started(fields: Fields) -> str:
+    replaced = f", in the place of {fields['replaced']}" if fields.get("replaced") else ""
+    return f"fleetd {fields['version']} started: instance {fields['instance']}, pid {fields['pid']}{replaced}"
+
+
 _WORDING: dict[Kind, Callable[[Fields], str]] = {
-    Kind.DAEMON_STARTED: lambda f: f"fleetd {f['version']} started: instance {f['instance']}, pid {f['pid']}",
+    Kind.DAEMON_STARTED: _daemon_started,
     Kind.DAEMON_STOPPING: lambda _: "stopping: every worker is drained",
     Kind.WORKER_STARTED: _started,
     Kind.WORKER_HEALTHY: lambda f: f"healthy (pid {f['pid']})",

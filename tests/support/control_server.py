@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fleetd.errors import NotFoundError, UnreachableError, UsageError, WaitTimeoutError
-from fleetd.shell.control import ControlServer, Reply, Verb
+from fleetd.shell.control import ControlServer
+from fleetd.shell.conversation import Reply, Verb
 
 RAISED = {2: UsageError, 3: NotFoundError, 4: UnreachableError, 5: WaitTimeoutError}
 
