@@ -26,8 +26,17 @@ from fleetd.systemd.shipped import UNIT, shipped
 from fleetd.systemd.systemctl import Systemctl
 from fleetd.systemd.unit import Wanted, render, unit_name
 
-_ACTIONS = ("install", "uninstall", "show", "after-stop")
+_AFTER_STOP = "after-stop"
 _LINGERING = Path("/var/lib/systemd/linger")
+
+
+class _Actions(tuple[str, ...]):
+    """What a person may ask for; what only a unit does is taken, and shown nowhere."""
+
+    __slots__ = ()
+
+    def __contains__(self, word: object) -> bool:
+        return word == _AFTER_STOP or super().__contains__(word)
 
 
 def define(parser: Parser) -> None:
@@ -35,7 +44,7 @@ def define(parser: Parser) -> None:
     parser.add_argument(
         "action",
         metavar="install|uninstall|show",
-        choices=_ACTIONS,
+        choices=_Actions(("install", "uninstall", "show")),
         help="write the unit and have it started at boot; drain, stop and remove it; print it",
     )
     parser.add_argument("--user", action="store_true", help="for your own manager (systemctl --user), without root")
@@ -48,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Install, remove or print the unit."""
     if not args.files and not (args.instance and args.action == "uninstall"):
         raise UsageError("give -c FILE: the unit is that of its instance")
-    if args.action == "after-stop":
+    if args.action == _AFTER_STOP:
         return _after_stop(args)
     unit = unit_name(paths.instance_name(args.files, args.instance))
     if args.action == "show":
@@ -61,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
     text = _text(args)
     for warning in (*missing_in_unit(args.files, Systemctl(for_user=args.user)), *_who_else_commands(args)):
         print(f"fleetd systemd: warning: {warning}", file=sys.stderr)
+    if args.now:
+        _check_that_none_runs(args, place, unit)
     install(place, unit, text, _tell, force=args.force, now=args.now)
     if args.user:
         _hint_at_lingering()
@@ -77,6 +88,25 @@ def _place(args: argparse.Namespace) -> Place:
             "only root may write units of the system: run it with sudo, or give --user for your own manager"
         )
     return place_of(for_user=args.user)
+
+
+def _check_that_none_runs(args: argparse.Namespace, place: Place, unit: str) -> None:
+    """Raise FleetdError for a daemon of the instance that is none of the unit: its own could not start."""
+    place.systemctl.check()
+    if not place.systemctl.answers("is-active", "--quiet", unit) and _is_supervised(args):
+        name = paths.instance_name(args.files, args.instance)
+        raise FleetdError(
+            f"a daemon of instance {name!r}, started by hand, runs already: `fleetd stop --instance {name}` first, "
+            "or leave out --now"
+        )
+
+
+def _is_supervised(args: argparse.Namespace) -> bool:
+    """Whether some daemon answers for the instance."""
+    with suppress(FleetdError):  # also where the files cannot be read
+        daemon(args)
+        return True
+    return False
 
 
 # -- the text ------------------------------------------------------------------------------------------------------
@@ -147,14 +177,7 @@ def _after_stop(args: argparse.Namespace) -> int:
     cgroup = Cgroup.own()
     if cgroup is None or "SERVICE_RESULT" not in os.environ:
         raise UsageError("after-stop is for the ExecStopPost= of a unit alone: it kills what is left in the unit")
-
-    def is_supervised() -> bool:
-        with suppress(FleetdError):  # also where the files cannot be read
-            daemon(args)
-            return True
-        return False
-
-    done = after_stop(cgroup, Systemctl(for_user=args.user), os.environ, is_supervised)
+    done = after_stop(cgroup, Systemctl(for_user=args.user), os.environ, lambda: _is_supervised(args))
     if done is not None:
         _tell(done)
     return ExitCode.DONE

@@ -22,11 +22,14 @@ def test_workers_keep_their_pids_when_the_daemon_is_killed(unit: Unit) -> None:
     unit.configure_workers()
     unit.install()
     before = unit.pids()
+    kept = f"/run/fleetd/{unit.name}/kept"
+    unit.machine.run("touch", kept)
 
     for times in (1, 2):
         unit.kill_daemon()
         restarted(unit, times)
         assert unit.pids() == before
+        unit.machine.run("test", "-e", kept)  # as the journal and the sockets beside it are
 
     for pid in before.values():  # each in a cgroup of its own, below that of the unit
         assert f"/{unit.unit}/fleetd-{unit.name}-" in unit.machine.run("cat", f"/proc/{pid}/cgroup").stdout
@@ -74,6 +77,7 @@ def test_workers_that_a_daemon_started_by_hand_has_taken_over_are_its_own(unit: 
     wait_for(lambda: unit.show("ExecMainStatus") == "2", "the daemon to have refused the file")
     unit.file.write_text(good)
     unit.fleetd("start", "--detach")
+    assert "started by hand, runs already" in unit.systemd("install", "--now", code=1).stderr
 
     unit.machine.systemctl("stop", unit.unit)
 

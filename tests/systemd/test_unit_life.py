@@ -226,3 +226,17 @@ def reloads(machine: Machine) -> int:
 def pids_whatever_the_file_says(unit: Unit, good: str) -> dict[str, int]:
     unit.file.write_text(good)
     return unit.pids()
+
+
+def test_an_upgrade_keeps_the_main_process_and_the_workers(unit: Unit) -> None:
+    unit.configure_workers()
+    unit.install()
+    main, before = unit.show("MainPID"), unit.pids()
+
+    assert "upgraded" in unit.fleetd("upgrade").stdout
+
+    wait_for(lambda: unit.show("SubState") == "running" and "2/2 workers" in unit.show("StatusText"), "READY again")
+    assert (unit.show("MainPID"), unit.show("NRestarts"), unit.state) == (main, "0", "active")
+    assert unit.pids() == before
+    unit.machine.systemctl("stop", unit.unit)
+    assert (unit.show("Result"), unit.processes()) == ("success", [])
