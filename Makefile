@@ -3,6 +3,7 @@
 # make bench        fleetd beside other supervisors, 20 minutes; make bench BENCH="--only start,stop --workers 100"
 # make bench-quick  fleetd beside a floor in C, one minute; fails when a line is lost or a figure far off
 # make bench-scale  a fleet of 500 members on one Redis, 10 minutes; make bench-scale BENCH="--members 100"
+# make soak         the daemon killed 1,000 times under load, the keeper, both, and upgrades, 1 to 2 hours; make soak SOAK="--kill keeper"
 # make lint         format, style, layers, types
 # make docs         the generated reference pages
 # make clean        everything that these made
@@ -11,7 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test bench bench-quick bench-scale lint format docs clean
+.PHONY: run test bench bench-quick bench-scale soak lint format docs clean
 
 run: .venv/.quickstart
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/quickstart/run.sh
@@ -28,6 +29,9 @@ bench-quick: .venv/.test
 
 bench-scale: .venv/.test
 	$(BIN)/python -m tests.bench.fleet_scale $(BENCH)
+
+soak: .venv/.test
+	$(BIN)/python -m tests.soak --kill all $(SOAK)
 
 lint: .venv/.test .venv/.lint
 	$(BIN)/ruff format --check .

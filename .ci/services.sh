@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of the real-framework tests where that needs no question: as root, or with sudo that asks
 # for no password. Elsewhere it says what is missing, and the tests that need it are skipped. In CI also what the
-# benchmark needs, a C compiler, and for cut networks iproute2.
+# benchmark needs, a C compiler, for cut networks iproute2, and systemd, which the tests run as PID 1 of namespaces.
 set -euo pipefail
 
 wanted=()
@@ -11,6 +11,9 @@ if [ "${CI:-}" = true ]; then
   command -v redis-server >/dev/null || wanted+=(redis-server)
   command -v cc >/dev/null || wanted+=(gcc libc6-dev)
   command -v ip >/dev/null || wanted+=(iproute2)
+  [ -x /lib/systemd/systemd ] || wanted+=(systemd)
+  command -v dbus-daemon >/dev/null || wanted+=(dbus)
+  compgen -G '/lib/*/security/pam_systemd.so' >/dev/null || wanted+=(libpam-systemd)
 fi
 [ ${#wanted[@]} -gt 0 ] || exit 0
 

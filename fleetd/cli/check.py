@@ -11,9 +11,11 @@ from fleetd.cli.configuration import Host, load_files
 from fleetd.cli.finding import add_files
 from fleetd.cli.parser import Parser, add_json
 from fleetd.cli.waiting import print_json
+from fleetd.config.durations import format_duration
 from fleetd.config.lint import lint, worst
 from fleetd.config.load import Loaded
 from fleetd.config.problems import Finding, NotYet, Problem, Severity
+from fleetd.core.drain_time import grace_period
 from fleetd.errors import ExitCode
 from fleetd.shell.paths import instance_name
 from fleetd.views.control_characters import made_visible
@@ -27,7 +29,7 @@ def define(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what is wrong with pool files, and each pool's full command line."""
+    """Print what is wrong with pool files, each pool's full command line, and how long a stop may take."""
     loaded = load_files(args.files, instance_name(args.files, args.instance))
     findings = () if loaded.problems else lint(loaded, Host())
     if args.json:
@@ -37,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
             print(made_visible(str(told)), file=sys.stderr)
         for name, command in _commands(loaded):
             print(f"{name}: {made_visible(shlex.join(command))}")
+        if loaded.spec is not None:
+            print(f"grace period: {format_duration(grace_period(loaded.spec))}")
     if loaded.problems:
         return ExitCode.INVALID
     return ExitCode.FAILED if worst(findings) is Severity.ERROR else ExitCode.DONE
@@ -55,6 +59,7 @@ def _document(loaded: Loaded, findings: Iterable[Finding]) -> dict[str, object]:
         "problems": [_problem(problem) for problem in loaded.problems],
         "not_yet": [_not_yet(note) for note in loaded.not_yet],
         "findings": [{"severity": str(each.severity), **_problem(each.problem)} for each in findings],
+        "grace_period": None if loaded.spec is None else grace_period(loaded.spec),
         "pools": [{"name": name, "command": list(command)} for name, command in _commands(loaded)],
     }
 

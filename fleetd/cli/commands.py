@@ -54,7 +54,9 @@ COMMANDS: Mapping[str, Command] = {
     "import": Command(
         "turn a supervisord.conf or a Procfile into a pool file", "fleetd import supervisord.conf > pools.toml", None
     ),
-    "systemd": Command("install the systemd unit", "fleetd systemd install -c media.toml", None),
+    "systemd": Command(
+        "install, remove or print the systemd unit", "fleetd systemd install -c /etc/fleetd/media.toml --now", "systemd"
+    ),
     "upgrade": Command("replace the daemon by the newly installed version", "fleetd upgrade", "upgrade"),
     "dashboard": Command("show the fleet in a web browser", "fleetd dashboard", None),
     "lock": Command(

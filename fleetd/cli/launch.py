@@ -74,6 +74,18 @@ def _import_asyncio_without_tls() -> None:
 def _warn(loaded: Loaded) -> None:
     for warning in (*loaded.not_yet, *lint(loaded, Host())):
         print(f"fleetd start: {warning}", file=sys.stderr)
+    _warn_of_unit(loaded)
+
+
+def _warn_of_unit(loaded: Loaded) -> None:
+    """What is wrong with the unit of systemd that this process is started by."""
+    if "SYSTEMD_EXEC_PID" not in os.environ:
+        return
+    from fleetd.systemd.stop_time import too_short  # noqa: PLC0415 - elsewhere it is not needed
+
+    assert loaded.spec is not None
+    if (warning := too_short(loaded.spec)) is not None:
+        print(f"fleetd start: warning: {warning}", file=sys.stderr)
 
 
 def _detach(lock: int, places: paths.Instance, run: Callable[[int], int]) -> None:

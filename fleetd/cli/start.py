@@ -8,6 +8,7 @@ from fleetd.cli.finding import add_daemon, daemon
 from fleetd.cli.parser import Parser, add_targets
 from fleetd.cli.waiting import add_waiting, carry_out
 from fleetd.errors import ExitCode, UsageError
+from fleetd.shell.start_signals import hold_signals
 
 
 def define(parser: Parser) -> None:
@@ -32,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("give -c FILE to run a daemon, or TARGET to start what was stopped in a running one")
     if not args.detach and (args.no_wait or args.timeout is not None):
         raise UsageError("--no-wait and --timeout need --detach or TARGET: the daemon runs in the foreground")
+    if not args.detach:
+        hold_signals()
     from fleetd.cli.launch import run_daemon  # noqa: PLC0415 - the daemon's own modules are for it alone
 
     return run_daemon(args)

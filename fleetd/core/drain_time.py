@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import TopologicalSorter
+from math import ceil
 
 from fleetd.core.spec import FleetSpec, PoolSpec, Seconds
 from fleetd.core.state import Phase, Pool, Run, State
 
+END_MARGIN: Seconds = 10.0  # from the last worker's end to the daemon's own: kills to settle, a fleet to leave
 KILL_MARGIN: Seconds = 5.0  # from SIGKILL until all that a worker started is gone, or is given up
 
 
@@ -25,14 +27,19 @@ def longest_drain(spec: FleetSpec) -> Seconds:
     return _latest(after, 0.0, lambda name, began: began + _drain_of(pools[name]))
 
 
+def grace_period(spec: FleetSpec) -> int:
+    """What a container's runtime has to wait between TERM and KILL so that no job is lost to it, in whole seconds."""
+    return ceil(longest_drain(spec) + END_MARGIN)
+
+
 def drained_by(state: State, now: Seconds) -> Seconds:
     """The monotonic instant by which the last worker is gone if everything is drained from now on; `now`: none is left.
 
-    It only moves on while a worker is given more time: a drain that outlasts it is stuck.
+    Once the drain is under way, it moves on only when a worker is given more time; a drain that outlasts it is stuck.
     """
     pools = {name: pool for name, pool in state.pools.items() if not pool.is_empty}
     after = {name: pool.spec.after for name, pool in pools.items()}
-    return max(now, _latest(after, now, lambda name, began: _gone_by(pools[name], began)))
+    return _latest(after, now, lambda name, began: _gone_by(pools[name], began))
 
 
 def _latest(after: Mapping[str, Iterable[str]], now: Seconds, gone_by: Callable[[str, Seconds], Seconds]) -> Seconds:
@@ -44,7 +51,7 @@ def _latest(after: Mapping[str, Iterable[str]], now: Seconds, gone_by: Callable[
                 followers[other].append(name)
     known: dict[str, Seconds] = {}
     for name in TopologicalSorter(followers).static_order():
-        known[name] = gone_by(name, max((known[other] for other in followers[name]), default=now))
+        known[name] = gone_by(name, max([now, *(known[other] for other in followers[name])]))
     return max(known.values(), default=now)
 
 

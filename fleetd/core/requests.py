@@ -73,11 +73,11 @@ def _add(turn: Turn, spec: PoolSpec) -> None:
         pool.release = Release(leaving.release.generation + 1, spec, epochs)
         for slot in pool.slots.values():
             slot.retiring, slot.release = True, pool.release
-    # Counters only grow, and after a crash the journal's are ahead of the remembered ones.
-    pool.jobs_done, pool.jobs_failed = state.counted.get(spec.name, (0, 0))
     memory = state.remembered.get(spec.name)
     if memory is not None:
         adopt.remember(pool, memory)
+    # After a crash the journal's counters belong to what is yet to be read; the remembered ones may be ahead of it.
+    pool.jobs_done, pool.jobs_failed = state.counted.get(spec.name, (pool.jobs_done, pool.jobs_failed))
     state.pools[spec.name] = pool
     scaling.fit(turn, pool)
     if memory is not None:

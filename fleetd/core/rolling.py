@@ -124,7 +124,9 @@ def _take_turns(turn: Turn, pool: Pool, roll: Roll) -> None:
     for index in sorted(roll.active - roll.in_place):
         _try_successor(turn, pool, pool.slots[index], roll)
     while (slot := _next_turn(pool, roll)) is not None:
-        if slot.run is not None and _has_surge_left(pool, roll):
+        if slot.run is not None and slot.run.release is roll.release:
+            _go_on_with(turn, pool, slot, slot.run, roll)
+        elif slot.run is not None and _has_surge_left(pool, roll):
             roll.active.add(slot.index)
             _try_successor(turn, pool, slot, roll)
         else:
@@ -185,6 +187,15 @@ def _take_place(turn: Turn, pool: Pool, slot: Slot, roll: Roll) -> None:
         if run is not None:
             actions.leave_for(turn, pool, slot, run, roll)
     turn.touch(pool.name, slot.index)
+
+
+def _go_on_with(turn: Turn, pool: Pool, slot: Slot, run: Run, roll: Roll) -> None:
+    """An earlier daemon had started the new run, and sent the old one off: only its proof is missing, if that."""
+    roll.active.add(slot.index)
+    roll.in_place.add(slot.index)
+    roll.tried_since.setdefault(slot.index, run.spawned)
+    if run.was_healthy:
+        _settle(turn, pool, slot, roll, run.directory)
 
 
 def _finish_if_done(turn: Turn, pool: Pool, roll: Roll) -> None:

@@ -44,6 +44,7 @@ from fleetd.shell.paths import Instance
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.samples import Samples, resident
 from fleetd.shell.service_manager import ServiceManager
+from fleetd.shell.start_signals import hold_signals, release_signals
 from fleetd.shell.targets import Surroundings
 from fleetd.shell.upgrading import Upgrades
 from fleetd.shell.verbs import Verbs
@@ -52,9 +53,6 @@ from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
 if TYPE_CHECKING:
     from fleetd.shell.heartbeat import Heartbeat
 
-EVENTS_A_TURN = 64
-SAVE_WITHIN = 5.0  # seconds in which lazily remembered things are written
-SAVE_AGAIN = 30.0  # seconds until that is tried again where it failed
 MEMORY_EVERY = 5.0  # seconds between looks at the memory of workers that have a limit
 
 _log = logging.getLogger("fleetd")
@@ -66,6 +64,7 @@ def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: Ke
     `load` reads the pool files again, `keeper` has been reached and not spoken to.
     """
     assert loaded.spec is not None
+    hold_signals()
     gc.freeze()  # what was imported stays: no collection need look at it again
     own_log = log.DetachedLog(places.daemon_log) if tenure.detached else None
     stdout, stderr = standard_streams()
@@ -113,8 +112,7 @@ class Daemon:
         self._decided: dict[int, asyncio.Future[None]] = {}  # by the id of an event in the inbox
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
-        self._saving: asyncio.TimerHandle | None = None
-        self._save_fails = False
+        self._state_file = memory.StateFile(places.state_file, self.state.remembered_now)
         self._sampling: asyncio.TimerHandle | None = None
         self._changed: asyncio.Future[None] | None = None
         self._last_roll = 0
@@ -143,7 +141,7 @@ class Daemon:
             surroundings=self._surroundings,
         )
         self._interpreter = Interpreter(
-            self.runs, tell=self.facts.tell, remember=self._remember, finish=self.finished.set
+            self.runs, tell=self.facts.tell, remember=self._state_file.remember, finish=self.finished.set
         )
         restored = Restored(remembered, self.runs.restored(), self.runs.counted)
         await self.runs.clear_away()
@@ -176,7 +174,7 @@ class Daemon:
             await control.go_on(before.control)
         await upgrades.until_over(control)
         await self.runs.settle()
-        self._save()
+        self._state_file.save()
         if self.heartbeat is not None:
             await self.heartbeat.close()
         await control.close()
@@ -191,7 +189,7 @@ class Daemon:
             await self.heartbeat.close(leave=False)
         while self._inbox:
             self._turn()
-        self._save()
+        self._state_file.save()
 
     @property
     def own_log(self) -> Path | None:
@@ -219,10 +217,14 @@ class Daemon:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Let the core decide about what is in the inbox, a bounded number at a time."""
+        """Let the core decide about all that is in the inbox.
+
+        About all, as only then can it be written down: a flood of job lines must not put that off.  How much there can
+        be is bounded by what is read of output and messages in one go.
+        """
         self._is_due = False
         try:
-            for _ in range(min(EVENTS_A_TURN, len(self._inbox))):
+            for _ in range(len(self._inbox)):
                 self._handle(self._inbox.popleft())
         finally:
             if self._inbox:
@@ -281,6 +283,7 @@ class Daemon:
             self._loop.add_signal_handler(number, self.post, ShutdownRequested())
         self._loop.add_signal_handler(signal.SIGHUP, verbs.reload_by_signal)
         self._loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
+        release_signals()
 
     def _reopen_logs(self) -> None:
         self.runs.output.reopen()
@@ -329,31 +332,6 @@ class Daemon:
         except FleetdError as error:
             _log.error("%s", error)
         self.runs.write_again()
-
-    # -- what is remembered ------------------------------------------------------------------------------------------
-
-    def _remember(self, lazily: bool) -> None:  # noqa: FBT001 - the interpreter's only argument
-        if not lazily:
-            self._save()
-        elif self._saving is None:
-            self._saving = self._loop.call_later(SAVE_WITHIN, self._save)
-
-    def _save(self) -> None:
-        if self._saving is not None:
-            self._saving.cancel()
-            self._saving = None
-        try:
-            memory.save(self.places.state_file, self.state.remembered_now())
-        except OSError as error:
-            if not self._save_fails:
-                text = "%s cannot be written: %s; stops and scaling would be forgotten"
-                _log.error(text, self.places.state_file, error.strerror or error)
-            self._save_fails = True
-            self._saving = self._loop.call_later(SAVE_AGAIN, self._save)
-        else:
-            if self._save_fails:
-                _log.info("%s is written again", self.places.state_file)
-            self._save_fails = False
 
     # -- measures ----------------------------------------------------------------------------------------------------
 

@@ -67,8 +67,8 @@ class Host(Protocol):
     facts: FactLog
     identity: Identity
 
-    async def decide_about(self, event: Event) -> None:
-        """Let the core decide about an event."""
+    async def decide_about(self, *events: Event) -> None:
+        """Let the core decide about events."""
         ...
 
     def snapshot(self, pools: frozenset[str] | None = None, samples: Mapping[str, Sample] | None = None) -> Snapshot:

@@ -208,7 +208,8 @@ class LiveRuns:
             return
         unwritten = {run: self._runs.get(run) for run in self._unwritten}
         entries = tuple(self._entry(run, live) for run, live in unwritten.items())
-        scanned = {worker: self.output.offset(worker) for worker in self._touched}
+        touched = ((worker, self.output.scanned(worker)) for worker in self._touched)
+        scanned = {worker: offset for worker, offset in touched if offset is not None}
         self._note(self._journal.write, News(entries, tuple(self._over), self._counted, scanned))
         for live in unwritten.values():
             if live is not None and live.socket is not None:

@@ -161,6 +161,11 @@ class Output(Generic[Report]):
         except OSError:
             return 0
 
+    def scanned(self, worker: str) -> int | None:
+        """The same for one whose log was looked at; None: as far as an earlier daemon came."""
+        log = self._logs.get(worker)
+        return None if log is None else log.offset
+
     def path(self, worker: str) -> Path | None:
         """The worker's log file, None when there is none."""
         log = self._logs.get(worker)

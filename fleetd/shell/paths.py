@@ -231,7 +231,17 @@ def _log_directory() -> Path:
 
 
 def _user_state() -> Path:
-    return (_from_environment("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "fleetd"
+    return (_from_environment("XDG_STATE_HOME") or _home() / ".local" / "state") / "fleetd"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # as containers are run with any user id
+        raise FleetdError(
+            f"user {os.geteuid()} has no home directory (HOME is not set, and there is no such account): "
+            "name state-directory and log-directory in [daemon]"
+        ) from None
 
 
 def _from_environment(variable: str) -> Path | None:

@@ -28,7 +28,6 @@ RETRY_AFTER = 5.0  # seconds until something is sent again for which the manager
 EXTEND_EVERY = 10.0  # seconds between two requests for more time, while starting and while draining
 EXTEND_BY = 30.0  # seconds for which each of them asks: a daemon that hangs is not waited for longer
 START_WITHIN = 600.0  # seconds for which a start asks for more time: the runs to take over are finite
-END_WITHIN = 10.0  # seconds from the last worker's end to the daemon's own: kills to settle, a fleet to leave
 
 _DIGITS = 19  # of a 64-bit number
 _NO_ROOM = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
@@ -166,7 +165,7 @@ class ServiceManager:
 
     def _stopping(self) -> None:
         self._is_stopping = True
-        self._ends_by = self._loop.time() + END_WITHIN
+        self._ends_by = self._ended_by()
         self._text = self._line()
         self._must_tell("STOPPING=1", f"STATUS={self._text}")
         self._extend()
@@ -175,20 +174,19 @@ class ServiceManager:
         """Ask for a little more time, and again before it is over, as long as there is something to wait for."""
         self._cancel(self._extend)
         now = self._loop.time()
-        if self._is_stopping:
-            self._ends_by = max(self._ends_by, self._drained_by(now) + END_WITHIN)
+        if self._is_stopping and self._state.runs:
+            self._ends_by = self._ended_by()
         left = self._ends_by - now
         if left > 0:
             self._put(f"EXTEND_TIMEOUT_USEC={int(min(EXTEND_BY, left) * 1e6)}")
             self._call_in(EXTEND_EVERY, self._extend)
             self._look()
 
-    def _drained_by(self, now: Seconds) -> Seconds:
-        """When the last worker is gone at the latest; in the past when it should be gone already."""
-        from fleetd.core.drain_time import drained_by  # noqa: PLC0415 - see above
+    def _ended_by(self) -> Seconds:
+        """When the daemon ends at the latest, as things stand."""
+        from fleetd.core.drain_time import END_MARGIN, drained_by  # noqa: PLC0415 - see above
 
-        by = drained_by(self._state, now)
-        return by if by > now else 0.0
+        return drained_by(self._state, self._loop.time()) + END_MARGIN
 
     def _ping(self) -> None:
         """The one timer of the watchdog, on the loop, so that a loop that hangs is noticed."""

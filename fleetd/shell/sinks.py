@@ -15,6 +15,8 @@ from fleetd.shell.formats import Format, decoded
 from fleetd.shell.logfile import LogFile
 from fleetd.shell.pipes import Peephole
 
+LONGEST_REST = 4096  # bytes that are looked at for the end of a line; what a worker can write in one piece
+
 
 class _Sink(Protocol):
     """What both kinds have."""
@@ -119,10 +121,10 @@ class _InFile:
     def unseen(self, offset: int | None) -> Iterator[bytes]:
         """See `_Sink`."""
         log = self._log
-        if offset is not None:
+        if offset is not None and offset != log.size:  # else there is nothing, and the first output will open it
             log.open()
-            start = max(offset, log.scanned) if offset <= log.size else offset
-            yield from decoded(self._form, log.read_from(start))
+            # Where another run of the slot was first, all is looked at already, whatever has been rotated since.
+            yield from decoded(self._form, log.read_from(log.scanned or offset))
 
     def mark(self, begun: int) -> int:
         """See `_Sink`.  Where whole lines are written there is no beginning of one in the file."""
@@ -142,6 +144,16 @@ class RawFile(_InFile):
     def move(self, pipe: int, peephole: Peephole, limit: int) -> bytes:
         """See `ByteSink`."""
         count = self._log.move_from(pipe, peephole, limit)
+        chunk = self._log.read(self._log.size - count, count)
+        return chunk if count < limit or chunk.endswith(b"\n") else chunk + self._rest_of_line(pipe, peephole)
+
+    def _rest_of_line(self, pipe: int, peephole: Peephole) -> bytes:
+        """Move the end of a line that a limit cut, if it is there: another run's output may be next in the log."""
+        try:
+            rest = peephole.look(pipe, LONGEST_REST).find(b"\n") + 1
+            count = self._log.move_from(pipe, peephole, rest) if rest else 0
+        except OSError:  # there is nothing yet, or the disk is full now: the next call tells
+            return b""
         return self._log.read(self._log.size - count, count)
 
 

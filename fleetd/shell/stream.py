@@ -116,7 +116,7 @@ class Stream(Generic[Report]):
             if sink.by_line is True:
                 chunk = self._copy_lines(sink, peephole, limit, unfinished=unfinished)
             else:
-                chunk = self._move(sink, peephole, limit)
+                chunk = self._move(sink, peephole, limit, unfinished=unfinished)
         except BlockingIOError:
             self.behind = 0
             return 0
@@ -150,7 +150,11 @@ class Stream(Generic[Report]):
             self.behind = 0
         return begun_with - left
 
-    def _move(self, sink: ByteSink, peephole: Peephole, limit: int) -> bytes:
+    def _move(self, sink: ByteSink, peephole: Peephole, limit: int, *, unfinished: bool) -> bytes:
+        if self.log.streams > 1:  # the other one's output may be next in the log: no line must be torn by it
+            limit = self._whole_lines(peephole.look(self.pipe, limit), unfinished=unfinished)
+            if not limit:
+                return b""
         try:
             chunk = sink.move(self.pipe, peephole, limit)
         except BlockingIOError:
@@ -168,12 +172,8 @@ class Stream(Generic[Report]):
             self.refused = True
             return b""
         seen = peephole.look(self.pipe, limit)
-        self.held = 0
-        end = seen.rfind(b"\n") + 1
-        if unfinished or (not end and (self.hung_up or len(seen) >= LONGEST_HELD)):
-            end = len(seen)
+        end = self._whole_lines(seen, unfinished=unfinished)
         if not end:
-            self.held = len(seen)
             return b""
         try:
             taken = sink.write(self.run, seen[:end])
@@ -185,6 +185,16 @@ class Stream(Generic[Report]):
         self.refused = taken < end and not sink.is_ready
         peephole.discard(self.pipe, taken)
         return seen[:taken]
+
+    def _whole_lines(self, seen: bytes, *, unfinished: bool) -> int:
+        """How many bytes of what is in the pipe may be taken: the beginning of a line is `held` until its end comes."""
+        self.held = 0
+        end = seen.rfind(b"\n") + 1
+        if unfinished or (not end and (self.hung_up or len(seen) >= LONGEST_HELD)):
+            end = len(seen)
+        if not end:
+            self.held = len(seen)
+        return end
 
     def _drop(self, count: int, error: OSError) -> None:
         if not count:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from tests.bench import process_table
 from tests.bench.board import NANOSECONDS, Board, OverdueError, Record, is_running
@@ -157,6 +157,13 @@ class Fleet:
             self.run(how, within)
         return at
 
+    def run_again(self) -> None:
+        """Run its command once more, as somebody would after its end."""
+        command = self.contender.prepare(self.order)
+        with self._said.open("ab") as output:
+            self.began = time.monotonic_ns()
+            self.process = _begun(command, self.order.directory, output)
+
     def wait_until_gone(self, within: float = TO_END) -> None:
         """Wait until every worker is gone and so are all processes of the supervisor."""
         deadline = time.monotonic() + within
@@ -195,21 +202,25 @@ def running(contender: Contender, workers: int, worker: Path, mode: str = "wait"
         said = directory / "said"
         with said.open("wb") as output:
             began = time.monotonic_ns()
-            process = subprocess.Popen(
-                command,
-                cwd=directory,
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            process = _begun(command, directory, output)
         fleet = Fleet(contender, order, board, process, began, said)
         try:
             yield fleet
         finally:
             _end(fleet)
             board.close()
+
+
+def _begun(command: list[str], directory: Path, output: BinaryIO) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        cwd=directory,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def environment() -> Mapping[str, str]:

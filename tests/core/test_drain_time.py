@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetd.core.drain_time import KILL_MARGIN, drained_by, longest_drain
+from fleetd.core.drain_time import END_MARGIN, KILL_MARGIN, drained_by, grace_period, longest_drain
 from fleetd.core.events import AskedForTime, ShutdownRequested
 from fleetd.core.spec import FleetSpec, Launch, PoolSpec
 from tests.support.world import World
@@ -44,6 +44,24 @@ def test_a_pool_waits_for_the_slowest_of_those_that_come_after_it() -> None:
     forked = spec(pool("fast", 1, "first"), pool("slow", 40, "first"), pool("first", 5))
 
     assert longest_drain(forked) == 45 + 2 * KILL_MARGIN
+
+
+def test_who_waits_for_the_daemon_waits_a_little_longer() -> None:
+    assert grace_period(spec(pool("a", 10.2))) == 16 + END_MARGIN
+
+
+def test_a_drain_that_is_stuck_is_over_in_the_past() -> None:
+    """What cannot be killed must not be waited for without end."""
+    world = World(spec(pool("media", 10)))
+    settle(world)
+    (worker,) = world.workers.values()
+    worker.deaf = True
+    world.step(ShutdownRequested())
+    ends = drained_by(world.state, world.now)
+    world.wait(1000)
+
+    assert world.workers
+    assert drained_by(world.state, world.now) == ends < world.now
 
 
 def test_nothing_takes_no_time() -> None:

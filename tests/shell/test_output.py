@@ -297,6 +297,27 @@ def test_two_runs_of_a_slot_share_the_file_without_torn_lines(benches: Benches) 
     run(scene)
 
 
+def test_two_floods_of_a_slot_tear_no_line_of_a_raw_log(benches: Benches) -> None:
+    """An old run that is drained and its successor, with more in their pipes than one call takes."""
+
+    async def scene() -> None:
+        bench = benches()
+        program = "import os\nlines = [b'%s%06d\\n' % (b'{0}' * 60, n) for n in range(20_000)]\n"
+        program += "for n in range(0, 20_000, 50): os.write(1, b''.join(lines[n:n + 50]))"
+        runs = {name: bench.start(program.replace("{0}", name[0]), RAW, run=name) for name in ("old", "new")}
+        for name, child in runs.items():
+            await bench.ended(child, name)
+            bench.output.close(name)
+        lines = bench.written.splitlines()
+        for letter in (b"o", b"n"):
+            mine = [line for line in lines if line.startswith(letter)]
+            assert mine == [letter * 60 + b"%06d" % n for n in range(20_000)]
+        assert len(lines) == 40_000
+        bench.output.close_all()
+
+    run(scene)
+
+
 @pytest.mark.parametrize("log", [LINES, RAW, JSON], ids=FORMATS)
 def test_what_cannot_be_written_is_dropped_counted_and_told_once(benches: Benches, log: LogSpec) -> None:
     async def scene() -> None:

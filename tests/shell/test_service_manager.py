@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from fleetd.core.drain_time import END_MARGIN, KILL_MARGIN
 from fleetd.core.events import AskedForTime, ShutdownRequested
 from fleetd.core.spec import FleetSpec, Launch, PoolSpec
 from fleetd.errors import UsageError
-from fleetd.shell.service_manager import END_WITHIN, EXTEND_EVERY, START_WITHIN, ServiceManager
+from fleetd.shell.service_manager import EXTEND_EVERY, START_WITHIN, ServiceManager
 from tests.support.virtual_time import run_virtually
 from tests.support.world import World
 
@@ -161,7 +162,9 @@ def test_a_drain_asks_for_more_time_while_a_worker_has_it(manager: socket.socket
                 last = second
             elif any(m.startswith("EXTEND") for m in heard(manager)):
                 last = second
-        assert DEAF_FOR <= last <= DEAF_FOR + 5 + END_WITHIN, "the workers are killed, and cannot be: enough is enough"
+        assert DEAF_FOR <= last <= DEAF_FOR + KILL_MARGIN + END_MARGIN, (
+            "the workers are killed, and cannot be: enough is enough"
+        )
 
     told(world, environment(manager), story)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from tests.bench.cases import exits, idle, output, replace, restart, start, status, stop
+from tests.bench.cases import exits, idle, output, replace, restart, start, status, stop, takeover
 
-CASES = {module.CASE: module.measure for module in (start, replace, restart, stop, idle, status, exits, output)}
+CASES = {
+    module.CASE: module.measure for module in (start, replace, restart, stop, idle, takeover, status, exits, output)
+}

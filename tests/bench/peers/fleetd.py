@@ -71,6 +71,10 @@ class Fleetd:
             found.append(rotated(log, order.logs_kept))
         return found
 
+    def control(self, order: Order) -> Path:
+        """The socket for commands."""
+        return order.directory / "runtime" / _instance(order) / "control.sock"
+
     def tidy(self, order: Order) -> None:
         """The cgroups of its instance, which stay when it was killed, and when the last of them was still in use."""
         home = cgroup.own_cgroup()

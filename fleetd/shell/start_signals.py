@@ -1,0 +1,21 @@
+"""Signals that come while the daemon starts wait until it can obey them.
+
+Without a handler PID 1 of a container never gets them, and another process would end, with workers that it has just
+taken over.
+"""
+
+from __future__ import annotations
+
+import signal
+
+OBEYED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
+
+
+def hold_signals() -> None:
+    """Keep them until `release_signals`; for a process that is to be the daemon.  Keeper and workers hold none."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, OBEYED)
+
+
+def release_signals() -> None:
+    """There are handlers: take what came meanwhile."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OBEYED)

@@ -1,0 +1,117 @@
+"""That the soak sees what is lost: its own reading of logs, ledgers and exits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.soak import verdict
+from tests.soak.actions import Wish, Wishes
+from tests.soak.following import Follower
+from tests.soak.ledger import Entry
+from tests.soak.lines import Account, Accounts
+from tests.soak.verdict import Circumstances
+
+RUN = "0123456789abcdef0123456789abcdef"
+ENDED = Entry("raw", 0, RUN, pid=1, armed=1.0, begun=5, written=5, done_begun=2, done=2, failed_begun=0, failed=0,
+              term_at=0.0, code=7, ended_at=9.0, child=0, dropped=0, was_cut=False, last_at=8.9)  # fmt: skip
+TOLD = {"reason": "exit", "code": 7, "signal": None, "at": 9.1, "message": "raw:0: ended with code 7"}
+
+
+def around() -> Circumstances:
+    return Circumstances(Wishes({"raw": Wish({1})}))
+
+
+def test_a_rotated_log_is_read_once_and_in_order(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    follower = Follower(log)
+    log.write_bytes(b"1\n2\n3")
+    assert list(follower.lines()) == [b"1", b"2"]
+    assert follower.unfinished == b"3"
+    with log.open("ab") as file:
+        file.write(b"\n4\n")
+    log.rename(tmp_path / "a.log.1")
+    log.write_bytes(b"5\n")
+    assert list(follower.lines()) == [b"3", b"4", b"5"]
+    log.rename(tmp_path / "a.log.2")  # two more at once
+    (tmp_path / "a.log.1").rename(tmp_path / "a.log.3")
+    (tmp_path / "a.log.1").write_bytes(b"6\n")
+    log.write_bytes(b"7\n")
+    assert list(follower.lines()) == [b"6", b"7"]
+    assert list(follower.lines()) == []
+
+
+@pytest.mark.parametrize(
+    ("log", "numbers", "wrong"),
+    [
+        ("raw-0.log", [1, 2, 3], []),
+        ("raw-0.log", [1, 3], ["raw-0.log: after line 1 comes 3"]),
+        ("raw-0.log", [1, 2, 2], ["raw-0.log: line 2 comes again after 2"]),
+        ("prefix-0.log", [1, 2, 1, 2, 3], []),
+        ("prefix-0.log", [2], ["prefix-0.log: after line 0 comes 2"]),
+    ],
+)
+def test_lines_are_held_to_what_their_format_promises(
+    tmp_path: Path, log: str, numbers: list[int], wrong: list[str]
+) -> None:
+    (tmp_path / log).write_text("".join(f"then media:0 {RUN} {number} line\n" for number in numbers))
+    accounts = Accounts(tmp_path)
+    accounts.read()
+    account = accounts.close(RUN)
+    assert (account.wrong, account.last) == (wrong, numbers[-1])
+    assert accounts.strange == []
+
+
+def test_a_torn_line_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "raw-0.log").write_text(f"{RUN} 1 line\n{RUN[:20]}{RUN} 2 line\nburst\n")
+    accounts = Accounts(tmp_path)
+    accounts.read()
+    assert len(accounts.strange) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "told", "wrong"),
+    [
+        ({}, {}, ""),
+        ({}, {"code": 0}, "code 0"),
+        ({}, {"code": None, "signal": 9}, "signal 9"),
+        ({}, {"reason": "stop"}, "told as stop"),
+        ({}, {"reason": "max-jobs"}, "told as max-jobs"),
+        ({"term_at": 8.0, "code": 0}, {"code": 0}, "told as exit"),
+        ({"was_cut": True}, {}, "nobody read"),
+        ({"code": None}, {"code": None, "signal": 15, "reason": "signal"}, "signal 15"),
+    ],
+)
+def test_an_exit_is_held_to_what_happened(entry: dict[str, object], told: dict[str, object], wrong: str) -> None:
+    found = verdict.of_exit(replace(ENDED, **entry), [TOLD | told], around())  # type: ignore[arg-type]
+    assert bool(found) == bool(wrong)
+    assert wrong in "".join(found)
+
+
+def test_an_exit_that_is_not_told_is_excused_only_where_nobody_lived() -> None:
+    there = around()
+    assert verdict.of_exit(ENDED, [], there) == ["its exit was never told"]
+    there.alone.append([8.9, 9.5])
+    assert verdict.of_exit(ENDED, [], there) == []
+
+
+def test_what_was_asked_for_is_a_reason() -> None:
+    there = around()
+    stopped = replace(ENDED, term_at=8.0, code=0)
+    told = TOLD | {"reason": "stop", "code": 0}
+    assert verdict.of_exit(stopped, [told], there)
+    there.wishes.asked["raw", "stop"].append(8.0)
+    assert not verdict.of_exit(stopped, [told], there)
+
+
+def test_lines_and_jobs_are_held_to_the_ledger() -> None:
+    there = around()
+    assert verdict.of_lines(ENDED, Account(last=5), [TOLD], there) == []
+    assert verdict.of_lines(ENDED, Account(last=4), [TOLD], there)
+    assert verdict.of_lines(ENDED, Account(last=6), [TOLD], there)
+    assert verdict.jobs_done(ENDED, Account(last=5, done=2), [TOLD], there) == (2, 2)
+    by_socket = replace(ENDED, pool="socket")
+    assert verdict.of_jobs(by_socket, [TOLD | {"jobs_done": 2, "jobs_failed": 0}], there) == []
+    assert verdict.of_jobs(by_socket, [TOLD | {"jobs_done": 3, "jobs_failed": 0}], there)
