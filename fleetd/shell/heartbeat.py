@@ -68,7 +68,7 @@ class Host(Protocol):
     identity: Identity
 
     async def decide_about(self, *events: Event) -> None:
-        """Let the core decide about an event."""
+        """Let the core decide about events."""
         ...
 
     def snapshot(self, pools: frozenset[str] | None = None, samples: Mapping[str, Sample] | None = None) -> Snapshot:

@@ -21,6 +21,7 @@ from tests.support.crash import identities, keeper_of
 from tests.support.fleetd_cli import Fleetd, kill
 from tests.support.installed import Installed, InstalledFleetd
 from tests.support.process_world import alive
+from tests.support.service_manager import ServiceManager
 from tests.support.waiting import samples, wait_for
 from tests.support.worker_pools import SLEEPING, python, shell, stubborn
 
@@ -158,6 +159,17 @@ def test_what_operators_asked_for_and_what_is_in_hand_is_kept(installed: Install
     installed.installed.install("0.3.0")
     done = json.loads(installed.run("upgrade", "--json").stdout)
     assert done == {"from": "0.20.0", "to": "0.3.0", "pid": pid}
+
+
+def test_to_the_service_manager_it_reloads(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": SLEEPING})
+    with ServiceManager(fleetd.directory / "manager.sock") as manager:
+        fleetd.environment["NOTIFY_SOCKET"] = str(manager.path)
+        fleetd.start()
+        pid, *_ = daemon_of(fleetd)
+        fleetd.run("upgrade")
+        wait_for(lambda: manager.states() == ["READY", "RELOADING", "READY"], "what an upgrade is")
+        assert {message.pid for message in manager.messages} == {pid}
 
 
 # -- an installed version that is broken -------------------------------------------------------------------------------
