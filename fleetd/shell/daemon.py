@@ -53,6 +53,7 @@ from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
 if TYPE_CHECKING:
     from fleetd.shell.heartbeat import Heartbeat
 
+EVENTS_A_TURN = 64
 MEMORY_EVERY = 5.0  # seconds between looks at the memory of workers that have a limit
 
 _log = logging.getLogger("fleetd")
@@ -139,6 +140,7 @@ class Daemon:
             tell=self.facts.tell,
             reading=self._reading,
             surroundings=self._surroundings,
+            has_room=lambda: not self._inbox,
         )
         self._interpreter = Interpreter(
             self.runs, tell=self.facts.tell, remember=self._state_file.remember, finish=self.finished.set
@@ -217,14 +219,13 @@ class Daemon:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Let the core decide about all that is in the inbox.
+        """Let the core decide about what is in the inbox, a bounded number at a time.
 
-        About all, as only then can it be written down: a flood of job lines must not put that off.  How much there can
-        be is bounded by what is read of output and messages in one go.
+        Only when all is decided can it be written down: until then nothing more is read of what workers say.
         """
         self._is_due = False
         try:
-            for _ in range(len(self._inbox)):
+            for _ in range(min(EVENTS_A_TURN, len(self._inbox))):
                 self._handle(self._inbox.popleft())
         finally:
             if self._inbox:

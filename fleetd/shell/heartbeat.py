@@ -67,7 +67,7 @@ class Host(Protocol):
     facts: FactLog
     identity: Identity
 
-    async def decide_about(self, event: Event) -> None:
+    async def decide_about(self, *events: Event) -> None:
         """Let the core decide about an event."""
         ...
 

@@ -74,7 +74,7 @@ class _Live(Struct):
 class LiveRuns:
     """All runs that are held; `reading(pool)` says how a pool's output is read, as the files say now."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it needs of the daemon
         self,
         places: Instance,
         place: Place,
@@ -84,12 +84,14 @@ class LiveRuns:
         tell: Callable[[Fact], None],
         reading: Callable[[str], Reading],
         surroundings: Surroundings | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._place = place
         self._post = post
         self._tell = tell
         self._reading = reading
+        self._has_room = has_room
         self._runs: dict[str, _Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._records: dict[str, RunRecord] = {}  # the last of each run
@@ -102,7 +104,11 @@ class LiveRuns:
         self._speakers: dict[int, str] = {}
         self._loop.add_reader(self._ears.fileno(), self._listen_up)
         self.output: Output[LineReport] = Output(
-            places.logs, on_reports=self._reported, on_dropped=self._dropped, surroundings=surroundings
+            places.logs,
+            on_reports=self._reported,
+            on_dropped=self._dropped,
+            surroundings=surroundings,
+            has_room=has_room,
         )
         self._journal_fails = False
         self._strays: set[int] = set()  # told already
@@ -300,6 +306,8 @@ class LiveRuns:
             self._ears.register(receiver, select.EPOLLIN)
 
     def _listen_up(self) -> None:
+        if not self._has_room():
+            return  # this is called again while there is something to hear
         for descriptor, _ in self._ears.poll(0, MESSENGERS_A_TURN):
             run = self._speakers[descriptor]
             if (messages := self._runs[run].socket) is not None:

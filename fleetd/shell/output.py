@@ -28,7 +28,8 @@ UNFINISHED = 1.0  # seconds that the beginning of a line waits for its end
 class Output(Generic[Report]):
     """Reads what the runs of one instance write, into `directory`/POOL-SLOT.log, and keeps the last lines.
 
-    Nothing here waits, all calls are made on the event loop.  `on_reports(run, reports)` is told what the scanners
+    Nothing here waits, all calls are made on the event loop.  Nothing is read unless `has_room` says that what was
+    reported is dealt with.  `on_reports(run, reports)` is told what the scanners
     found.  `on_dropped(run, bytes_so_far, reason)` is told when the log of a run cannot be written from now on, and
     with an empty reason when it can again.  The pipes are edge-triggered in an epoll of their own: one that holds the
     beginning of a line stays quiet until more comes.
@@ -42,8 +43,10 @@ class Output(Generic[Report]):
         on_dropped: Callable[[str, int, str], None],
         clock: Callable[[], float] = time.time,
         surroundings: Surroundings | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._audience = Audience(on_reports, on_dropped)
+        self._has_room = has_room
         self._targets = Targets(directory, clock, self._try_again, surroundings or Surroundings())
         keep_memory_of_chunks()
         self._peephole = Peephole()
@@ -238,6 +241,9 @@ class Output(Generic[Report]):
     def _turn(self) -> None:
         """Read from the pipes that have something, then rest; go to sleep when none had."""
         assert self._loop is not None
+        if not self._has_room():
+            self._next_turn = self._loop.call_soon(self._turn)
+            return
         self._ready.extend(self._resting)
         self._resting.clear()
         for pipe, events in self._epoll.poll(0):
@@ -270,7 +276,7 @@ class Output(Generic[Report]):
         after it was seen empty.  The rest gets longer while chunks are hardly worth the wake-up.
         """
         left, greatest = TURN, 0
-        while self._ready and left > 0:
+        while self._ready and left > 0 and self._has_room():
             stream = self._ready.popleft()
             self._resting.append(stream)
             held = stream.held

@@ -127,7 +127,12 @@ class Upgrades:
             control=control.left(),
         )
         self._daemon.runs.close()
-        handover.give(left)
+        try:
+            handover.give(left)
+        except OSError as error:  # all is written down, and the keeper goes on: a start takes over
+            raise FleetdError(
+                f"the installed version cannot be executed: {error.strerror}; start the daemon"
+            ) from error
 
     async def _settled(self) -> None:
         """Wait for killings: a new daemon would begin the time to stop anew."""

@@ -189,7 +189,7 @@ class Verbs:
 
     async def _start(self, args: Args, reply: Reply) -> Any:
         targets = self._targets(args)
-        rest = {"targets": plain(targets) if args.get("wait", True) else [], "result": {}}
+        rest: Args = {"targets": plain(targets) if args.get("wait", True) else [], "result": {}}
         if args.get("targets"):
             reply.goes_on("until-up", lambda: rest)
             await self._daemon.decide_about(StartRequested(targets))
@@ -205,7 +205,7 @@ class Verbs:
                 await self._daemon.finished.wait()
             return {}
         targets = self._targets(args)
-        rest = {"targets": plain(targets) if wait else [], "result": {}}
+        rest: Args = {"targets": plain(targets) if wait else [], "result": {}}
         reply.goes_on("until-empty", lambda: rest)
         await self._daemon.decide_about(StopRequested(targets, now))
         return await self._remaining.until_empty(rest, reply)
@@ -250,7 +250,7 @@ class Verbs:
             if not 0 <= wanted[name] <= MOST_WORKERS:
                 raise UsageError(f"{name}: cannot be scaled to {wanted[name]}: a pool has 0 to {MOST_WORKERS} workers")
         wait = args.get("wait", True)
-        rest = {"targets": plain(map(Target, wanted)) if wait else [], "result": {"pools": wanted}}
+        rest: Args = {"targets": plain(map(Target, wanted)) if wait else [], "result": {"pools": wanted}}
         reply.goes_on("until-up", lambda: rest)
         await self._daemon.decide_about(*(ScaleRequested(name, numprocs) for name, numprocs in wanted.items()))
         return await self._remaining.until_up(rest, reply)
@@ -258,14 +258,14 @@ class Verbs:
     async def _pause(self, args: Args, reply: Reply) -> Any:
         targets, wait = self._targets(args), args.get("wait", True)
         drained = (t for t in targets if wait and not self._daemon.state.pools[t.pool].spec.can_pause)
-        rest = {"targets": plain(drained), "result": {}}
+        rest: Args = {"targets": plain(drained), "result": {}}
         reply.goes_on("until-empty", lambda: rest)
         await self._daemon.decide_about(PauseRequested(targets))
         return await self._remaining.until_empty(rest, reply)
 
     async def _resume(self, args: Args, reply: Reply) -> Any:
         targets = self._targets(args)
-        rest = {"targets": plain(targets) if args.get("wait", True) else [], "result": {}}
+        rest: Args = {"targets": plain(targets) if args.get("wait", True) else [], "result": {}}
         reply.goes_on("until-up", lambda: rest)
         await self._daemon.decide_about(ResumeRequested(targets))
         return await self._remaining.until_up(rest, reply)

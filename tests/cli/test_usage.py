@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -153,6 +154,26 @@ def test_init_writes_a_valid_pool_file(tmp_path: Path, framework: str) -> None:
     done = fleetd("check", "-c", str(file))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("default: ")
+
+
+def test_check_says_how_long_a_stop_may_take(tmp_path: Path) -> None:
+    file = tmp_path / "media.toml"
+    file.write_text(
+        '[pool.media]\ncommand = ["true"]\nstop-timeout = "1h"\n[pool.web]\ncommand = ["true"]\nafter = ["media"]\n'
+    )
+    assert fleetd("check", "-c", str(file)).stdout.splitlines()[-1] == "grace period: 1h30s"
+    assert json.loads(fleetd("check", "-c", str(file), "--json").stdout)["grace_period"] == 3630
+    file.write_text("[pool.media]\ncomand = 1\n")
+    assert json.loads(fleetd("check", "-c", str(file), "--json").stdout)["grace_period"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--alive"], 3), (["--alive", "media"], 2), (["--alive", "--ready"], 2)]
+)
+def test_a_question_about_the_daemon_alone(arguments: list[str], code: int) -> None:
+    done = fleetd("health", *arguments, "--instance", "no-such-instance")
+    assert done.returncode == code
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_defect_is_one_line_with_the_traceback_on_demand(tmp_path: Path) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.support.container import inner_pid, status_of
 from tests.support.fleetd_cli import COMMAND, Fleetd, kill
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import SLEEPING, shell
@@ -32,15 +32,22 @@ pytestmark = [
 
 @contextmanager
 def container(fleetd: Fleetd) -> Iterator[tuple[subprocess.Popen[bytes], psutil.Process]]:
-    """The daemon in the foreground as PID 1; gives `unshare`, and the daemon as seen from outside."""
+    """The daemon in the foreground as PID 1, healthy: `unshare`, and the daemon as seen from outside."""
+    with begun(fleetd) as outside:
+        wait_for(lambda: fleetd.run("health", "--ready", code=None).returncode == 0, "the pools to be healthy")
+        (daemon,) = psutil.Process(outside.pid).children()
+        yield outside, daemon
+
+
+@contextmanager
+def begun(fleetd: Fleetd) -> Iterator[subprocess.Popen[bytes]]:
+    """The same from its first moment on."""
     outside = subprocess.Popen(
         [*NAMESPACE, str(COMMAND), "start", "-c", str(fleetd.file)],
         env=fleetd._environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_for(lambda: fleetd.run("health", "--ready", code=None).returncode == 0, "the pools to be healthy")
-        (daemon,) = psutil.Process(outside.pid).children()
-        yield outside, daemon
+        yield outside
     finally:
         outside.kill()
         outside.wait(10)
@@ -61,6 +68,17 @@ def test_pid_1_reaps_orphans_drains_and_exits_0(fleetd: Fleetd) -> None:
         daemon.send_signal(signal.SIGTERM)
         assert outside.wait(20) == 0
     assert "drained" in (fleetd.log_directory / "graceful-0.log").read_text()
+
+
+def test_a_term_that_comes_while_it_starts_is_not_lost(fleetd: Fleetd) -> None:
+    """The kernel drops signals to PID 1 that it has no handler for, and who stops it would wait in vain."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a Redis that is waited for
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        fleetd.configure({"calm": SLEEPING}, fleet={"name": "acme", "host": "h1", "redis": url})
+        with begun(fleetd) as outside:
+            wait_for((fleetd.directory / "runtime" / "test" / "keeper.sock").exists, "its keeper")
+            psutil.Process(outside.pid).children()[0].send_signal(signal.SIGTERM)
+            assert outside.wait(20) == 0
 
 
 def test_an_orphan_whose_parent_was_no_worker_is_reaped_by_pid_1(fleetd: Fleetd) -> None:
@@ -87,24 +105,8 @@ def test_the_container_goes_on_when_a_worker_is_killed(fleetd: Fleetd) -> None:
         wait_for(lambda: fleetd.pids("media").get("media:0") not in {None, inside}, "its successor")
 
 
-def status_of(process: psutil.Process) -> str:
-    try:
-        return str(process.status())
-    except psutil.NoSuchProcess:
-        return "gone"
-
-
 def cmdline_of(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return []
-
-
-def inner_pid(pid: int) -> int:
-    """A process's pid in its own namespace."""
-    try:
-        found = re.search(r"^NSpid:.*\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return int(found[1]) if found else 0

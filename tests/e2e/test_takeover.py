@@ -110,6 +110,26 @@ def test_jobs_are_counted_exactly(fleetd: Fleetd, source: str) -> None:
     assert (jobs["done"], jobs["failed"]) == (counted, 0)
 
 
+FLOOD = """
+import os
+lines = b"".join(b"start job-%d\\ndone job-%d\\n" % (n, n) for n in range(1000))
+while True:
+    os.write(1, lines)
+"""
+
+
+def test_a_flood_of_jobs_does_not_put_off_what_is_written_down(fleetd: Fleetd) -> None:
+    """Else the next daemon knows of nothing that happened since, tells exits again, and no message is acknowledged."""
+    pool = python(FLOOD, numprocs=2, framework="lines", log={"format": "raw", "keep": 1, "max-size": "8MiB"})
+    fleetd.configure({"media": pool}, framework=BY_LINES)
+    fleetd.start()
+    journal = fleetd.directory / "runtime" / fleetd.name / "runs.journal"
+    for _ in range(5):
+        written = journal.stat().st_mtime_ns
+        wait_for(lambda then=written: journal.stat().st_mtime_ns != then, "the journal to be written", within=10)
+        assert fleetd.pool("media")["jobs"]["done"] > 0
+
+
 def test_what_ended_meanwhile_is_explained(fleetd: Fleetd) -> None:
     leave = "until [ -e leave-$FLEETD_SLOT ]; do sleep 0.02; done; echo last words of $FLEETD_SLOT; "
     ending = shell(leave + "case $FLEETD_SLOT in 0) exit 7;; 1) exit 0;; 2) kill -9 $$;; esac", numprocs=3,

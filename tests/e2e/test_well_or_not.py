@@ -49,6 +49,7 @@ def test_a_worker_that_failed_for_good_makes_its_pool_degraded_and_unhealthy(fle
 
     assert fleetd.pool("once")["state"] == "degraded"
     fleetd.run("health", code=1)
+    assert fleetd.run("health", "--alive").stdout == "healthy\n", "the daemon answers"
 
 
 def test_a_pool_whose_workers_are_done_for_good_is_stopped(fleetd: Fleetd) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleetd.core.spec import LogFormat, LogSpec
 from tests.support.output_bench import JSON, LINES, NOWHERE, PREFIX, RAW, Bench, DoneLines, as_written, run, until
@@ -523,6 +524,38 @@ def test_a_job_line_that_was_half_written_at_the_restart_counts_once(benches: Be
         assert (first.reports, second.reports) == ([("a", b"done 1")], [("a", b"done 2")])
         assert second.output.offset("media:0") == second.output.offset("media:0") == len(b"done 1\ndone 2\n")
         os.close(writer)
+        second.output.close_all()
+
+    run(scene)
+
+
+@pytest.mark.parametrize("log", [replace(LINES, max_size=2300), replace(RAW, max_size=310)], ids=["prefix", "raw"])
+def test_two_runs_of_a_slot_are_scanned_once_where_their_log_was_rotated(benches: Benches, log: LogSpec) -> None:
+    async def scene() -> None:
+        first = benches()
+        readers = {}
+        writers = {}
+        for name in ("old", "new"):
+            readers[name], writers[name] = os.pipe2(os.O_CLOEXEC)
+            first.output.attach(name, os.dup(readers[name]), "media:0", log, DoneLines())
+        os.write(writers["old"], b"noise\n" * 50)
+        await until(lambda: first.written.count(b"noise") == 50)
+        journalled = first.output.offset("media:0")
+        os.write(writers["old"], b"noise\n" * 5)
+        await until(lambda: first.written.count(b"noise") in {5, 55})
+        os.write(writers["old"], b"done 1\n")  # in another file
+        await until(lambda: len(first.reports) == 1)
+        assert first.log.stat().st_size < journalled
+        first.output.close_all()
+
+        second = benches()
+        for name, reader in readers.items():
+            assert second.output.scanned("media:0") is None or name == "new"
+            second.output.attach(name, reader, "media:0", log, DoneLines(), offset=journalled)
+        assert second.reports == [("old", b"done 1")]
+        assert second.output.scanned("media:0") == second.log.stat().st_size
+        for writer in writers.values():
+            os.close(writer)
         second.output.close_all()
 
     run(scene)

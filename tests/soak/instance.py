@@ -53,12 +53,12 @@ class Instance:
 
     def start_and_kill(self, chance: random.Random) -> bool:
         """The same, but it is killed at once, mostly before it takes commands; False: it ended before by itself."""
-        old = self.daemon_pid()
         starting = self.fleetd.popen("start", "--detach", "--no-wait")
         try:
-            wait_for(lambda: self.daemon_pid() != old or starting.poll() is not None, "a daemon", every=0.002)
+            wait_for(lambda: self.daemon_pid() or starting.poll() is not None, "a daemon", every=0.002)
             time.sleep(chance.uniform(0, 0.25))
-            return kill(self.daemon_pid() or 0) if self.daemon_pid() != old else False
+            pid = self.daemon_pid()
+            return pid is not None and kill(pid)
         finally:
             starting.wait(timeout=30)
             self.fleetd.beside.remove(starting)
@@ -69,7 +69,8 @@ class Instance:
         """The pid of the daemon that lives, as its lock says."""
         with suppress(OSError, ValueError):
             pid = int((self._runtime / "lock").read_text())
-            return pid if alive(pid) else None
+            is_ours = str(self.fleetd.file).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+            return pid if is_ours and alive(pid) else None
         return None
 
     def keeper_pid(self) -> int | None:

@@ -6,7 +6,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-FIELDS = 15
+from tests.support.crash import started_at
+
+FIELDS = 16
 _NUMBERS = struct.Struct(f"<{FIELDS}q")
 
 
@@ -32,6 +34,12 @@ class Entry:
     dropped: int  # messages on the notify socket
     was_cut: bool  # nobody read its output any more
     last_at: float  # it lived, as far as it came to say so
+    started: int  # in clock ticks since boot
+
+    @property
+    def lives(self) -> bool:
+        """Whether it still runs: pids are used again within minutes here."""
+        return started_at(self.pid) == self.started
 
     @property
     def worker(self) -> str:
@@ -62,12 +70,27 @@ class Ledgers:
     def read(self, name: str) -> Entry:
         """One run's."""
         pool, slot, run = name.rsplit(".", 2)
-        pid, armed, begun, written, done_b, done, failed_b, failed, term, left, ended, child, dropped, cut, last = (
-            _NUMBERS.unpack_from((self._folder / name).read_bytes())
-        )
+        (
+            pid,
+            armed,
+            begun,
+            written,
+            done_b,
+            done,
+            failed_b,
+            failed,
+            term,
+            left,
+            ended,
+            child,
+            dropped,
+            cut,
+            last,
+            started,
+        ) = _NUMBERS.unpack_from((self._folder / name).read_bytes())
         code = left - 1 if left else None
         return Entry(pool, int(slot), run, pid, armed / 1e9, begun, written, done_b, done, failed_b, failed, term / 1e9,
-                     code, ended / 1e9, child, dropped, bool(cut), last / 1e9)  # fmt: skip
+                     code, ended / 1e9, child, dropped, bool(cut), last / 1e9, started)  # fmt: skip
 
     def all(self) -> list[Entry]:
         """Every run that is not settled."""

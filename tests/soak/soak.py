@@ -35,6 +35,12 @@ class SkippedError(Exception):
     """This kind of round cannot be had here; the text says why."""
 
 
+def _as_fact(line: bytes) -> dict[str, Any]:
+    """What is no line of the daemon's log as it should be; a warning as `start` prints it is one of them."""
+    text = line.decode(errors="replace")
+    return {"level": "warning" if "warning: " in text else "error", "message": text}
+
+
 @dataclass(slots=True)
 class Result:
     """What came of the rounds."""
@@ -146,7 +152,8 @@ class Soak:
         living = self._living()
         for entry in chance.sample(living, len(living) // 2):
             self._around.killed.add(entry.run)
-            kill_now(entry.pid)
+            if entry.lives:
+                kill_now(entry.pid)
 
     # -- the strike --------------------------------------------------------------------------------------------------
 
@@ -194,13 +201,13 @@ class Soak:
         self._tell(f"LOST: {loss}")
 
     def _living(self) -> list[Entry]:
-        return [entry for entry in self._ledgers.all() if alive(entry.pid)]
+        return [entry for entry in self._ledgers.all() if entry.lives]
 
     def _check_at_once(self, before: list[Entry]) -> None:
         """Right after the strike: nobody died for nothing, no slot is doubled, wishes are remembered."""
         for entry in before:
             now = self._ledgers.read(f"{entry.pool}.{entry.slot}.{entry.run}")
-            if not alive(entry.pid) and now.code is None and not now.term_at and entry.run not in self._around.killed:
+            if not entry.lives and now.code is None and not now.term_at and entry.run not in self._around.killed:
                 self._lose(f"{entry.worker} (pid {entry.pid}, run {entry.run}) died though nobody asked it to")
         for name in self._ledgers.doubled():
             self._lose(f"a second process for one run: {name}")
@@ -285,7 +292,7 @@ class Soak:
 
     def _read_facts(self) -> None:
         for line in self._daemon_log.lines():
-            fact: dict[str, Any] = json.loads(line)
+            fact: dict[str, Any] = json.loads(line) if line.startswith(b"{") else _as_fact(line)
             kind = fact.get("kind")
             if kind == "worker.exited":
                 self._told[fact["run"]].append(fact)
@@ -299,7 +306,7 @@ class Soak:
 
     def _check_what_ended(self) -> None:
         """Every run that is over: its lines, its jobs, its exit, and what it had started."""
-        ended = [entry for entry in self._ledgers.all() if not alive(entry.pid)]
+        ended = [entry for entry in self._ledgers.all() if not entry.lives]
         try:
             wait_for(lambda: not self._untold(ended), "every exit to be told", within=30, every=0.2)
         except AssertionError:

@@ -16,7 +16,7 @@ from tests.soak.verdict import Circumstances
 
 RUN = "0123456789abcdef0123456789abcdef"
 ENDED = Entry("raw", 0, RUN, pid=1, armed=1.0, begun=5, written=5, done_begun=2, done=2, failed_begun=0, failed=0,
-              term_at=0.0, code=7, ended_at=9.0, child=0, dropped=0, was_cut=False, last_at=8.9)  # fmt: skip
+              term_at=0.0, code=7, ended_at=9.0, child=0, dropped=0, was_cut=False, last_at=8.9, started=1)  # fmt: skip
 TOLD = {"reason": "exit", "code": 7, "signal": None, "at": 9.1, "message": "raw:0: ended with code 7"}
 
 

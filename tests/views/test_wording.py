@@ -18,7 +18,7 @@ EXAMPLES: Mapping[str, Value] = {
     "planned": False, "reason": "exit", "rollout": 9, "run": "6f0c", "signal": None, "slots": 4, "version": "0.1.0",
     "wait": 1.5, "rss": 43_000_000, "before": 20_000_000, "seconds": 0.4, "threads": 2, "how": "signal 9",
     "epochs": ("1790000123",), "key": "pool:media", "epoch": 1790000123, "was": None, "value": "soon", "fleet": "acme",
-    "member": "media-1/app",
+    "member": "media-1/app", "replaced": None,
 }  # fmt: skip
 
 SENTENCES = {
@@ -77,3 +77,8 @@ def test_a_planned_exit_is_not_called_unplanned() -> None:
 )  # fmt: skip
 def test_how_a_process_ended(code: int | None, signal: int | None, text: str) -> None:
     assert exit_text(code, signal) == text
+
+
+def test_a_daemon_says_whose_place_it_took() -> None:
+    said = sentence(fact(Kind.DAEMON_STARTED, replaced="0.0.9"))
+    assert said == "fleetd 0.1.0 started: instance media, pid 42, in the place of 0.0.9"
