@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,11 @@ UNITS = "/etc/systemd/system"
 
 # Its job goes on after the drain signal, for as long as there is no file `leave`, and is written down.
 JOB = "trap 'touch told' TERM; until [ -e leave ] && [ -e told ]; do sleep 0.05; done; echo done >>ended"
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Waits for something on a machine, where each look takes a few processes."""
+    wait_for(condition, what, within=60, every=0.2)
 
 
 @dataclass(slots=True)
@@ -77,7 +82,7 @@ class Unit:
 
     def until_healthy(self) -> None:
         """Wait until a daemon answers, and every worker is healthy."""
-        wait_for(lambda: self.fleetd("health", "--ready", code=None).returncode == 0, f"{self.name} to be healthy")
+        until(lambda: self.fleetd("health", "--ready", code=None).returncode == 0, f"{self.name} to be healthy")
 
     def show(self, name: str) -> str:
         """A property of its unit."""

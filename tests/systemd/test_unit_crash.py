@@ -6,15 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.systemd_unit import Unit
-from tests.support.waiting import wait_for
+from tests.support.systemd_unit import Unit, until
 
 pytestmark = [pytest.mark.process, pytest.mark.root]
 
 
 def restarted(unit: Unit, times: int = 1) -> None:
     """Wait for the automatic restart."""
-    wait_for(lambda: unit.show("NRestarts") == str(times) and unit.state == "active", "the automatic restart")
+    until(lambda: unit.show("NRestarts") == str(times) and unit.state == "active", "the automatic restart")
     unit.until_healthy()
 
 
@@ -45,7 +44,7 @@ def test_a_daemon_that_hangs_is_replaced_and_its_workers_live_on(unit: Unit, han
     before = unit.pids()
 
     hang(unit)
-    wait_for(lambda: unit.show("NRestarts") == "1" and unit.state == "active", "the watchdog to have bitten")
+    until(lambda: unit.show("NRestarts") == "1" and unit.state == "active", "the watchdog to have bitten")
 
     assert "Watchdog timeout" in unit.journal()
     unit.until_healthy()
@@ -60,10 +59,10 @@ def test_workers_get_a_daemon_again_though_the_file_was_invalid(unit: Unit) -> N
 
     unit.file.write_text("[pool.media]\nnumprocs = 'many'\n")
     unit.kill_daemon()
-    wait_for(lambda: unit.show("ExecMainStatus") == "2", "the daemon to have refused the file")
+    until(lambda: unit.show("ExecMainStatus") == "2", "the daemon to have refused the file")
     unit.file.write_text(good)
 
-    wait_for(lambda: unit.state == "active", "another try")
+    until(lambda: unit.state == "active", "another try")
     unit.until_healthy()
     assert unit.pids() == before
 
@@ -74,7 +73,7 @@ def test_workers_that_a_daemon_started_by_hand_has_taken_over_are_its_own(unit: 
     before, good = unit.pids(), unit.file.read_text()
     unit.file.write_text("[pool.media]\nnumprocs = 'many'\n")
     unit.kill_daemon()
-    wait_for(lambda: unit.show("ExecMainStatus") == "2", "the daemon to have refused the file")
+    until(lambda: unit.show("ExecMainStatus") == "2", "the daemon to have refused the file")
     unit.file.write_text(good)
     unit.fleetd("start", "--detach")
     assert "started by hand, runs already" in unit.systemd("install", "--now", code=1).stderr
@@ -91,7 +90,7 @@ def test_a_stop_while_the_file_is_invalid_leaves_nothing(unit: Unit) -> None:
     unit.install()
     unit.file.write_text("[pool.media]\nnumprocs = 'many'\n")
     unit.kill_daemon()
-    wait_for(lambda: unit.show("ExecMainStatus") == "2", "the daemon to have refused the file")
+    until(lambda: unit.show("ExecMainStatus") == "2", "the daemon to have refused the file")
     assert unit.processes()
 
     unit.machine.systemctl("stop", unit.unit)

@@ -6,8 +6,7 @@ import pytest
 
 from tests.support.fleetd_cli import COMMAND
 from tests.support.real_systemd import Machine
-from tests.support.systemd_unit import UNITS, Unit
-from tests.support.waiting import wait_for
+from tests.support.systemd_unit import UNITS, Unit, until
 
 pytestmark = [pytest.mark.process, pytest.mark.root]
 
@@ -19,7 +18,7 @@ def test_install_starts_it_and_systemctl_tells_how_it_is(unit: Unit) -> None:
     assert said.splitlines() == [f"{unit.path}: written", f"{unit.unit}: enabled", f"{unit.unit}: started"]
     assert unit.machine.systemctl("is-enabled", unit.unit).strip() == "enabled"
     assert (unit.state, unit.show("SubState"), unit.show("Result")) == ("active", "running", "success")
-    wait_for(lambda: "2/2 workers" in unit.show("StatusText"), "the status text")
+    until(lambda: "2/2 workers" in unit.show("StatusText"), "the status text")
     assert "2/2 workers" in unit.machine.systemctl("status", unit.unit)
     assert unit.show("NeedDaemonReload") == "no"
 
@@ -58,7 +57,7 @@ def test_a_reload_applies_the_files_or_fails_and_changes_nothing(unit: Unit) -> 
 
     unit.configure_workers(numprocs=3)
     unit.machine.systemctl("reload", unit.unit)
-    wait_for(lambda: len(unit.pids()) == 3, "the third worker")
+    until(lambda: len(unit.pids()) == 3, "the third worker")
     assert before.items() <= unit.pids().items()
 
     good = unit.file.read_text()
@@ -73,7 +72,7 @@ def test_fleetd_stop_is_final(unit: Unit) -> None:
     unit.install()
     unit.fleetd("stop")
 
-    wait_for(lambda: unit.state == "inactive", "the unit to have ended")
+    until(lambda: unit.state == "inactive", "the unit to have ended")
     assert (unit.show("Result"), unit.show("NRestarts"), unit.processes()) == ("success", "0", [])
 
 
@@ -235,7 +234,7 @@ def test_an_upgrade_keeps_the_main_process_and_the_workers(unit: Unit) -> None:
 
     assert "upgraded" in unit.fleetd("upgrade").stdout
 
-    wait_for(lambda: unit.show("SubState") == "running" and "2/2 workers" in unit.show("StatusText"), "READY again")
+    until(lambda: unit.show("SubState") == "running" and "2/2 workers" in unit.show("StatusText"), "READY again")
     assert (unit.show("MainPID"), unit.show("NRestarts"), unit.state) == (main, "0", "active")
     assert unit.pids() == before
     unit.machine.systemctl("stop", unit.unit)

@@ -10,7 +10,7 @@ import pytest
 from tests.support.ordinary_user import FOUND_IN, usable_interpreter
 from tests.support.real_systemd import Machine
 from tests.support.requirement import need
-from tests.support.waiting import wait_for
+from tests.support.systemd_unit import until
 
 pytestmark = [pytest.mark.process, pytest.mark.root]
 
@@ -55,12 +55,12 @@ def test_a_users_unit_lives_as_a_systems_does(host: Machine, login: tuple[str, .
     assert f"{unit}: written" in said
     assert "loginctl enable-linger" in said
     health = (*fleetd, "health", "--ready", "-c", file)
-    wait_for(lambda: host.run(*health, code=None).returncode == 0, "every worker to be healthy")
+    until(lambda: host.run(*health, code=None).returncode == 0, "every worker to be healthy")
     before = pids()
 
     host.run("kill", "-KILL", show("MainPID"))
-    wait_for(lambda: (show("NRestarts"), show("ActiveState")) == ("1", "active"), "the automatic restart")
-    wait_for(lambda: host.run(*health, code=None).returncode == 0, "every worker to be healthy again")
+    until(lambda: (show("NRestarts"), show("ActiveState")) == ("1", "active"), "the automatic restart")
+    until(lambda: host.run(*health, code=None).returncode == 0, "every worker to be healthy again")
     assert pids() == before
 
     host.run(*own, "reload", "fleetd-mine.service")

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from tests.support.real_systemd import machine
-from tests.support.systemd_unit import JOB, Unit
-from tests.support.waiting import stays, wait_for
+from tests.support.systemd_unit import JOB, Unit, until
+from tests.support.waiting import stays
 
 pytestmark = [pytest.mark.process, pytest.mark.root]
 
@@ -24,7 +24,7 @@ def test_a_stop_waits_for_a_job_of_20_seconds(unit: Unit) -> None:
     assert "draining" in unit.show("StatusText") or "stopping" in unit.show("StatusText")
     (unit.directory / "leave").touch()
 
-    wait_for(lambda: unit.state == "inactive", "the end of the drain")
+    until(lambda: unit.state == "inactive", "the end of the drain")
     assert time.monotonic() - began > 20
     assert ((unit.directory / "ended").read_text(), unit.show("Result")) == ("done\n", "success")
     assert unit.processes() == []
@@ -64,7 +64,7 @@ def test_a_shutdown_of_the_machine_waits_for_the_job_in_hand() -> None:
         unit.install()
 
         host.power_off()
-        wait_for((unit.directory / "told").exists, "the drain to have begun")
+        until((unit.directory / "told").exists, "the drain to have begun")
         assert host.outside.poll() is None
         (unit.directory / "leave").touch()
         host.outside.wait(30)
