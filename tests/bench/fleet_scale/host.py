@@ -93,11 +93,12 @@ class SimulatedHost:
             self._is_due = True
             self._loop.call_soon(self._turn)
 
-    async def decide_about(self, event: Event) -> None:
-        self.lost += isinstance(event, FleetLost)
-        decided = self._decided[id(event)] = self._loop.create_future()
-        self.post(event)
-        await asyncio.shield(decided)
+    async def decide_about(self, *events: Event) -> None:
+        for event in events:
+            self.lost += isinstance(event, FleetLost)
+            decided = self._decided[id(event)] = self._loop.create_future()
+            self.post(event)
+            await asyncio.shield(decided)
 
     def _turn(self) -> None:
         self._is_due = False
