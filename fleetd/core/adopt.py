@@ -78,7 +78,7 @@ def take_over(turn: Turn, record: RunRecord) -> None:
     pool.alive += 1
     slot.starts += 1
     slot.last_start = run.spawned
-    _place(turn, pool, slot, run)
+    _place(pool, slot, run)
     turn.touch(pool.name, slot.index)
     turn.tell(Kind.WORKER_ADOPTED, pool.name, slot.index, {"pid": run.pid, "run": run.id, "phase": run.phase})
 
@@ -147,15 +147,16 @@ def _phase(record: RunRecord) -> Phase:
     return Phase.HEALTHY if record.healthy else Phase.STARTING
 
 
-def _place(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
+def _place(pool: Pool, slot: Slot, run: Run) -> None:
     if run.is_leaving:
         slot.draining.append(run)
     elif slot.run is None:
         slot.run = run
-    else:  # a rollout was cut off between the start of the new run and the drain of the old one
-        older, newer = sorted((slot.run, run), key=lambda r: (r.was_healthy, -r.release.generation), reverse=True)
-        slot.run, slot.successor = older, newer
-        actions.leave(turn, pool, slot, newer, Reason.RESTART)
+    else:  # the daemon was killed between the start of a new run and the drain of the old one
+        slot.run, slot.successor = sorted(
+            (slot.run, run), key=lambda r: (r.was_healthy, -r.release.generation), reverse=True
+        )
+        pool.surging.add(slot.index)
     slot.directory = (slot.run or run).directory
 
 
@@ -180,9 +181,19 @@ def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:
         turn.touch(pool.name, index)
     if not record.halted:
         rolling.follow(turn, pool, roll)
+        rolling.go_on_with_successors(turn, pool, roll)
         return
     roll.error = RollError(pool.name, record.error or "halted before the daemon was started again")
     pool.roll = roll
+
+
+def give_up_successors(turn: Turn) -> None:
+    """Drain the new runs that no rollout goes on with: why they were started is not known any more."""
+    for pool in turn.state.pools.values():
+        for index in sorted(pool.surging - (pool.roll.active if pool.roll is not None else set())):
+            slot = pool.slots[index]
+            if slot.successor is not None:
+                actions.leave(turn, pool, slot, slot.successor, Reason.RESTART)
 
 
 def _still_pending(pool: Pool, record: RollRecord) -> set[int]:

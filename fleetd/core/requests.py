@@ -38,12 +38,14 @@ def change_spec(turn: Turn, event: SpecChanged) -> None:
     state.spec = event.spec
     for change in diff(old, event.spec.pools):
         _apply(turn, change, event.spec.pools.get(change.name), event.roll)
-    for record in state.adopted:
+    adopted, state.adopted = state.adopted, ()
+    for record in adopted:
         adopt.take_over(turn, record)
-    state.adopted = ()
     for name, memory in state.remembered.items():
         if memory.roll is not None and name in state.pools:
             adopt.resume_roll(turn, state.pools[name], memory.roll)
+    if adopted:
+        adopt.give_up_successors(turn)
     state.remembered, state.counted = {}, {}
     for pool in state.pools.values():  # gates between pools may have changed
         turn.touch_all(pool)

@@ -198,6 +198,18 @@ def _go_on_with(turn: Turn, pool: Pool, slot: Slot, run: Run, roll: Roll) -> Non
         _settle(turn, pool, slot, roll, run.directory)
 
 
+def go_on_with_successors(turn: Turn, pool: Pool, roll: Roll) -> None:
+    """An earlier daemon had started new runs beside old ones: their turns go on."""
+    for index in sorted(roll.pending & pool.surging):
+        slot = pool.slots[index]
+        successor = slot.successor
+        if successor is not None and successor.release is roll.release:
+            roll.active.add(index)
+            roll.tried_since.setdefault(index, successor.spawned)
+            if successor.was_healthy:
+                _promote(turn, pool, slot, roll)
+
+
 def _finish_if_done(turn: Turn, pool: Pool, roll: Roll) -> None:
     if roll.is_open and not roll.pending and not roll.leaving:
         roll.state, roll.ended = RollState.DONE, turn.now.mono
