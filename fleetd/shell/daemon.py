@@ -168,12 +168,13 @@ class Daemon:
         )
         self.post(SpecChanged(self.spec))
         self._turn()
+        if before is not None:
+            await control.go_on(before.control)  # before output is read, as some of them follow it
         self.runs.begin()
         self.service.ready()
         self._arm_sampling()
         if before is not None:
             before.listen_to_signals()
-            await control.go_on(before.control)
         await upgrades.until_over(control)
         await self.runs.settle()
         self._state_file.save()

@@ -52,17 +52,25 @@ class EarlierRuns:
         return replace(entry, record=replace(entry.record, pid=held.pid, directory=held.directory or None))
 
     def lost(self, held: Mapping[str, Entry]) -> dict[str, Entry]:
-        """The runs that ended with nobody there to see how; of a damaged journal, not those whose slot has another."""
-        slots = {(entry.record.pool, entry.record.slot) for entry in held.values()} if self._is_damaged else set()
+        """The runs that ended with nobody there to see how.
+
+        Not those in whose place another one is, unless they were asked to end: a journal that could not be written, or
+        was damaged, may not know that they are over.
+        """
+        taken = {(entry.record.pool, entry.record.slot) for entry in held.values()}
         return {
             run: entry
             for run, entry in self._entries.items()
-            if run not in held and entry.record.pid is not None and (entry.record.pool, entry.record.slot) not in slots
+            if run not in held and entry.record.pid is not None and _may_be_told(entry.record, taken)
         }
 
-    def never_born(self, known: Collection[str]) -> Collection[str]:
-        """The runs that were only going to be started, or are over."""
+    def rest(self, known: Collection[str]) -> Collection[str]:
+        """The runs that were only going to be started, or are over: whatever is left of them is to go."""
         return self._entries.keys() - known
+
+
+def _may_be_told(record: RunRecord, taken: Collection[tuple[str, int]]) -> bool:
+    return record.ending is not None or (record.pool, record.slot) not in taken
 
 
 def _begun(record: RunRecord, notify: str) -> Entry:

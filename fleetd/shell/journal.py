@@ -217,7 +217,7 @@ def _framed(line: Line) -> bytes:
 def _unframed(text: bytes) -> Line:
     """The line of a framed text.  Raises ValueError."""
     check, _, text = text.partition(b" ")
-    if int(check, 16) != crc32(text):
+    if check != b"%08x" % crc32(text):
         raise ValueError
     return decode(text, Line)
 

@@ -138,7 +138,7 @@ class LiveRuns:
                 "%s; %s workers are taken over by what else is known of them, and what they did lately may be uncounted"
             )
             _log.error(text, self._journal.damage, len(self.processes.held))
-        for run in self._earlier.never_born(self._runs):
+        for run in self._earlier.rest(self._runs):
             await self.processes.kill(run)
             self._over.append(run)
 

@@ -234,7 +234,7 @@ def want_more_of_a_record(installed: Installed) -> None:
         (speak_otherwise, "fleetd 0.20.0 does not speak protocol"),
         (read_older_state_only, "state.json: written by another version of fleetd (schema"),
         (read_older_journals_only, "runs.journal: written by a newer fleetd (format"),
-        (want_more_of_a_record, "runs.journal: line 3 is not understood by this version"),
+        (want_more_of_a_record, " is not understood by this version: Object missing required field `new`"),
     ],
 )
 def test_one_that_fails_its_self_check_changes_nothing(
