@@ -33,9 +33,9 @@ def name_of(instance: str, runtime: Path) -> str:
 
 
 def folder_below(pid: int, name: str) -> str | None:
-    """The cgroup of a process, if it is one of a run's below a folder of this name."""
+    """The cgroup of the run that a process belongs to, one in a folder of this name; it may have made more below it."""
     folder = own_cgroup(pid)
-    return str(folder) if folder is not None and folder.parent.name == name else None
+    return next((str(each) for each in (folder, *folder.parents) if each.parent.name == name), None) if folder else None
 
 
 def usable_folder(name: str) -> Path | None:

@@ -37,7 +37,7 @@ from fleetd.shell.fact_log import FactLog
 from fleetd.shell.handover import Tenure
 from fleetd.shell.interpreter import Interpreter
 from fleetd.shell.keeper_link import KeeperLink
-from fleetd.shell.launch import Place
+from fleetd.shell.launch import Place, uid_of
 from fleetd.shell.live_runs import LiveRuns, Reading
 from fleetd.shell.outlet import standard_streams
 from fleetd.shell.paths import Instance
@@ -139,6 +139,7 @@ class Daemon:
             post=self.post,
             tell=self.facts.tell,
             reading=self._reading,
+            uid_of=self._uid_of,
             surroundings=self._surroundings,
             has_room=lambda: not self._inbox,
         )
@@ -318,6 +319,10 @@ class Daemon:
         """A new id for rollouts."""
         self._last_roll += 1
         return self._last_roll
+
+    def _uid_of(self, pool: str) -> int | None:
+        spec = self.spec.pools.get(pool)
+        return None if spec is None else uid_of(spec.launch)
 
     def _reading(self, pool: str) -> Reading:
         spec = self.spec.pools.get(pool)

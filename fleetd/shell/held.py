@@ -45,6 +45,7 @@ class Held(Struct):
     foreign: bool = False  # no child of the present keeper
     status: int | None = None
     ended: bool = False
+    unreadable: bool = False  # its output cannot be had again: it is to be ended
 
     @property
     def fds(self) -> list[int]:

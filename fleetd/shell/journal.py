@@ -26,7 +26,7 @@ from fleetd.shell.documents import decode, encode
 
 VERSION = 2
 SPARE_LINES = 1000  # lines that are over before the file is written anew
-KEPT_OVER = 256  # runs
+KEPT_OVER = 2000  # runs: as many as may end in one turn
 TRY_EVERY = 1.0  # seconds between attempts to write to a full disk
 
 

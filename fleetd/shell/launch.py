@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from fleetd.core.effects import Spawn
-from fleetd.core.spec import Seconds
+from fleetd.core.spec import Launch, Seconds
 from fleetd.shell.preloading import preload_of
 from fleetd.shell.spawn_request import LaunchError, SpawnRequest
 
@@ -105,6 +105,15 @@ def _is_gone(directory: str) -> bool:
 def expand(text: str, values: Mapping[str, str]) -> str:
     """Put values in for {slot}, {pool}, {host}, {queues} and {epoch}; `{{` is a literal brace, any other stays."""
     return PLACEHOLDER.sub(lambda match: values[match[1]] if match[1] else "{", text)
+
+
+def uid_of(launch: Launch) -> int | None:
+    """Whose processes these are; None for a user that there is not."""
+    try:
+        uid = identity_of(launch.user, launch.group).uid
+    except LaunchError:
+        return None
+    return os.geteuid() if uid is None else uid
 
 
 def identity_of(user: str | None, group: str | None) -> Identity:

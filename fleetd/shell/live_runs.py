@@ -72,7 +72,11 @@ class _Live(Struct):
 
 
 class LiveRuns:
-    """All runs that are held; `reading(pool)` says how a pool's output is read, as the files say now."""
+    """All runs that are held.
+
+    As the files say now, `reading(pool)` tells how a pool's output is read, `uid_of(pool)` whose processes its workers
+    are, None for a pool that is not in them.
+    """
 
     def __init__(  # noqa: PLR0913 - all that it needs of the daemon
         self,
@@ -83,6 +87,7 @@ class LiveRuns:
         post: Callable[[Event], None],
         tell: Callable[[Fact], None],
         reading: Callable[[str], Reading],
+        uid_of: Callable[[str], int | None],
         surroundings: Surroundings | None = None,
         has_room: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -91,7 +96,6 @@ class LiveRuns:
         self._post = post
         self._tell = tell
         self._reading = reading
-        self._has_room = has_room
         self._runs: dict[str, _Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._records: dict[str, RunRecord] = {}  # the last of each run
@@ -112,7 +116,7 @@ class LiveRuns:
         )
         self._journal_fails = False
         self._strays: set[int] = set()  # told already
-        self._earlier = EarlierRuns(self._journal, places.notify, keeper_is_new=keeper.pid is not None)
+        self._earlier = EarlierRuns(self._journal, places.notify, uid_of, keeper_is_new=keeper.pid is not None)
         self.processes = Processes.open(
             places.runtime, places.name, self, keeper, environ=inherited(os.environ), missing=self._earlier.missing
         )
@@ -141,6 +145,7 @@ class LiveRuns:
         for run in self._earlier.rest(self._runs):
             await self.processes.kill(run)
             self._over.append(run)
+        self._earlier.tidy(self._runs)
 
     @property
     def counted(self) -> Mapping[str, tuple[int, int]]:
@@ -152,6 +157,10 @@ class LiveRuns:
         for held in self.processes.held:
             self._listen(held.run, held.output, held.notify, self._earlier.entry(held.run))
             self._unwritten[held.run] = None
+            if self._records[held.run].pid is None and not held.starting:
+                self._post(Spawned(held.run, held.pid, held.directory))
+            if held.unreadable:
+                self.kill(held.run)
         for run in [run for run, live in self._runs.items() if live.exit is not None]:
             nothing = closed_pipe()
             self._listen(run, nothing, None, self._earlier.entry(run))
@@ -306,8 +315,6 @@ class LiveRuns:
             self._ears.register(receiver, select.EPOLLIN)
 
     def _listen_up(self) -> None:
-        if not self._has_room():
-            return  # this is called again while there is something to hear
         for descriptor, _ in self._ears.poll(0, MESSENGERS_A_TURN):
             run = self._speakers[descriptor]
             if (messages := self._runs[run].socket) is not None:

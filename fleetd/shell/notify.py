@@ -202,10 +202,13 @@ def _bound(path: Path, uid: int) -> socket.socket:
     try:
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         path.unlink(missing_ok=True)
-        receiver.bind(str(path))
-        path.chmod(0o600)
+        before = os.umask(0o177)
+        try:
+            receiver.bind(str(path))
+        finally:
+            os.umask(before)
         if uid != os.geteuid():
-            os.chown(path, uid, -1)
+            os.chown(path, uid, -1, follow_symlinks=False)
     except OSError:
         receiver.close()
         raise

@@ -8,9 +8,11 @@ descriptor, where the ptrace access mode of proc(5) lets us.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import os
+import re
 import signal
 import stat
 import time
@@ -20,15 +22,18 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from fleetd.shell.cgroup import folder_below
+from fleetd.shell.cgroup import folder_below, name_of
 from fleetd.shell.held import Held
 from fleetd.shell.notify import bound_again
 from fleetd.shell.proc import TEMPLATE, TICKS, Process, Table, environment_of, read_process, run_of, send
 
 log = logging.getLogger("fleetd")
 
+RUN = re.compile(r"[0-9a-f]{32}")
 KEEPER = b"keeper/__main__.py"
 YOUNG = 1.0  # seconds
+FORK_LOOKS = 500
+FORK_SECONDS = 0.001
 BORN_WITHIN = 2.0  # seconds after its notify socket was made; what has its environment and came later is its child
 
 
@@ -44,12 +49,11 @@ class Trace(Struct, frozen=True):
     directory: str | None = None
 
 
-def find(trace: Trace, table: Table, cgroups: str, keeper: int | None) -> Held | None:
+def find(trace: Trace, table: Table, folder: Path, instance: str, keeper: int | None) -> Held | None:
     """The living main process of a run, or the zombie whose exit status can still be had; its notify socket is new.
 
-    None when it is gone, or is to be ended as its output cannot be read.  `cgroups` is the name of the folder that the
-    instance's runs have theirs in.  Another `keeper` than ours that has it as a child is one whose socket was removed:
-    nobody can ask it for anything, and it is ended.
+    None when it is gone.  `folder` is the instance's runtime directory.  Another `keeper` than ours that has it as a
+    child is one whose socket was removed: nobody can ask it for anything, and it is ended.
     """
     process = _recorded(trace) if trace.pid is not None else _carrier(trace, table)
     if process is None:
@@ -58,20 +62,17 @@ def find(trace: Trace, table: Table, cgroups: str, keeper: int | None) -> Held |
         pidfd = os.pidfd_open(process.pid)
     except ProcessLookupError:
         return None
-    try:
-        now = read_process(process.pid)
-        if now is None or now.started != process.started:
-            os.close(pidfd)
-            return None
-        output = _output_of(process, trace.pipe, table)
-    except OSError as error:
-        log.warning(
-            "run %s (pid %s) cannot be taken over, as its output cannot be read: %s", trace.run, trace.pid, error
-        )
+    now = read_process(process.pid)
+    if now is None or now.started != process.started:
         os.close(pidfd)
         return None
+    try:
+        output, is_unreadable = _output_of(process, trace.pipe, table), False
+    except OSError as error:
+        log.warning("run %s (pid %s) is ended, as its output cannot be read: %s", trace.run, process.pid, error)
+        output, is_unreadable = closed_pipe(), True
     if process.parent != keeper:
-        _end_keeper(process.parent)
+        _end_keeper(process.parent, instance)
     return Held(
         run=trace.run,
         pid=process.pid,
@@ -81,26 +82,27 @@ def find(trace: Trace, table: Table, cgroups: str, keeper: int | None) -> Held |
         output=output,
         notify=bound_again(trace.notify, owner_of(trace.notify)),
         notify_path=trace.notify,
-        cgroup=folder_below(process.pid, cgroups),
+        cgroup=folder_below(process.pid, name_of(instance, folder)),
         foreign=True,
+        unreadable=is_unreadable,
     )
 
 
-def _end_keeper(pid: int) -> None:
+def _end_keeper(pid: int, instance: str) -> None:
     process = read_process(pid)
-    if process is not None and _is_keeper(pid):
+    if process is not None and _is_keeper(pid, instance):
         log.warning("a keeper (pid %s) that cannot be reached any more is ended; its workers go on", pid)
         with suppress(PermissionError):
             send(process, signal.SIGKILL)
 
 
-def _is_keeper(pid: int, instance: str | None = None) -> bool:
+def _is_keeper(pid: int, instance: str) -> bool:
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    named = instance is None or os.fsencode(instance) in arguments
-    return named and any(each.endswith(KEEPER) for each in arguments)
+    is_one = any(each.endswith(KEEPER) for each in arguments) and os.fsencode(instance) in arguments
+    return is_one and real_uid(pid) == os.geteuid()
 
 
 def _recorded(trace: Trace) -> Process | None:
@@ -114,30 +116,53 @@ def _recorded(trace: Trace) -> Process | None:
 
 
 def _carrier(trace: Trace, table: Table) -> Process | None:
-    """The oldest session leader that carries the run's mark: what it started itself came later."""
-    marked = [process for process in _leaders(table) if run_of(process.pid) == trace.run]
-    oldest = min(marked, key=lambda process: process.started, default=None)
-    return oldest if oldest is not None and _real_uid(oldest.pid) == owner_of(trace.notify) else None
+    """The oldest session leader of its user that carries the run's mark: what it started itself came later."""
+    owner = owner_of(trace.notify)
+    marked = (each for each in _leaders(table) if run_of(each.pid) == trace.run and real_uid(each.pid) == owner)
+    return min(marked, key=lambda process: process.started, default=None)
 
 
 def unrecorded(notify: Path, known: frozenset[str]) -> Iterator[tuple[Trace, Mapping[str, str]]]:
-    """Runs that were told of a socket in this folder, and are not `known`; with what else they were told."""
+    """Runs that were told of a socket in this folder, and are not `known`; with what else they were told.
+
+    Anybody may say so of a process: that the keeper gave the socket to its user says that it is true.
+    """
     found: dict[str, tuple[Process, Mapping[str, str]]] = {}
     own = _pid_namespace("self")
     for process in _leaders(Table()):
         told: Mapping[str, str] = environment_of(process.pid)
         run = told.get("FLEETD_RUN", "")
-        if run in known or told.get("NOTIFY_SOCKET") != str(notify / run) or _pid_namespace(process.pid) != own:
+        if not RUN.fullmatch(run) or run in known or not _is_of(process, told, notify / run):
             continue
-        if run not in found or process.started < found[run][0].started:
+        is_older = run not in found or process.started < found[run][0].started
+        if is_older and _pid_namespace(process.pid) == own:
             found[run] = process, told
     for run, (process, told) in found.items():
-        path = notify / run
-        if _real_uid(process.pid) == owner_of(str(path)) and _came_with(process, path):
-            yield Trace(run, "", str(path), process.pid, process.started, directory=told.get("PWD")), told
+        yield Trace(run, "", str(notify / run), process.pid, process.started, directory=told.get("PWD")), told
 
 
-def is_being_forked(instance: str, keeper: int | None) -> bool:
+def _is_of(process: Process, told: Mapping[str, str], notify: Path) -> bool:
+    """Whether the process is the worker whose socket this is; one that was forked from a template was not told so."""
+    if told.get("NOTIFY_SOCKET", str(notify)) != str(notify):
+        return False
+    try:
+        found = notify.lstat()
+    except OSError:  # the whole folder was removed
+        return "NOTIFY_SOCKET" in told and real_uid(process.pid) == os.geteuid()
+    if not stat.S_ISSOCK(found.st_mode) or found.st_uid != real_uid(process.pid):
+        return False
+    return unix_time(process.started) < found.st_mtime + BORN_WITHIN
+
+
+async def forks_over(instance: str, keeper: int | None) -> None:
+    """Wait until what a lost keeper of this name forked has become what it was to be; this `keeper` is another one."""
+    for _ in range(FORK_LOOKS):
+        if not _is_being_forked(instance, keeper):
+            return
+        await asyncio.sleep(FORK_SECONDS)
+
+
+def _is_being_forked(instance: str, keeper: int | None) -> bool:
     """Whether something looks like a keeper of this name that was made just now, and is not this one.
 
     A child of a keeper looks so until it has become the worker; it may become it after the keeper's death.
@@ -154,7 +179,8 @@ def _leaders(table: Table) -> Iterator[Process]:
     return (process for process in table.processes.values() if process.session == process.pid and process.alive)
 
 
-def _real_uid(pid: int) -> int | None:
+def real_uid(pid: int) -> int | None:
+    """Whose process it is; None when it is gone."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("Uid:"):
@@ -168,14 +194,6 @@ def owner_of(notify: str) -> int:
         return os.lstat(notify).st_uid
     except OSError:
         return os.geteuid()
-
-
-def _came_with(process: Process, notify: Path) -> bool:
-    try:
-        made = notify.lstat().st_mtime
-    except OSError:
-        return True
-    return unix_time(process.started) < made + BORN_WITHIN
 
 
 def unix_time(started: int) -> float:
@@ -217,10 +235,16 @@ def _opened(pid: int, pipe: int) -> int | None:
     with suppress(FileNotFoundError):
         for path in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):
-                found = path.stat()
-                if found.st_ino == pipe and stat.S_ISFIFO(found.st_mode):
-                    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                if _is_pipe(path.stat(), pipe):
+                    output = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                    if _is_pipe(os.fstat(output), pipe):  # it may have put something else there meanwhile
+                        return output
+                    os.close(output)
     return None
+
+
+def _is_pipe(found: os.stat_result, inode: int) -> bool:
+    return found.st_ino == inode and stat.S_ISFIFO(found.st_mode)
 
 
 def _shared_by_outputs(pid: int) -> int:

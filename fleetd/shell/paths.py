@@ -133,8 +133,9 @@ def prepare(places: Instance, socket_group: str | None = None) -> None:
     FleetdError for a directory that another user owns or may write to.
     """
     shared = os.geteuid() == 0 or socket_group is not None
-    for directory in (places.runtime.parent, places.runtime, places.notify):
+    for directory in (places.runtime.parent, places.runtime):
         _own_directory(directory, 0o755 if shared else 0o700)
+    _own_directory(places.notify, 0o711 if shared else 0o700)  # workers know their sockets' names, and nobody else's
     _own_directory(places.state, 0o700)
     if os.geteuid() == 0 and not places.logs.parent.exists():
         _own_directory(places.logs.parent, 0o755)

@@ -19,7 +19,7 @@ from fleetd.shell.adopted import AdoptedExits
 from fleetd.shell.cgroup import name_of, usable_folder
 from fleetd.shell.held import Held, Outcomes, code_and_signal
 from fleetd.shell.keeper_link import KeeperLink, LinkLostError
-from fleetd.shell.orphans import Trace, find, is_being_forked
+from fleetd.shell.orphans import Trace, find, forks_over
 from fleetd.shell.proc import Table
 from fleetd.shell.spawn_request import SpawnRequest, explain
 from fleetd.shell.tree import Trees
@@ -27,7 +27,6 @@ from fleetd.shell.tree import Trees
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-FORK_SECONDS = 0.001  # between looks whether what a lost keeper forked has become what it was to be
 TIDY_SECONDS = 0.5  # after which what is left of runs that are over is removed
 SPARE_DESCRIPTORS = 64  # what the rest of the daemon needs
 DESCRIPTORS_A_RUN = 6  # pidfd, output and notify socket, the two again where they are read, and a log file
@@ -80,6 +79,8 @@ class Processes:
         """
         trees = trees or Trees(usable_folder(name_of(instance, folder)))
         processes = cls(folder, instance, outcomes, environ or {}, trees)
+        hard = processes._hard_nofile
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # before the descriptors of all runs come
         processes._link = link
         try:
             held = link.hello()
@@ -96,7 +97,6 @@ class Processes:
         processes.trees.serve(link.pid)
         processes.trees.sweep()
         processes._furnish()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (processes._hard_nofile, processes._hard_nofile))
         return processes
 
     def begin(self) -> None:
@@ -284,8 +284,7 @@ class Processes:
 
     async def _look_for(self, run: str) -> None:
         """A run was asked for when the keeper was lost: take it over, or ask for it again, once."""
-        while is_being_forked(self._instance, self.keeper_pid):  # noqa: ASYNC110 - /proc tells nobody
-            await asyncio.sleep(FORK_SECONDS)
+        await forks_over(self._instance, self.keeper_pid)
         request = self._asked.get(run)
         trace = None if request is None else Trace(run, request.meta, request.notify or "", directory=request.directory)
         held = None if trace is None else self._adopt(trace, Table())
@@ -293,6 +292,8 @@ class Processes:
             self._answered(run)
             self._adopted.watch(run, held.pidfd, held.pid)
             self._outcomes.spawned(run, held.pid, held.directory, held.output, held.notify)
+            if held.unreadable:
+                await self.trees.kill(run)
             return
         left = await self.trees.kill(run)
         self._leave_tree(run)
@@ -338,7 +339,7 @@ class Processes:
 
     def _adopt(self, trace: Trace, table: Table) -> Held | None:
         """Take a run over that no keeper holds; None where it is gone, or its output is."""
-        held = find(trace, table, name_of(self._instance, self._socket.parent), self.keeper_pid)
+        held = find(trace, table, self._socket.parent, self._instance, self.keeper_pid)
         if held is None:
             return None
         self._runs[held.run] = held

@@ -216,3 +216,43 @@ def spoil(journal: Path, damage: str) -> None:
         case _:
             journal.write_bytes(_framed(Line(boot="another")) + rest)
     assert journal.exists() == (damage != "missing")
+
+
+def test_more_workers_than_descriptors_at_the_start_are_taken_over(fleetd: Fleetd) -> None:
+    """Under the usual soft limit of a unit, with more workers than it lets a process hold descriptors of."""
+    fleetd.inside = ("prlimit", "--nofile=100:1000")
+    fleetd.configure({"media": {**SLEEPING, "numprocs": 40}})
+    fleetd.start()
+    pids = fleetd.pids("media")
+    kill_daemon(fleetd)
+    fleetd.start()
+    assert fleetd.pids("media") == pids
+    fleetd.run("upgrade")
+    assert fleetd.pids("media") == pids
+    kill_both(fleetd, random.Random(4))
+    fleetd.start()
+    assert fleetd.pids("media") == pids
+
+
+def test_one_that_is_to_end_before_it_is_known_to_live_is_told_so(fleetd: Fleetd) -> None:
+    """Else it would work on until it is killed after its stop timeout."""
+    obeys = shell("trap 'exit 0' TERM; while :; do sleep 0.05; done", numprocs=40, stop_timeout="60s", nice=1)
+    fleetd.configure({"media": obeys})
+    fleetd.run("start", "--detach", "--no-wait")
+    fleetd.run("stop", "media", "--no-wait")
+    kill_daemon(fleetd)
+    fleetd.start()
+    wait_for(lambda: fleetd.pool("media")["state"] == "stopped", "all to end", within=20)
+
+
+def test_a_worker_whose_output_cannot_be_had_is_ended_and_replaced(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": shell("exec 2>/dev/null; exec sleep 1000")})
+    fleetd.start()
+    (pid,) = fleetd.pids("media").values()
+    kill_both(fleetd, random.Random(8))
+    spoil(fleetd.directory / "runtime" / "test" / "runs.journal", "rubbish")
+    fleetd.run("start", "--detach", code=None)
+    wait_for(lambda: not alive(pid), "its end")
+    wait_for(lambda: len(fleetd.pids("media")) == 1, "its successor")
+    assert count_by_slot(fleetd) == {"media:0": 1}
+    assert "is ended, as its output cannot be read" in fleetd.daemon_log()

@@ -21,6 +21,8 @@ from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process
 
+RUN, OTHER, THIRD = (os.urandom(16).hex() for _ in range(3))  # others than of tests that run beside these
+
 Launch = Callable[..., "Worker"]
 
 
@@ -63,7 +65,7 @@ class Worker:
 def launch(short_path: Path) -> Iterator[Launch]:
     workers: list[Worker] = []
 
-    def start(*command: str, run: str = "r1", **told: str) -> Worker:
+    def start(*command: str, run: str = RUN, **told: str) -> Worker:
         workers.append(Worker(short_path, run, *command, **told))
         return workers[-1]
 
@@ -73,7 +75,7 @@ def launch(short_path: Path) -> Iterator[Launch]:
 
 
 def look_for(trace: Trace) -> Held | None:
-    held = find(trace, Table(), "none", None)
+    held = find(trace, Table(), Path("/none"), "none", None)
     if held is not None:
         for descriptor in held.fds:
             os.set_inheritable(descriptor, False)
@@ -94,7 +96,7 @@ def test_one_that_the_journal_knows_gives_its_output_again(launch: Launch) -> No
     worker = launch()
     held = look_for(worker.recorded())
     assert held is not None
-    assert (held.run, held.pid, held.meta, held.foreign) == ("r1", worker.pid, "meta", True)
+    assert (held.run, held.pid, held.meta, held.foreign) == (RUN, worker.pid, "meta", True)
     assert can_read_lines(held)
     assert held.notify is not None
     let_go(held)
@@ -119,7 +121,7 @@ def blocked(pid: int) -> bool:
 
 @pytest.mark.parametrize("wrong", ["start", "pid", "mark"])
 def test_a_stranger_with_its_pid_is_left_alone(launch: Launch, wrong: str) -> None:
-    worker, other = launch(), launch(run="r2")
+    worker, other = launch(), launch(run=OTHER)
     match wrong:
         case "start":
             trace = worker.recorded(started=worker.started - 1)
@@ -134,13 +136,17 @@ def test_a_stranger_with_its_pid_is_left_alone(launch: Launch, wrong: str) -> No
 def test_what_its_worker_started_in_a_session_of_its_own_is_not_it(launch: Launch) -> None:
     """By the mark alone the oldest is taken: what it started has the same one, and came later."""
     worker = launch("sh", "-c", "sleep 0.1; setsid sleep 1000 & exec sleep 1000")
-    wait_for(lambda: len([p for p in Table().children(worker.pid) if os.getsid(p) == p]) == 1, "its child")
-    (child,) = Table().children(worker.pid)
+    (child,) = wait_for(lambda: in_sessions_of_their_own(worker.pid), "its child")
     held = look_for(worker.trace)
     assert held is not None
     assert held.pid == worker.pid
     let_go(held)
     os.kill(child, 9)
+
+
+def in_sessions_of_their_own(parent: int) -> list[int]:
+    """The children of a process that lead a session."""
+    return [p.pid for p in Table().processes.values() if p.parent == parent and p.session == p.pid]
 
 
 def test_one_that_writes_elsewhere_is_found_by_who_has_its_pipe(launch: Launch, tmp_path: Path) -> None:
@@ -151,7 +157,10 @@ def test_one_that_writes_elsewhere_is_found_by_who_has_its_pipe(launch: Launch, 
     assert held is not None
     assert can_read_lines(held)
     let_go(held)
-    assert look_for(worker.trace) is None, "without the pipe's number nobody can tell which it is"
+    unread = look_for(worker.trace)
+    assert unread is not None
+    assert unread.unreadable, "without the pipe's number nobody can tell which it is"
+    let_go(unread)
 
 
 def test_one_whose_pipe_nobody_has_is_at_its_end(launch: Launch, tmp_path: Path) -> None:
@@ -175,10 +184,10 @@ def test_of_a_zombie_the_exit_can_still_be_had(launch: Launch) -> None:
 
 
 def test_unrecorded_ones_are_known_by_what_they_were_told(launch: Launch, short_path: Path) -> None:
-    worker, known = launch(), launch(run="r2")
-    launch("sleep", "1000", run="r3", NOTIFY_SOCKET="/run/other/r3")
+    worker, known = launch(), launch(run=OTHER)
+    launch("sleep", "1000", run=THIRD, NOTIFY_SOCKET=f"/run/other/{THIRD}")
     ((trace, told),) = unrecorded(short_path, frozenset({known.trace.run}))
-    assert (trace.run, trace.pid, trace.started) == ("r1", worker.pid, worker.started)
+    assert (trace.run, trace.pid, trace.started) == (RUN, worker.pid, worker.started)
     assert (told["FLEETD_POOL"], told["FLEETD_SLOT"]) == ("media", "0")
 
 
@@ -197,6 +206,26 @@ def test_another_user_cannot_slip_a_process_in(launch: Launch, short_path: Path)
     os.chown(worker.trace.notify, 65534, -1)
     assert list(unrecorded(short_path, frozenset())) == []
     assert look_for(worker.trace) is None
+
+
+def test_a_name_that_leads_out_of_the_folder_is_no_run(launch: Launch, short_path: Path) -> None:
+    """Else anybody could have files anywhere given to him."""
+    outside = short_path / "outside"
+    outside.mkdir()
+    folder = short_path / "notify"
+    folder.mkdir()
+    for run in (f"{outside}/{OTHER}", f"../outside/{OTHER}"):
+        launch(run=RUN, FLEETD_RUN=run, NOTIFY_SOCKET=str(folder / run))
+    assert list(unrecorded(folder, frozenset())) == []
+
+
+def test_one_without_a_socket_of_its_own_is_believed_only_where_there_is_none(launch: Launch, short_path: Path) -> None:
+    worker = launch()
+    Path(worker.trace.notify).unlink()
+    Path(worker.trace.notify).write_text("no socket")
+    assert list(unrecorded(short_path, frozenset())) == []
+    Path(worker.trace.notify).unlink()
+    assert len(list(unrecorded(short_path, frozenset()))) == 1
 
 
 @pytest.mark.root

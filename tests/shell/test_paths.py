@@ -151,7 +151,7 @@ def test_directories_are_made_whatever_the_umask(short_path: Path) -> None:
     finally:
         os.umask(before)
     modes = {path: path.stat().st_mode & 0o777 for path in (places.runtime, places.notify, places.state, places.logs)}
-    assert modes == {places.runtime: 0o755, places.notify: 0o755, places.state: 0o700, places.logs: 0o751}
+    assert modes == {places.runtime: 0o755, places.notify: 0o711, places.state: 0o700, places.logs: 0o751}
     paths.prepare(places, "staff")
 
 
