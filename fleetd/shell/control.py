@@ -317,7 +317,19 @@ def _group_id(group: str) -> int:
         raise UsageError(f"[daemon] socket-group: this host has no group {group!r}; create it") from None
 
 
-def _give_to_group(path: Path, gid: int, group: str) -> None:
+def check_group(group: str | None) -> None:
+    """Raise UsageError for a group that the socket cannot be given to, found out with a file in memory."""
+    if group is None:
+        return
+    gid = _group_id(group)
+    file = os.memfd_create("group")
+    try:
+        _give_to_group(file, gid, group)
+    finally:
+        os.close(file)
+
+
+def _give_to_group(path: Path | int, gid: int, group: str) -> None:
     try:
         os.chown(path, -1, gid)
     except PermissionError:

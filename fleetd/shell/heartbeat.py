@@ -51,12 +51,17 @@ def join(daemon: Daemon, spec: MemberSpec) -> Heartbeat:
     Raises UsageError for a host name or an address that will not do.
     """
     host = daemon.identity.host
-    if re.fullmatch(HOST_PATTERN, host, re.ASCII) is None:
-        raise UsageError(f"[fleet] host: this host's name {host!r} cannot be used in a fleet; set host")
+    check_host(host)
     own = instance_id(daemon.places.id_file)
     membership = Membership(spec.fleet, host, f"{host}/{daemon.places.name}", own.machine)
     daemon.state.fleet = membership
     return Heartbeat(daemon, open_fleet(spec.redis, spec.fleet), membership, own.id)
+
+
+def check_host(host: str) -> None:
+    """Raise UsageError for a host name that will not do in a fleet."""
+    if re.fullmatch(HOST_PATTERN, host, re.ASCII) is None:
+        raise UsageError(f"[fleet] host: this host's name {host!r} cannot be used in a fleet; set host")
 
 
 class Host(Protocol):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from fleetd.client.control import ControlClient
+from fleetd.errors import FleetdError
 from tests.e2e.test_takeover import COUNTING, JOBS, numbers_in
 from tests.support.crash import identities, keeper_of
 from tests.support.fleetd_cli import Fleetd, kill
@@ -179,6 +180,18 @@ def remove_a_module(installed: Installed) -> None:
     (installed.package / "shell" / "output.py").unlink()
 
 
+def remove_what_starts_it(installed: Installed) -> None:
+    (installed.package / "cli" / "launch.py").unlink()
+
+
+def break_what_a_unit_needs(installed: Installed) -> None:
+    (installed.package / "systemd" / "stop_time.py").write_text("import nothing_like_it\n")
+
+
+def remove_what_a_command_asks_by(installed: Installed) -> None:
+    (installed.package / "client" / "control.py").unlink()
+
+
 def break_the_syntax(installed: Installed) -> None:
     (installed.package / "cli" / "main.py").write_text("def main(:\n")
 
@@ -225,6 +238,9 @@ def want_more_of_a_record(installed: Installed) -> None:
     ("breaks", "why"),
     [
         (remove_a_module, "No module named 'fleetd.shell.output'"),
+        (remove_what_starts_it, "No module named 'fleetd.cli.launch'"),
+        (remove_what_a_command_asks_by, "No module named 'fleetd.client.control'"),
+        (break_what_a_unit_needs, "No module named 'nothing_like_it'"),
         (break_the_syntax, "SyntaxError: "),
         (remove_the_command, "No such file or directory"),
         (crash, "it was ended by SIGKILL"),
@@ -274,6 +290,29 @@ def test_pool_files_that_are_wrong_or_moved_elsewhere_are_told_before(fleetd: Fl
         ControlClient("test", socket).call("upgrade", timeout=60)
     fleetd.file.write_text(good)
     assert daemon_of(fleetd) == before
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ('[daemon]\nsocket-group = "nosuchgroup"\n', "socket-group: this host has no group 'nosuchgroup'"),
+        ('[fleet]\nname = "f"\nredis = "redis://127.0.0.1:1"\n', "[fleet] host: this host's name 'no_good!' cannot"),
+    ],
+)
+def test_what_only_a_start_would_refuse_is_told_before(installed: InstalledFleetd, table: str, why: str) -> None:
+    assert installed.installed is not None
+    installed.configure({"media": SLEEPING})
+    installed.start()
+    before, good = daemon_of(installed), installed.file.read_text()
+    installed.file.write_text(table + good.replace("[daemon]\n", "") if "[daemon]" in table else table + good)
+    installed.installed.launch_by("import socket; socket.gethostname = lambda: 'no_good!'")
+    client = ControlClient("test", installed.directory / "runtime" / "test" / "control.sock")
+    with pytest.raises(FleetdError, match=r"^the installed version cannot take over") as told:
+        client.call("upgrade", timeout=60)
+    installed.file.write_text(good)
+    installed.installed.launch_by("")
+    assert why in str(told.value)
+    assert daemon_of(installed) == before
 
 
 def test_one_that_dies_after_the_exec_is_recovered_by_the_next_start(installed: InstalledFleetd) -> None:
