@@ -117,8 +117,13 @@ class Heartbeat:
             self._said = said
             self._due.set()
 
-    async def close(self, *, leave: bool = True) -> None:
-        """Beat for the last time and leave the fleet, or keep the place in it for a daemon that follows at once."""
+    async def close(self) -> None:
+        """Beat for the last time and leave the fleet."""
+        await self.hold(leave=True)
+        await self.disconnect()
+
+    async def hold(self, *, leave: bool = False) -> None:
+        """Beat for the last time, until `begin`; the place in the fleet stays as long as the lease, or is left."""
         await ended(self._tasks)
         try:
             async with asyncio.timeout(LEAVE_WITHIN):
@@ -130,6 +135,9 @@ class Heartbeat:
             pass  # the lease ends by itself
         except Exception as defect:  # noqa: BLE001 - reported, and no reason not to end
             self._report(defect)
+
+    async def disconnect(self) -> None:
+        """Close the connection, after `hold`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_WITHIN):
                 await self._coordinator.close()

@@ -110,7 +110,14 @@ class Upgrades:
         await self._settled()
         mask = handover.block_signals()
         await control.hold()
-        if self._daemon.state.is_stopping:
+        self._daemon.decide_all()
+        heartbeat = self._daemon.heartbeat
+        if heartbeat is not None and not self._daemon.state.is_stopping:
+            await heartbeat.hold()
+            self._daemon.decide_all()  # what came with the last beat
+            if self._daemon.state.is_stopping:
+                await heartbeat.begin()
+        if self._daemon.state.is_stopping:  # a TERM from before: nothing tells the next daemon of it
             await control.release()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._call_off()

@@ -480,6 +480,28 @@ def test_a_term_at_any_instant_ends_the_daemon_in_good_order(fleetd: Fleetd, rou
     wait_for(lambda: not fleetd.processes(), "everything to be gone")
 
 
+def test_a_term_behind_a_long_inbox_calls_the_upgrade_off(installed: InstalledFleetd) -> None:
+    """With one event a turn, the TERM that came before is still to be decided about when no request is begun."""
+    copy = installed.installed
+    assert copy is not None
+    copy.change("shell/daemon.py", r"^EVENTS_A_TURN = \d+", "EVENTS_A_TURN = 1")
+    before = "for _ in range(1000): self._daemon.post(Tick())\n        os.kill(os.getpid(), signal.SIGTERM)"
+    copy.change("shell/upgrading.py", r"^        mask = handover", f"        {before}\n        mask = handover")
+    copy.change(
+        "shell/upgrading.py", r"^import signal$", "import os\nimport signal\nfrom fleetd.core.events import Tick"
+    )
+    installed.configure({"media": SLEEPING})
+    daemon = installed.popen("start")
+    wait_for(
+        lambda: installed.run("status", code=None).returncode == 0 and len(installed.pids("media")) == 1, "the start"
+    )
+    assert "told to stop meanwhile: it was not replaced" in installed.run("upgrade", code=1).stderr
+    said, _ = daemon.communicate(timeout=30)
+    assert daemon.returncode == 0, said
+    assert "takes over" not in said
+    wait_for(lambda: not installed.processes(), "everything to be gone")
+
+
 def test_other_signals_at_every_instant_kill_nobody_and_a_removed_socket_comes_back(fleetd: Fleetd) -> None:
     fleetd.configure({"media": SLEEPING})
     fleetd.start()
