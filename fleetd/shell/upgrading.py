@@ -12,6 +12,7 @@ import logging
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fleetd import __version__, keeper
@@ -146,7 +147,9 @@ class Upgrades:
         until = time.monotonic() + SETTLE
         while time.monotonic() < until and self._kills_soon():
             await asyncio.wait({asyncio.ensure_future(self._daemon.changed())}, timeout=until - time.monotonic())
-        await self._daemon.runs.settle()
+        with suppress(TimeoutError):  # what is left is for the next daemon, as after a crash
+            async with asyncio.timeout(until - time.monotonic()):
+                await self._daemon.runs.settle()
 
     def _kills_soon(self) -> bool:
         soon = time.monotonic() + NOW_TIMEOUT
