@@ -529,6 +529,25 @@ def test_other_signals_at_every_instant_kill_nobody_and_a_removed_socket_comes_b
     assert fleetd.pids("media") == pids
 
 
+def test_a_stop_during_the_self_check_leaves_nothing_of_it(installed: InstalledFleetd) -> None:
+    assert installed.installed is not None
+    installed.configure({"media": SLEEPING})
+    installed.start()
+    checking = installed.directory / "checking"
+    installed.installed.launch_by(f"import time; open({str(checking)!r}, 'w'); time.sleep(1000)")
+    client = ControlClient("test", installed.directory / "runtime" / "test" / "control.sock")
+
+    def upgrade(_stop: threading.Event) -> None:
+        with pytest.raises(FleetdError, match="told to stop meanwhile"):
+            client.call("upgrade", timeout=60)
+
+    with beside(upgrade):
+        wait_for(checking.exists, "the check")
+        installed.installed.launch_by("")
+        installed.run("stop")
+    wait_for(lambda: not installed.processes(), "everything to be gone")
+
+
 def test_a_daemon_that_is_stopping_is_not_replaced(fleetd: Fleetd, let_go: Path) -> None:
     fleetd.configure({"media": stubborn(str(let_go))})
     fleetd.start()
