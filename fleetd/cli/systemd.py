@@ -104,7 +104,7 @@ def _check_that_none_runs(args: argparse.Namespace, place: Place, unit: str) -> 
 def _is_supervised(args: argparse.Namespace) -> bool:
     """Whether some daemon answers for the instance."""
     with suppress(FleetdError):  # also where the files cannot be read
-        daemon(args)
+        daemon(args, own=args.user)
         return True
     return False
 

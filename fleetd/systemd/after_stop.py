@@ -50,11 +50,14 @@ class Cgroup(NamedTuple):
         return [pid for pid in self._pids() if pid != own]
 
     def kill_others(self) -> bool:
-        """SIGKILL to them, again until none is left; False if some are after END_WITHIN."""
+        """SIGKILL to them, again until none is left; False if some are after END_WITHIN.
+
+        A user's unit may hold processes that are not the user's (setuid programs): they are left.
+        """
         deadline = time.monotonic() + END_WITHIN
         while left := self.others():
             for pid in left:
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             if time.monotonic() > deadline:
                 return False
