@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -35,7 +36,10 @@ def place_of(*, for_user: bool) -> Place:
     if not for_user:
         return Place(SYSTEM_UNITS, Systemctl(for_user=False), NEEDRESTART_FOLDER)
     config = os.environ.get("XDG_CONFIG_HOME", "")
-    home = Path(config) if config.startswith("/") else Path.home() / ".config"
+    try:
+        home = Path(config) if config.startswith("/") else Path.home() / ".config"
+    except RuntimeError:
+        raise FleetdError(f"user {os.geteuid()} has no account and no HOME: set XDG_CONFIG_HOME or HOME") from None
     return Place(home / "systemd" / "user", Systemctl(for_user=True), None)
 
 
@@ -81,7 +85,7 @@ def uninstall(place: Place, unit: str, tell: Tell, *, force: bool = False) -> No
     systemctl.run("stop", unit)
     systemctl.answers("clean", "--what=runtime", unit)  # older ones cannot
     systemctl.run("disable", "--quiet", unit)
-    path.unlink()
+    _remove(path)
     systemctl.run("daemon-reload")
     systemctl.answers("reset-failed", unit)
     tell(f"{path}: removed")
@@ -94,7 +98,7 @@ def uninstall(place: Place, unit: str, tell: Tell, *, force: bool = False) -> No
 
 def _write(path: Path, text: str, *, force: bool) -> bool:
     """Write a file where it says something else; whether it did."""
-    if path.is_file() and not path.is_symlink() and path.read_text(encoding="utf-8", errors="replace") == text:
+    if path.is_file() and not path.is_symlink() and _read(path) == text:
         return False
     if os.path.lexists(path):
         _check(path, force=force, what="written")
@@ -105,7 +109,8 @@ def _write(path: Path, text: str, *, force: bool) -> bool:
         new.chmod(_MODE)
         new.replace(path)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
         raise FleetdError(f"{path} cannot be written: {error.strerror}") from None
     return True
 
@@ -124,7 +129,21 @@ def _check(path: Path, *, force: bool, what: str) -> None:
 def _origin(path: Path) -> Origin:
     if path.is_symlink() or not path.is_file():
         return Origin.FOREIGN
-    return origin(path.read_text(encoding="utf-8", errors="replace"))
+    return origin(_read(path))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise FleetdError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise FleetdError(f"{path} cannot be removed: {error.strerror}") from None
 
 
 def _spare_from_needrestart(folder: Path, tell: Tell) -> None:
@@ -137,5 +156,5 @@ def _spare_from_needrestart(folder: Path, tell: Tell) -> None:
 
 def _leave_to_needrestart(path: Path, tell: Tell) -> None:
     if os.path.lexists(path) and _origin(path) is Origin.WRITTEN:
-        path.unlink()
+        _remove(path)
         tell(f"{path}: removed")
