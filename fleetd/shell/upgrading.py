@@ -111,14 +111,7 @@ class Upgrades:
         await self._settled()
         mask = handover.block_signals()
         await control.hold()
-        self._daemon.decide_all()
-        heartbeat = self._daemon.heartbeat
-        if heartbeat is not None and not self._daemon.state.is_stopping:
-            await heartbeat.hold()
-            self._daemon.decide_all()  # what came with the last beat
-            if self._daemon.state.is_stopping:
-                await heartbeat.begin()
-        if self._daemon.state.is_stopping:  # a TERM from before: nothing tells the next daemon of it
+        if await self._is_to_stop():  # by a TERM from before: nothing tells the next daemon of it
             await control.release()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._call_off()
@@ -141,6 +134,20 @@ class Upgrades:
             raise FleetdError(
                 f"the installed version cannot be executed: {error.strerror}; start the daemon"
             ) from error
+
+    async def _is_to_stop(self) -> bool:
+        """Whether this daemon stops, when all that came before is decided; if not, its last beat is over."""
+        heartbeat = self._daemon.heartbeat
+        if self._stops() or heartbeat is None:
+            return self._stops()
+        await heartbeat.hold()
+        if self._stops():
+            await heartbeat.begin()
+        return self._stops()
+
+    def _stops(self) -> bool:
+        self._daemon.decide_all()
+        return self._daemon.state.is_stopping
 
     async def _settled(self) -> None:
         """Wait for killings: a new daemon would begin the time to stop anew."""
