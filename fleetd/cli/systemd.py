@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.DONE
     place = _place(args)
     if args.action == "uninstall":
-        uninstall(place, unit, _tell, force=args.force)
+        uninstall(place, unit, _tell, lambda: _is_supervised(args), force=args.force)
         return ExitCode.DONE
     text = _text(args)
     if not args.user:

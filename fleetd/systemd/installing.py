@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from fleetd.errors import FleetdError
+from fleetd.systemd.after_stop import processes_of
 from fleetd.systemd.marker import Origin, marked, origin
 from fleetd.systemd.shipped import NEEDRESTART, shipped
 from fleetd.systemd.systemctl import Systemctl
@@ -68,10 +69,11 @@ def install(place: Place, unit: str, text: str, tell: Tell, *, force: bool = Fal
         tell(f"{unit}: started")
 
 
-def uninstall(place: Place, unit: str, tell: Tell, *, force: bool = False) -> None:
+def uninstall(place: Place, unit: str, tell: Tell, is_supervised: Callable[[], bool], *, force: bool = False) -> None:
     """Drain and stop the unit, and remove it; drop-ins stay, as do state and logs.
 
-    Raises FleetdError for a unit that somebody changed, unless forced, and where systemd refuses.
+    Raises FleetdError for a unit that somebody changed, unless forced, where systemd refuses, and where processes are
+    there after the stop: then nothing is removed.  A daemon that was started by hand `is_supervised`, too.
     """
     systemctl = place.systemctl
     systemctl.check()
@@ -82,7 +84,9 @@ def uninstall(place: Place, unit: str, tell: Tell, *, force: bool = False) -> No
     _check(path, force=force, what="removed")
     if systemctl.answers("is-active", "--quiet", unit):
         tell(f"{unit}: stopping; jobs in hand may take up to {systemctl.value(unit, 'TimeoutStopUSec')}")
+    cgroup = systemctl.value(unit, "ControlGroup") or _usual_cgroup(systemctl, unit)
     systemctl.run("stop", unit)
+    _check_that_none_is_left(unit, cgroup, is_supervised)
     systemctl.answers("clean", "--what=runtime", unit)  # older ones cannot
     systemctl.run("disable", "--quiet", unit)
     _remove(path)
@@ -94,6 +98,25 @@ def uninstall(place: Place, unit: str, tell: Tell, *, force: bool = False) -> No
         tell(f"{drop_ins}: left, as it is not fleetd's")
     if place.needrestart is not None and not list(place.units.glob("fleetd-*.service")):
         _leave_to_needrestart(place.needrestart / _NEEDRESTART_FILE, tell)
+
+
+def _usual_cgroup(systemctl: Systemctl, unit: str) -> str:
+    """Where what an earlier stop has left of a unit of the system is: of one that does not run systemd says nothing."""
+    parts = systemctl.value(unit, "Slice").removesuffix(".slice").split("-")
+    if systemctl.for_user or parts == [""]:
+        return ""
+    slices = ["-".join(parts[:number]) for number in range(1, len(parts) + 1)]
+    return "/".join(["", *(f"{each}.slice" for each in slices), unit])
+
+
+def _check_that_none_is_left(unit: str, cgroup: str, is_supervised: Callable[[], bool]) -> None:
+    if is_supervised():
+        raise FleetdError(f"a daemon that is none of {unit} runs: `fleetd stop` it first; nothing was removed")
+    if left := processes_of(unit, cgroup):
+        raise FleetdError(
+            f"{len(left)} processes of {unit} are there after the stop, as it had no daemon: `systemctl start {unit}`, "
+            "and try again; nothing was removed"
+        )
 
 
 def _write(path: Path, text: str, *, force: bool) -> bool:
