@@ -31,13 +31,15 @@ def add_files(parser: Parser, meaning: str, *, required: bool = False) -> None:
     )
 
 
-def daemon(args: argparse.Namespace) -> ControlClient:
-    """The daemon that is meant.
+def daemon(args: argparse.Namespace, *, own: bool = False) -> ControlClient:
+    """The daemon that is meant; `own`: not one of the system, where the caller is a user with a place of its own.
 
     Raises NotFoundError when it does not run, UsageError when several run and none is named, or when a file that names
     it cannot be read.
     """
     directories = paths.runtime_directories()
+    if own:
+        directories = tuple(each for each in directories if each == paths.runtime_directory())
     name: str | None = args.instance
     if args.files:
         name = paths.instance_name(args.files, args.instance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 from importlib import import_module
 from pkgutil import walk_packages
@@ -12,12 +13,14 @@ from fleetd import keeper
 from fleetd.cli import start
 from fleetd.cli.configuration import accepted
 from fleetd.cli.parser import Parser
+from fleetd.core.spec import FleetSpec
 from fleetd.errors import ExitCode
-from fleetd.shell import handover, journal, memory, paths
+from fleetd.shell import control, handover, journal, memory, paths
 from fleetd.shell.documents import encode
 from fleetd.shell.self_check import Verdict
 
-_PARTS = ("core", "config", "frameworks", "views", "shell", "keeper")  # what every daemon needs of the package
+# What every daemon needs of the package: it is put together by cli.launch.
+_PARTS = ("core", "config", "frameworks", "views", "shell", "client", "systemd", "keeper", "cli.launch")
 _IN_A_FLEET = ("coordination",)
 
 
@@ -36,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     assert loaded.spec is not None
     for part in (*_PARTS, *(() if loaded.spec.member is None else _IN_A_FLEET)):
         _import_all(part)
+    _check_for_this_host(loaded.spec)
     places = paths.instance(name, loaded.spec.daemon)
     memory.load(places.state_file)
     journal.check(places.journal)
@@ -46,5 +50,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _import_all(part: str) -> None:
     package = import_module(f"fleetd.{part}")
-    for module in walk_packages(package.__path__, f"{package.__name__}."):
+    for module in walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
         import_module(module.name)
+
+
+def _check_for_this_host(spec: FleetSpec) -> None:
+    """What only a start finds: raises UsageError for a group, a name of this host or a URL that will not do."""
+    control.check_group(spec.daemon.socket_group)
+    if spec.member is not None:
+        from fleetd.coordination.opening import open_fleet  # noqa: PLC0415 - a daemon alone does without
+        from fleetd.shell import heartbeat  # noqa: PLC0415 - the same
+
+        heartbeat.check_host(spec.host or socket.gethostname())
+        open_fleet(spec.member.redis, spec.member.fleet)

@@ -16,6 +16,7 @@ from fleetd.cli.finding import add_daemon, daemon
 from fleetd.cli.parser import Parser
 from fleetd.cli.unit_environment import missing_in_unit
 from fleetd.config.lint import unsafe_files
+from fleetd.config.problems import Severity
 from fleetd.core.spec import FleetSpec
 from fleetd.errors import ExitCode, FleetdError, UsageError
 from fleetd.shell import paths
@@ -24,7 +25,7 @@ from fleetd.systemd.after_stop import Cgroup, after_stop
 from fleetd.systemd.installing import Place, install, place_of, uninstall
 from fleetd.systemd.shipped import UNIT, shipped
 from fleetd.systemd.systemctl import Systemctl
-from fleetd.systemd.unit import Wanted, render, unit_name
+from fleetd.systemd.unit import Wanted, environment_file, render, unit_name
 
 _AFTER_STOP = "after-stop"
 _LINGERING = Path("/var/lib/systemd/linger")
@@ -65,9 +66,11 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.DONE
     place = _place(args)
     if args.action == "uninstall":
-        uninstall(place, unit, _tell, force=args.force)
+        uninstall(place, unit, _tell, lambda: _is_supervised(args), force=args.force)
         return ExitCode.DONE
     text = _text(args)
+    if not args.user:
+        _check_environment_file(args)
     for warning in (*missing_in_unit(args.files, Systemctl(for_user=args.user)), *_who_else_commands(args)):
         print(f"fleetd systemd: warning: {warning}", file=sys.stderr)
     if args.now:
@@ -104,7 +107,7 @@ def _check_that_none_runs(args: argparse.Namespace, place: Place, unit: str) -> 
 def _is_supervised(args: argparse.Namespace) -> bool:
     """Whether some daemon answers for the instance."""
     with suppress(FleetdError):  # also where the files cannot be read
-        daemon(args)
+        daemon(args, own=args.user)
         return True
     return False
 
@@ -153,6 +156,19 @@ def _homes(spec: FleetSpec) -> Mapping[str, str]:
     return homes
 
 
+def _check_environment_file(args: argparse.Namespace) -> None:
+    """Raise UsageError for variables of a root daemon (PATH, LD_PRELOAD …) that another user can change."""
+    beside = environment_file(os.path.abspath(args.files[0]))  # noqa: PTH100 - as in the unit
+    if os.path.lexists(beside):
+        try:
+            findings = unsafe_files((beside,), Host())
+        except OSError as error:
+            raise UsageError(f"{beside} cannot be read: {error.strerror}; mend it, or remove it") from None
+        wrong = [str(each.problem) for each in findings if each.severity is Severity.ERROR]
+        if wrong:
+            raise UsageError("\n".join(wrong))
+
+
 # -- hints ---------------------------------------------------------------------------------------------------------
 
 
@@ -160,12 +176,17 @@ def _who_else_commands(args: argparse.Namespace) -> Iterator[str]:
     """Who beside root can change what a unit of the system runs as root: such as the owner of a virtual environment."""
     if not args.user:
         script, interpreter = _program()[0], os.path.realpath(sys.executable)
-        for finding in unsafe_files((script, interpreter, str(Path(fleetd.__file__))), Host()):
+        beside = environment_file(os.path.abspath(args.files[0]))  # noqa: PTH100 - as in the unit
+        files = (script, interpreter, str(Path(fleetd.__file__)), *([beside] if Path(beside).exists() else ()))
+        for finding in unsafe_files(files, Host()):
             yield str(finding.problem)
 
 
 def _hint_at_lingering() -> None:
-    user = pwd.getpwuid(os.geteuid()).pw_name
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # no account: systemd has no manager for it that could linger
+        return
     if not (_LINGERING / user).exists():
         _tell(f"it runs while you are logged in; to have it run always: loginctl enable-linger {user}")
 

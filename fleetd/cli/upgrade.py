@@ -54,5 +54,5 @@ def _size(log: str | None) -> int:
 def _ended(args: argparse.Namespace, log: str | None, begin: int) -> str:
     files = " ".join(f"-c {shlex.quote(str(file))}" for file in args.files) or "-c FILE"
     remedy = f"its workers go on under the keeper: run `fleetd start {files}`, unless a service manager does so"
-    words = "its log says why" if log is None else last_words(Path(log), begin)
-    return f"the daemon ended while it was replaced; {remedy}; {words}"
+    words = "; its log says why" if log is None else f"\n{last_words(Path(log), begin)}"
+    return f"the daemon ended while it was replaced; {remedy}{words}"

@@ -79,6 +79,8 @@ class ControlServer:
             listener = self._bind()
         else:
             listener, self._identity = socket.socket(fileno=inherited.listener), inherited.file
+            if _identity(self._path) == self._identity:  # the files may name another group than they did
+                self._give(self._path)
         await self._serve_at(listener)
 
     async def go_on(self, inherited: Listening) -> None:
@@ -174,9 +176,7 @@ class ControlServer:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(str(fresh))
-            if self._gid is not None:
-                _give_to_group(fresh, self._gid, self._group or "")
-            fresh.chmod(0o600 if self._gid is None else 0o660)
+            self._give(fresh)
             listener.listen(MOST_CLIENTS)
             self._identity = _identity(fresh)
             fresh.rename(self._path)
@@ -184,6 +184,13 @@ class ControlServer:
             listener.close()
             raise
         return listener
+
+    def _give(self, path: Path) -> None:
+        """Let those command who may: none but the owner for an instant, then the group too."""
+        path.chmod(0o600)
+        if self._gid is not None:
+            _give_to_group(path, self._gid, self._group or "")
+            path.chmod(0o660)
 
     def _unwatch(self) -> None:
         """Have the kernel send no more; the handler stays, as a signal that finds none would end the process."""
@@ -317,7 +324,19 @@ def _group_id(group: str) -> int:
         raise UsageError(f"[daemon] socket-group: this host has no group {group!r}; create it") from None
 
 
-def _give_to_group(path: Path, gid: int, group: str) -> None:
+def check_group(group: str | None) -> None:
+    """Raise UsageError for a group that the socket cannot be given to, found out with a file in memory."""
+    if group is None:
+        return
+    gid = _group_id(group)
+    file = os.memfd_create("group")
+    try:
+        _give_to_group(file, gid, group)
+    finally:
+        os.close(file)
+
+
+def _give_to_group(path: Path | int, gid: int, group: str) -> None:
     try:
         os.chown(path, -1, gid)
     except PermissionError:

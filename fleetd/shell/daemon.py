@@ -187,12 +187,16 @@ class Daemon:
         self.service.close()
         return 0
 
-    async def pass_on(self) -> None:
-        """Decide about all that has happened and write it down, for a daemon that follows at once."""
-        if self.heartbeat is not None:
-            await self.heartbeat.close(leave=False)
+    def decide_all(self) -> None:
+        """Decide about all that has happened, in this step."""
         while self._inbox:
             self._turn()
+
+    async def pass_on(self) -> None:
+        """Write down what is decided, for a daemon that follows at once; the heartbeat is held."""
+        if self.heartbeat is not None:
+            await self.heartbeat.disconnect()
+        self.decide_all()
         self._state_file.save()
 
     @property

@@ -51,12 +51,17 @@ def join(daemon: Daemon, spec: MemberSpec) -> Heartbeat:
     Raises UsageError for a host name or an address that will not do.
     """
     host = daemon.identity.host
-    if re.fullmatch(HOST_PATTERN, host, re.ASCII) is None:
-        raise UsageError(f"[fleet] host: this host's name {host!r} cannot be used in a fleet; set host")
+    check_host(host)
     own = instance_id(daemon.places.id_file)
     membership = Membership(spec.fleet, host, f"{host}/{daemon.places.name}", own.machine)
     daemon.state.fleet = membership
     return Heartbeat(daemon, open_fleet(spec.redis, spec.fleet), membership, own.id)
+
+
+def check_host(host: str) -> None:
+    """Raise UsageError for a host name that will not do in a fleet."""
+    if re.fullmatch(HOST_PATTERN, host, re.ASCII) is None:
+        raise UsageError(f"[fleet] host: this host's name {host!r} cannot be used in a fleet; set host")
 
 
 class Host(Protocol):
@@ -112,8 +117,13 @@ class Heartbeat:
             self._said = said
             self._due.set()
 
-    async def close(self, *, leave: bool = True) -> None:
-        """Beat for the last time and leave the fleet, or keep the place in it for a daemon that follows at once."""
+    async def close(self) -> None:
+        """Beat for the last time and leave the fleet."""
+        await self.hold(leave=True)
+        await self.disconnect()
+
+    async def hold(self, *, leave: bool = False) -> None:
+        """Beat for the last time, until `begin`; the place in the fleet stays as long as the lease, or is left."""
         await ended(self._tasks)
         try:
             async with asyncio.timeout(LEAVE_WITHIN):
@@ -125,6 +135,9 @@ class Heartbeat:
             pass  # the lease ends by itself
         except Exception as defect:  # noqa: BLE001 - reported, and no reason not to end
             self._report(defect)
+
+    async def disconnect(self) -> None:
+        """Close the connection, after `hold`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_WITHIN):
                 await self._coordinator.close()

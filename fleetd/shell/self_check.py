@@ -64,9 +64,12 @@ async def _ran(words: list[str], reaper: Reaper) -> tuple[int | None, bytes, byt
             async with asyncio.timeout(SECONDS):
                 code: int | None = os.waitstatus_to_exitcode(await asyncio.shield(ended))
         except TimeoutError:
-            os.killpg(pid, signal.SIGKILL)  # nobody has waited for it yet: the number is its own
-            await ended
             code = None
+        finally:  # also where the daemon is to stop meanwhile
+            if not ended.done():
+                os.killpg(pid, signal.SIGKILL)  # nobody has waited for it yet: the number is its own
+        if code is None:
+            await ended
         return code, said.heard(), errors.heard()
     finally:
         said.close()

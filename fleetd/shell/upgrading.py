@@ -12,6 +12,7 @@ import logging
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fleetd import __version__, keeper
@@ -110,7 +111,7 @@ class Upgrades:
         await self._settled()
         mask = handover.block_signals()
         await control.hold()
-        if self._daemon.state.is_stopping:
+        if await self._is_to_stop():  # by a TERM from before: nothing tells the next daemon of it
             await control.release()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._call_off()
@@ -134,12 +135,28 @@ class Upgrades:
                 f"the installed version cannot be executed: {error.strerror}; start the daemon"
             ) from error
 
+    async def _is_to_stop(self) -> bool:
+        """Whether this daemon stops, when all that came before is decided; if not, its last beat is over."""
+        heartbeat = self._daemon.heartbeat
+        if self._stops() or heartbeat is None:
+            return self._stops()
+        await heartbeat.hold()
+        if self._stops():
+            await heartbeat.begin()
+        return self._stops()
+
+    def _stops(self) -> bool:
+        self._daemon.decide_all()
+        return self._daemon.state.is_stopping
+
     async def _settled(self) -> None:
         """Wait for killings: a new daemon would begin the time to stop anew."""
         until = time.monotonic() + SETTLE
         while time.monotonic() < until and self._kills_soon():
             await asyncio.wait({asyncio.ensure_future(self._daemon.changed())}, timeout=until - time.monotonic())
-        await self._daemon.runs.settle()
+        with suppress(TimeoutError):  # what is left is for the next daemon, as after a crash
+            async with asyncio.timeout(until - time.monotonic()):
+                await self._daemon.runs.settle()
 
     def _kills_soon(self) -> bool:
         soon = time.monotonic() + NOW_TIMEOUT

@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,7 @@ END_WITHIN = 10.0  # seconds for what was killed to be gone
 RETRY_AFTER = 10.0  # seconds until files that are invalid while workers run are tried again
 _LOOK_EVERY = 0.5
 _POLL = 0.02
+_MOUNTS = tuple(map(Path, ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")))
 _UNIT = re.compile(r".*/[^/]+\.service(?=/|$)")
 
 
@@ -50,11 +51,14 @@ class Cgroup(NamedTuple):
         return [pid for pid in self._pids() if pid != own]
 
     def kill_others(self) -> bool:
-        """SIGKILL to them, again until none is left; False if some are after END_WITHIN."""
+        """SIGKILL to them, again until none is left; False if some are after END_WITHIN.
+
+        A user's unit may hold processes that are not the user's (setuid programs): they are left.
+        """
         deadline = time.monotonic() + END_WITHIN
         while left := self.others():
             for pid in left:
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             if time.monotonic() > deadline:
                 return False
@@ -65,6 +69,12 @@ class Cgroup(NamedTuple):
         for folder, _, _ in os.walk(self.folder):
             with suppress(OSError):
                 yield from map(int, Path(folder, "cgroup.procs").read_text().split())
+
+
+def processes_of(unit: str, control_group: str, folders: Collection[Path] = _MOUNTS) -> list[int]:
+    """The processes in a unit's cgroup (`/system.slice/x.service`), by any version of cgroups."""
+    found = (folder / control_group.lstrip("/") for folder in folders if control_group.strip("/"))
+    return sorted({pid for folder in found for pid in Cgroup(unit, folder).others()})
 
 
 def _mounted(mounts: list[str], path: str, hierarchy: str | None) -> Path | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
 from fleetd.errors import FleetdError
+from fleetd.systemd.after_stop import processes_of
 from fleetd.systemd.marker import Origin, marked, origin
 from fleetd.systemd.shipped import NEEDRESTART, shipped
 from fleetd.systemd.systemctl import Systemctl
@@ -35,7 +37,10 @@ def place_of(*, for_user: bool) -> Place:
     if not for_user:
         return Place(SYSTEM_UNITS, Systemctl(for_user=False), NEEDRESTART_FOLDER)
     config = os.environ.get("XDG_CONFIG_HOME", "")
-    home = Path(config) if config.startswith("/") else Path.home() / ".config"
+    try:
+        home = Path(config) if config.startswith("/") else Path.home() / ".config"
+    except RuntimeError:
+        raise FleetdError(f"user {os.geteuid()} has no account and no HOME: set XDG_CONFIG_HOME or HOME") from None
     return Place(home / "systemd" / "user", Systemctl(for_user=True), None)
 
 
@@ -64,10 +69,11 @@ def install(place: Place, unit: str, text: str, tell: Tell, *, force: bool = Fal
         tell(f"{unit}: started")
 
 
-def uninstall(place: Place, unit: str, tell: Tell, *, force: bool = False) -> None:
+def uninstall(place: Place, unit: str, tell: Tell, is_supervised: Callable[[], bool], *, force: bool = False) -> None:
     """Drain and stop the unit, and remove it; drop-ins stay, as do state and logs.
 
-    Raises FleetdError for a unit that somebody changed, unless forced, and where systemd refuses.
+    Raises FleetdError for a unit that somebody changed, unless forced, where systemd refuses, and where processes are
+    there after the stop: then nothing is removed.  A daemon that was started by hand `is_supervised`, too.
     """
     systemctl = place.systemctl
     systemctl.check()
@@ -78,10 +84,12 @@ def uninstall(place: Place, unit: str, tell: Tell, *, force: bool = False) -> No
     _check(path, force=force, what="removed")
     if systemctl.answers("is-active", "--quiet", unit):
         tell(f"{unit}: stopping; jobs in hand may take up to {systemctl.value(unit, 'TimeoutStopUSec')}")
+    cgroup = systemctl.value(unit, "ControlGroup") or _usual_cgroup(systemctl, unit)
     systemctl.run("stop", unit)
+    _check_that_none_is_left(unit, cgroup, is_supervised)
     systemctl.answers("clean", "--what=runtime", unit)  # older ones cannot
     systemctl.run("disable", "--quiet", unit)
-    path.unlink()
+    _remove(path)
     systemctl.run("daemon-reload")
     systemctl.answers("reset-failed", unit)
     tell(f"{path}: removed")
@@ -92,9 +100,28 @@ def uninstall(place: Place, unit: str, tell: Tell, *, force: bool = False) -> No
         _leave_to_needrestart(place.needrestart / _NEEDRESTART_FILE, tell)
 
 
+def _usual_cgroup(systemctl: Systemctl, unit: str) -> str:
+    """Where what an earlier stop has left of a unit of the system is: of one that does not run systemd says nothing."""
+    parts = systemctl.value(unit, "Slice").removesuffix(".slice").split("-")
+    if systemctl.for_user or parts == [""]:
+        return ""
+    slices = ["-".join(parts[:number]) for number in range(1, len(parts) + 1)]
+    return "/".join(["", *(f"{each}.slice" for each in slices), unit])
+
+
+def _check_that_none_is_left(unit: str, cgroup: str, is_supervised: Callable[[], bool]) -> None:
+    if is_supervised():
+        raise FleetdError(f"a daemon that is none of {unit} runs: `fleetd stop` it first; nothing was removed")
+    if left := processes_of(unit, cgroup):
+        raise FleetdError(
+            f"{len(left)} processes of {unit} are there after the stop, as it had no daemon: `systemctl start {unit}`, "
+            "and try again; nothing was removed"
+        )
+
+
 def _write(path: Path, text: str, *, force: bool) -> bool:
     """Write a file where it says something else; whether it did."""
-    if path.is_file() and not path.is_symlink() and path.read_text(encoding="utf-8", errors="replace") == text:
+    if path.is_file() and not path.is_symlink() and _read(path) == text:
         return False
     if os.path.lexists(path):
         _check(path, force=force, what="written")
@@ -105,7 +132,8 @@ def _write(path: Path, text: str, *, force: bool) -> bool:
         new.chmod(_MODE)
         new.replace(path)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
         raise FleetdError(f"{path} cannot be written: {error.strerror}") from None
     return True
 
@@ -124,7 +152,21 @@ def _check(path: Path, *, force: bool, what: str) -> None:
 def _origin(path: Path) -> Origin:
     if path.is_symlink() or not path.is_file():
         return Origin.FOREIGN
-    return origin(path.read_text(encoding="utf-8", errors="replace"))
+    return origin(_read(path))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise FleetdError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise FleetdError(f"{path} cannot be removed: {error.strerror}") from None
 
 
 def _spare_from_needrestart(folder: Path, tell: Tell) -> None:
@@ -137,5 +179,5 @@ def _spare_from_needrestart(folder: Path, tell: Tell) -> None:
 
 def _leave_to_needrestart(path: Path, tell: Tell) -> None:
     if os.path.lexists(path) and _origin(path) is Origin.WRITTEN:
-        path.unlink()
+        _remove(path)
         tell(f"{path}: removed")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from fleetd.errors import FleetdError
 
+ANSWER_WITHIN = 10.0  # seconds for a question; a start or a stop may take any time
 _BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 
 
 class Systemctl:
-    """One manager's units."""
+    """One manager's units.  Raises FleetdError where systemctl cannot be run, or a question is not answered in time."""
 
     def __init__(self, *, for_user: bool) -> None:
         self.for_user = for_user
@@ -32,7 +33,7 @@ class Systemctl:
 
     def run(self, *words: str) -> None:
         """Carry out a command, whose own words go to standard error.  Raises FleetdError when it fails."""
-        done = self._call(words, subprocess.PIPE)
+        done = self._call(words, subprocess.PIPE, None)
         said = done.stderr.strip()
         if done.returncode != 0:
             called = " ".join(("systemctl", *self._scope(), *words))
@@ -56,14 +57,18 @@ class Systemctl:
         fields = next((line.split() for line in listed.splitlines() if unit in line.split()), [])
         return fields[2] if len(fields) > 2 else None  # noqa: PLR2004 - JOB UNIT TYPE STATE
 
-    def _call(self, words: tuple[str, ...], errors: int) -> subprocess.CompletedProcess[str]:
+    def _call(
+        self, words: tuple[str, ...], errors: int, within: float | None = ANSWER_WITHIN
+    ) -> subprocess.CompletedProcess[str]:
         command = ["systemctl", *self._scope(), "--no-pager", "--no-ask-password", *words]
         environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"}
         try:
             return subprocess.run(
                 command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
-                check=False,
+                check=False, timeout=within,
             )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise FleetdError(f"systemd does not answer within {within:g} s (`{' '.join(command)}`)") from None
         except OSError as error:
             raise FleetdError(f"systemctl cannot be run ({error.strerror}): is systemd installed?") from None
 

@@ -56,7 +56,8 @@ def render(text: str, wanted: Wanted) -> str:
     Raises UsageError for a path that no unit file can hold.
     """
     spec = wanted.spec
-    text = without_preamble(text)
+    # Before any path is in it: one may hold a `%i` of its own.
+    text = without_preamble(text).replace("%i", wanted.instance)
     files = [word for file in wanted.files for word in ("-c", file)]
     which = [*files, *(("--instance", wanted.instance) if wanted.is_named else ())]
     scope = ("--user",) if wanted.for_user else ()
@@ -70,8 +71,7 @@ def render(text: str, wanted: Wanted) -> str:
     text = with_value(text, "TimeoutStopSec", f"{stop_seconds(spec)}s")
     text = with_value(text, "LimitNOFILE", f"{FIRST_DESCRIPTORS}:{descriptors(spec)}")
     text = without(text, *_directories_elsewhere(spec))
-    text = _for_user(text) if wanted.for_user else _hardened(text, wanted)
-    return text.replace("%i", wanted.instance)
+    return _for_user(text, wanted.instance) if wanted.for_user else _hardened(text, wanted)
 
 
 def environment_file(file: str) -> str:
@@ -99,7 +99,7 @@ def _hardened(text: str, wanted: Wanted) -> str:
     return text
 
 
-def _for_user(text: str) -> str:
+def _for_user(text: str, instance: str) -> str:
     """Without what only the system's own manager can do.
 
     A user's manager sandboxes nothing without NoNewPrivileges= or a user namespace; it cannot order after units of the
@@ -107,5 +107,6 @@ def _for_user(text: str) -> str:
     """
     text = without_paragraph(text, "# Hardening.")
     text = without(text, "Wants", "After", "StateDirectory", "StateDirectoryMode", "LogsDirectory", "LogsDirectoryMode")
-    text = text.replace("RuntimeDirectory=fleetd/%i", "RuntimeDirectory=fleetd/%i\nRuntimeDirectoryMode=0700")
+    directory = f"RuntimeDirectory=fleetd/{instance}\n"
+    text = text.replace(directory, f"{directory}RuntimeDirectoryMode=0700\n")
     return with_value(text, "WantedBy", "default.target")

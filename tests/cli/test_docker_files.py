@@ -34,5 +34,6 @@ def test_the_image_is_made_of_files_that_there_are() -> None:
         line.split()[1:-1] for line in DOCKERFILE.splitlines() if line.startswith("COPY ") and "--from" not in line
     ]
     assert all((DOCKER.parents[1] / name).exists() for names in copied for name in names)
+    assert {"fleetd", "systemd"} <= {name for names in copied for name in names}, "the package has a link into systemd"
     assert instruction("CMD") == ["-c", "/etc/fleetd/app.toml"]
     assert instruction("ENTRYPOINT") == ["fleetd", "start"]

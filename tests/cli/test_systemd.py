@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.support.fleetd_cli import COMMAND, Fleetd
+from tests.support.installed import Installed, InstalledFleetd
 from tests.support.ordinary_user import OrdinaryUsersFleetd, usable_interpreter
 from tests.support.requirement import need
 from tests.support.worker_pools import SLEEPING, shell
@@ -60,6 +62,32 @@ def test_without_systemd_nothing_is_installed(fleetd: Fleetd) -> None:
         done = fleetd.run("systemd", action, "--user", code=1)
         assert (done.stdout, done.stderr.count("\n")) == ("", 1)
         assert "systemd is not what runs this machine" in done.stderr
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs for the system")
+def test_variables_that_another_user_can_change_are_refused(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": SLEEPING})
+    beside = fleetd.file.with_suffix(".env")
+    beside.touch()
+    beside.chmod(0o666)
+    done = fleetd.run("systemd", "install", code=2)
+    assert f"{beside}: can be changed by every user, and with it what runs as root; chmod o-w" in done.stderr
+    beside.unlink()
+    beside.symlink_to("nowhere")
+    assert f"{beside} cannot be read: " in fleetd.run("systemd", "install", code=2).stderr
+
+
+def test_a_package_without_its_units_says_so(short_path: Path) -> None:
+    copy = Installed(short_path / "installed")
+    copy.folder.mkdir()
+    copy.install("0.1.0")
+    shutil.rmtree(copy.package / "systemd" / "files")
+    instance = InstalledFleetd(short_path, installed=copy)
+    instance.configure({"media": SLEEPING})
+    done = instance.run("systemd", "show", code=1)
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert "fleetd@.service cannot be read (No such file or directory): install fleetd again" in done.stderr
 
 
 def test_what_ends_the_processes_of_a_unit_does_nothing_elsewhere(fleetd: Fleetd) -> None:

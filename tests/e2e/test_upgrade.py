@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from fleetd.client.control import ControlClient
+from fleetd.errors import FleetdError
 from tests.e2e.test_takeover import COUNTING, JOBS, numbers_in
 from tests.support.crash import identities, keeper_of
 from tests.support.fleetd_cli import Fleetd, kill
@@ -179,6 +180,18 @@ def remove_a_module(installed: Installed) -> None:
     (installed.package / "shell" / "output.py").unlink()
 
 
+def remove_what_starts_it(installed: Installed) -> None:
+    (installed.package / "cli" / "launch.py").unlink()
+
+
+def break_what_a_unit_needs(installed: Installed) -> None:
+    (installed.package / "systemd" / "stop_time.py").write_text("import nothing_like_it\n")
+
+
+def remove_what_a_command_asks_by(installed: Installed) -> None:
+    (installed.package / "client" / "control.py").unlink()
+
+
 def break_the_syntax(installed: Installed) -> None:
     (installed.package / "cli" / "main.py").write_text("def main(:\n")
 
@@ -225,6 +238,9 @@ def want_more_of_a_record(installed: Installed) -> None:
     ("breaks", "why"),
     [
         (remove_a_module, "No module named 'fleetd.shell.output'"),
+        (remove_what_starts_it, "No module named 'fleetd.cli.launch'"),
+        (remove_what_a_command_asks_by, "No module named 'fleetd.client.control'"),
+        (break_what_a_unit_needs, "No module named 'nothing_like_it'"),
         (break_the_syntax, "SyntaxError: "),
         (remove_the_command, "No such file or directory"),
         (crash, "it was ended by SIGKILL"),
@@ -276,6 +292,29 @@ def test_pool_files_that_are_wrong_or_moved_elsewhere_are_told_before(fleetd: Fl
     assert daemon_of(fleetd) == before
 
 
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ('[daemon]\nsocket-group = "nosuchgroup"\n', "socket-group: this host has no group 'nosuchgroup'"),
+        ('[fleet]\nname = "f"\nredis = "redis://127.0.0.1:1"\n', "[fleet] host: this host's name 'no_good!' cannot"),
+    ],
+)
+def test_what_only_a_start_would_refuse_is_told_before(installed: InstalledFleetd, table: str, why: str) -> None:
+    assert installed.installed is not None
+    installed.configure({"media": SLEEPING})
+    installed.start()
+    before, good = daemon_of(installed), installed.file.read_text()
+    installed.file.write_text(table + good.replace("[daemon]\n", "") if "[daemon]" in table else table + good)
+    installed.installed.launch_by("import socket; socket.gethostname = lambda: 'no_good!'")
+    client = ControlClient("test", installed.directory / "runtime" / "test" / "control.sock")
+    with pytest.raises(FleetdError, match=r"^the installed version cannot take over") as told:
+        client.call("upgrade", timeout=60)
+    installed.file.write_text(good)
+    installed.installed.launch_by("")
+    assert why in str(told.value)
+    assert daemon_of(installed) == before
+
+
 def test_one_that_dies_after_the_exec_is_recovered_by_the_next_start(installed: InstalledFleetd) -> None:
     copy = installed.installed
     assert copy is not None
@@ -287,7 +326,7 @@ def test_one_that_dies_after_the_exec_is_recovered_by_the_next_start(installed: 
     copy.launch_by("import os\nif 'FLEETD_HANDOVER' in os.environ: sys.exit('no good: \\x1b[31mbroken')")
     said = installed.run("upgrade", code=1).stderr
     assert "fleetd upgrade: the daemon ended while it was replaced; its workers go on under the keeper: run" in said
-    assert f"`fleetd start -c {installed.file}`" in said
+    assert said.splitlines()[0].endswith(f"run `fleetd start -c {installed.file}`, unless a service manager does so")
     assert "no good: " in said
     assert "\x1b" not in said
     assert not alive(pid)
@@ -441,6 +480,28 @@ def test_a_term_at_any_instant_ends_the_daemon_in_good_order(fleetd: Fleetd, rou
     wait_for(lambda: not fleetd.processes(), "everything to be gone")
 
 
+def test_a_term_behind_a_long_inbox_calls_the_upgrade_off(installed: InstalledFleetd) -> None:
+    """With one event a turn, the TERM that came before is still to be decided about when no request is begun."""
+    copy = installed.installed
+    assert copy is not None
+    copy.change("shell/daemon.py", r"^EVENTS_A_TURN = \d+", "EVENTS_A_TURN = 1")
+    before = "for _ in range(1000): self._daemon.post(Tick())\n        os.kill(os.getpid(), signal.SIGTERM)"
+    copy.change("shell/upgrading.py", r"^        mask = handover", f"        {before}\n        mask = handover")
+    copy.change(
+        "shell/upgrading.py", r"^import signal$", "import os\nimport signal\nfrom fleetd.core.events import Tick"
+    )
+    installed.configure({"media": SLEEPING})
+    daemon = installed.popen("start")
+    wait_for(
+        lambda: installed.run("status", code=None).returncode == 0 and len(installed.pids("media")) == 1, "the start"
+    )
+    assert "told to stop meanwhile: it was not replaced" in installed.run("upgrade", code=1).stderr
+    said, _ = daemon.communicate(timeout=30)
+    assert daemon.returncode == 0, said
+    assert "takes over" not in said
+    wait_for(lambda: not installed.processes(), "everything to be gone")
+
+
 def test_other_signals_at_every_instant_kill_nobody_and_a_removed_socket_comes_back(fleetd: Fleetd) -> None:
     fleetd.configure({"media": SLEEPING})
     fleetd.start()
@@ -466,6 +527,25 @@ def test_other_signals_at_every_instant_kill_nobody_and_a_removed_socket_comes_b
     wait_for(socket.exists, "the socket")
     assert daemon_of(fleetd)[0] == pid
     assert fleetd.pids("media") == pids
+
+
+def test_a_stop_during_the_self_check_leaves_nothing_of_it(installed: InstalledFleetd) -> None:
+    assert installed.installed is not None
+    installed.configure({"media": SLEEPING})
+    installed.start()
+    checking = installed.directory / "checking"
+    installed.installed.launch_by(f"import time; open({str(checking)!r}, 'w'); time.sleep(1000)")
+    client = ControlClient("test", installed.directory / "runtime" / "test" / "control.sock")
+
+    def upgrade(_stop: threading.Event) -> None:
+        with pytest.raises(FleetdError, match="told to stop meanwhile"):
+            client.call("upgrade", timeout=60)
+
+    with beside(upgrade):
+        wait_for(checking.exists, "the check")
+        installed.installed.launch_by("")
+        installed.run("stop")
+    wait_for(lambda: not installed.processes(), "everything to be gone")
 
 
 def test_a_daemon_that_is_stopping_is_not_replaced(fleetd: Fleetd, let_go: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import socket
@@ -11,10 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleetd.client.control import ControlClient
 from fleetd.errors import FleetdError, NotFoundError, UnreachableError, UsageError, WaitTimeoutError
-from fleetd.shell.control import LARGEST_REQUEST
+from fleetd.shell.control import LARGEST_REQUEST, ControlServer
 from tests.support.control_server import serving
 
 NOBODY = 65534
@@ -244,6 +246,29 @@ def test_members_of_the_socket_group_may_command(open_path: Path) -> None:
     assert json.loads(member.stdout) == {"result": {}}
     assert "PermissionError" in stranger.stderr
     assert "group 'games' may" in json.loads(forced.stdout)["error"]["message"]
+
+
+@pytest.mark.parametrize("groups", [(None, "games"), ("games", None)])
+@pytest.mark.root
+@as_root
+def test_an_inherited_socket_is_for_whom_the_files_name_now(path: Path, groups: tuple[str | None, str | None]) -> None:
+    before, after = groups
+
+    async def hand_over() -> tuple[int, int]:
+        first = ControlServer(path, {}, group=before)
+        await first.open()
+        await first.hold()
+        left = first.left()
+        second = ControlServer(path, {}, group=after)
+        await second.open(replace(left, listener=os.dup(left.listener)))
+        found = path.stat()  # noqa: ASYNC240 - a test
+        assert (found.st_dev, found.st_ino) == left.file
+        await second.close()
+        await first.close()
+        return stat.S_IMODE(found.st_mode), found.st_gid
+
+    mode, gid = asyncio.run(hand_over())
+    assert (mode, gid) == (0o660, 60) if after else mode == 0o600
 
 
 WATCHED = """

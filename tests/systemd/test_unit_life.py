@@ -106,6 +106,38 @@ def test_uninstall_drains_and_removes_the_unit_and_nothing_else(unit: Unit) -> N
     unit.machine.run("rm", f"{UNITS}/fleetd-neighbour.service")
 
 
+def test_a_unit_whose_workers_outlive_the_stop_is_not_removed(unit: Unit) -> None:
+    unit.configure_workers()
+    unit.drop_in(RestartSec="1h")
+    unit.install()
+    unit.machine.systemctl("kill", "--kill-who=main", "--signal=KILL", unit.unit)
+    until(lambda: unit.show("SubState") == "auto-restart", "the unit to wait for its restart")
+
+    for _ in range(2):  # the second time, systemd knows nothing of a cgroup
+        refused = unit.systemd("uninstall", code=1)
+        assert "processes of" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+        assert unit.machine.run("test", "-e", unit.path, code=None).returncode == 0
+
+    unit.machine.systemctl("start", unit.unit)
+    unit.until_healthy()
+    assert f"{unit.path}: removed" in unit.systemd("uninstall").stdout
+
+
+def test_a_unit_whose_daemon_was_started_by_hand_is_not_removed(unit: Unit) -> None:
+    unit.configure_workers()
+    unit.systemd("install")
+    unit.fleetd("start", "--detach")
+
+    refused = unit.systemd("uninstall", code=1)
+
+    assert refused.stderr == (
+        f"fleetd systemd: a daemon that is none of {unit.unit} runs: `fleetd stop` it first; nothing was removed\n"
+    )
+    unit.fleetd("stop")
+    assert f"{unit.path}: removed" in unit.systemd("uninstall").stdout
+
+
 def test_a_unit_that_was_changed_by_hand_is_left_alone_unless_forced(unit: Unit) -> None:
     unit.configure_workers()
     unit.systemd("install")

@@ -49,6 +49,13 @@ def test_the_commands_name_every_file_and_the_instance_where_it_has_a_name_of_it
     assert values(text, "EnvironmentFile") == ["-/etc/a.env"]
 
 
+def test_what_looks_like_the_instance_in_a_path_stays() -> None:
+    text = unit(files=("/etc/100%iron.toml",))
+
+    assert values(text, "ExecStart") == ['/bin/true start -c "/etc/100%%iron.toml"']
+    assert values(text, "EnvironmentFile") == ["-/etc/100%%iron.env"]
+
+
 def test_nothing_of_the_template_is_left_in_it() -> None:
     text = unit()
 
