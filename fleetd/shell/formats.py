@@ -16,6 +16,8 @@ from typing import Protocol
 from fleetd.core.spec import LogFormat
 
 STAMP = len("2026-11-23T21:14:05.123+00:00")
+_STAMPS = (b"0000-00-00T00:00:00.000+00:00", b"0000-00-00T00:00:00.000-00:00")  # their shapes
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 
 _LONGEST = 1024 * 1024  # bytes; longer than any line that a format makes of a chunk
 _ESCAPED = bytes(code for code in range(32) if code != ord("\n")) + b'"\\'  # what a JSON string cannot hold as it is
@@ -38,6 +40,13 @@ class Format(Protocol):
         """What the worker wrote, of whole lines that were written; lines of any other kind are left out."""
         ...
 
+    def is_torn(self, before: bytes, rest: bytes) -> bool:
+        """Whether the `rest` of a log, behind its last newline, can only be a line that a kill cut off in a write.
+
+        `before` is the whole line that stands before it, b"" where there is none.
+        """
+        ...
+
 
 class Raw:
     """What the worker wrote, and nothing else."""
@@ -51,6 +60,10 @@ class Raw:
     def decode(self, lines: bytes) -> bytes:
         """See `Format`."""
         return lines
+
+    def is_torn(self, before: bytes, rest: bytes) -> bool:  # noqa: ARG002 - see `Format`
+        """See `Format`."""
+        return False
 
 
 class Prefix:
@@ -73,6 +86,10 @@ class Prefix:
         start = STAMP + len(self._name)
         own = (line[start:] for line in _split(lines) if line.startswith(self._name, STAMP))
         return b"".join(line + b"\n" for line in own)
+
+    def is_torn(self, before: bytes, rest: bytes) -> bool:
+        """See `Format`."""
+        return _is_torn(before, rest, b"", self._name)
 
 
 class Json:
@@ -110,6 +127,10 @@ class Json:
         except ValueError:  # a line that was cut off by a kill: the others count
             return b"".join(_unescaped_or_nothing(line) for line in own)
 
+    def is_torn(self, before: bytes, rest: bytes) -> bool:
+        """See `Format`."""
+        return _is_torn(before, rest, _JSON_BEGINS, self._name)
+
 
 _JSON_BEGINS = b'{"at": "'
 _JSON_ENDS = b'"}\n'
@@ -138,6 +159,21 @@ def decoded(form: Format, chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _stamp(now: float) -> bytes:
     return datetime.fromtimestamp(now, UTC).astimezone().isoformat(timespec="milliseconds").encode()
+
+
+def _is_torn(before: bytes, rest: bytes, opening: bytes, name: bytes) -> bool:
+    """A short rest may be of raw output, from before the format was changed: then what is before it is so, too."""
+    length = len(opening) + STAMP + len(name)
+    if len(before or rest) < length:
+        return False
+    return all(_begins(line[:length], opening, name) for line in (before or rest, rest))
+
+
+def _begins(line: bytes, opening: bytes, name: bytes) -> bool:
+    """Whether a line with its beginning in this form can begin like this."""
+    end = len(opening) + STAMP
+    shape = line[: len(opening)] + line[len(opening) : end].translate(_DIGITS) + line[end:]
+    return any((opening + stamp + name).startswith(shape) for stamp in _STAMPS)
 
 
 def _split(lines: bytes) -> list[bytes]:

@@ -13,6 +13,7 @@ from fleetd.shell.pipes import CHUNK, Peephole
 from fleetd.shell.predecessors import Predecessors
 
 FILE_MODE = 0o640
+LOOK_BACK = 1024 * 1024  # bytes at the end of a file in which a torn line and the one before it are looked for
 LOOK_EVERY = 1.0  # seconds, while it is written, between two looks at whether the file was moved away
 
 # Not O_APPEND: splice(2) refuses to write into such a file.
@@ -26,7 +27,8 @@ class LogFile:
     called again: it opens the file anew where that failed before.  It notices by itself when the file was moved away
     or removed (within a second), or emptied in place, and goes on in the right place.  `max_size` (bytes, 0: never
     rotated) and `keep` may be changed at any time; with `keep` 0 a full file is emptied.  `on_rotated` is called with
-    the predecessors when there is one more.
+    the predecessors when there is one more.  `is_torn` tells, of the last whole line (b"": there is none) and what
+    stands behind it when the file is opened, whether that is a piece that will be written again: it is cut off then.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LogFile:
         self.max_size = max_size
         self.keep = keep
         self.on_rotated = on_rotated
+        self.is_torn: Callable[[bytes, bytes], bool] | None = None
         self.predecessors = Predecessors(path)
         self.scanned = 0  # up to here the lines of some run were looked at for reports
         self._owner = owner
@@ -64,6 +67,8 @@ class LogFile:
             self._fd = self._opened()
             self._size = os.lseek(self._fd, 0, os.SEEK_END)
             self._look_at = time.monotonic() + LOOK_EVERY
+            if self.is_torn is not None and not self._ends_with_a_line():
+                self._cut_torn(self.is_torn)
 
     def append(self, lines: bytes) -> None:
         """Write whole lines, all or nothing: what a full disk let through of them is taken back."""
@@ -71,7 +76,7 @@ class LogFile:
         if self.max_size and self._size and self._size + len(lines) > self.max_size:
             self._rotate()
         if not self._ends_with_a_line():
-            lines = b"\n" + lines  # a daemon was killed inside a write, or the format was raw before
+            lines = b"\n" + lines  # the format was raw before, or others have written to it
         done = 0
         try:
             while done < len(lines):
@@ -159,6 +164,18 @@ class LogFile:
 
     def _ends_with_a_line(self) -> bool:
         return self._size == 0 or os.pread(self._fd, 1, self._size - 1) == b"\n"
+
+    def _cut_torn(self, is_torn: Callable[[bytes, bytes], bool]) -> None:
+        """Take back the piece of a line that a daemon had written when it was killed: its pipe still has all of it."""
+        start = max(0, self._size - LOOK_BACK)
+        lines, _, rest = os.pread(self._fd, self._size - start, start).rpartition(b"\n")
+        if start and b"\n" not in lines:
+            return  # longer than any lines of a format
+        if is_torn(lines.rpartition(b"\n")[2], rest):
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._size - len(rest))
+                self._size = os.lseek(self._fd, 0, os.SEEK_END)
+                self.scanned = min(self.scanned, self._size)
 
     def _rotate(self) -> None:
         """Begin an empty file.  When that fails the old one is gone on with: no output is lost for it."""

@@ -60,6 +60,7 @@ class Targets:
         match spec.to:
             case LogTarget.FILES:
                 log.max_size, log.keep = spec.max_size, spec.keep
+                log.is_torn = form.is_torn if form.by_line else None
                 log.on_rotated = self._compressor.add if spec.compress else None
                 if spec.compress:
                     self._compressor.add(log.predecessors)  # what an earlier daemon did not come to

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetd.core.spec import LogFormat
-from fleetd.shell.formats import Format, Json, Prefix, decoded, format_of
+from fleetd.shell.formats import Format, Json, Prefix, Raw, decoded, format_of
 
 AT = 1_795_468_445.1239
 
@@ -77,6 +77,41 @@ def test_lines_that_are_not_its_own_are_left_out(form: Format) -> None:
     found = b"".join(decoded(form, pieces)).split()
     assert found.count(b"own") in {len(others), len(others) - 1}  # the one that ended the endless line may go with it
     assert set(found) <= {b"own", *(form.encode(b"cut off by a kill")[:-9].split())}
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=["prefix", "json"])
+def test_any_beginning_of_an_own_line_is_torn_after_an_own_line(form: Format) -> None:
+    before, line = form.encode(b"before\n")[:-1], form.encode(b"torn, or whole without its end")[:-1]
+    assert all(form.is_torn(before, line[:length]) for length in range(1, len(line) + 1))
+    west = line.replace(b"+00:00", b"-05:00")
+    assert form.is_torn(west, west)
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=["prefix", "json"])
+def test_the_first_line_of_a_log_is_torn_if_it_names_the_worker(form: Format) -> None:
+    line = form.encode(b"torn")[:-1]
+    assert form.is_torn(b"", line)
+    assert not any(form.is_torn(b"", line[:length]) for length in (1, 10, len(line) - len(b'torn"}') - 9))
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=["prefix", "json"])
+def test_what_is_no_beginning_of_an_own_line_is_not_torn(form: Format) -> None:
+    own = form.encode(b"own")[:-1]
+    others = [
+        b"x",
+        b"raw output",
+        b"3" if form is FORMATS[1] else b"{",
+        b"2026-11-2x",
+        b'{"at": 3',
+        b'{"at": "2026-11-23 21',
+        own.replace(b"media:0", b"media:1"),
+        own[:-1].replace(b"media:0", b"media:00"),
+        b" " + own,
+    ]
+    assert not [other for other in others if form.is_torn(own, other)]
+    # Raw output may look like the beginning of a stamp; then what is before it is raw output, too.
+    assert not [other for other in others if form.is_torn(other, own[:4])]
+    assert not Raw().is_torn(b"", b"as it is")
 
 
 def test_every_format_has_one() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetd.shell.logfile import LogFile
+from fleetd.shell.logfile import LOOK_BACK, LogFile
 from fleetd.shell.pipes import Peephole
 
 
@@ -91,6 +91,41 @@ def test_a_later_daemon_goes_on_at_the_end_and_ends_a_cut_line(path: Path) -> No
     with closing(LogFile(path, max_size=0, keep=1)) as log:
         log.append(b"next\n")
     assert path.read_bytes() == b"whole\ncut o\nnext\n"
+
+
+@pytest.mark.parametrize("rest", [b"torn", b"torn" * 100_000])
+def test_a_torn_line_is_cut_off_before_the_next_one(path: Path, rest: bytes) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"first\nwhole\n" + rest)
+    with closing(LogFile(path, max_size=17, keep=1)) as log:
+        log.scanned = log.size
+        log.is_torn = lambda before, end: (before, end) == (b"whole", rest)
+        log.append(b"next\n")
+        assert log.scanned == 12, "marks beyond the new end come down with it"
+        assert log.size == 17, "what is cut off does not count"
+        log.append(b"more\n")
+    assert path.with_name("media-0.log.1").read_bytes() == b"first\nwhole\nnext\n"
+    assert path.read_bytes() == b"more\n"
+
+
+def test_a_torn_first_line_is_cut_off(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"torn")
+    with closing(LogFile(path, max_size=0, keep=1)) as log:
+        log.is_torn = lambda before, end: (before, end) == (b"", b"torn")
+        log.append(b"next\n")
+    assert path.read_bytes() == b"next\n"
+
+
+def test_only_what_is_torn_is_cut_off(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    endless = b"whole\n" + b"x" * LOOK_BACK
+    for text, ends in ((b"a\nnot torn", False), (endless, True), (b"whole\n", True)):
+        path.write_bytes(text)
+        with closing(LogFile(path, max_size=0, keep=1)) as log:
+            log.is_torn = lambda _before, _end, ends=ends: ends  # type: ignore[misc]
+            log.append(b"next\n")
+        assert path.read_bytes() == text + (b"" if text.endswith(b"\n") else b"\n") + b"next\n"
 
 
 def test_the_size_is_kept_and_the_oldest_go(path: Path) -> None:

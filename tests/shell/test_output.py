@@ -19,6 +19,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleetd.core.spec import LogFormat, LogSpec
+from fleetd.shell.formats import format_of
 from tests.support.output_bench import JSON, LINES, NOWHERE, PREFIX, RAW, Bench, DoneLines, as_written, run, until
 
 pytestmark = pytest.mark.process
@@ -503,6 +504,30 @@ def test_a_new_daemon_scans_what_the_old_one_wrote_and_did_not_report(benches: B
         assert second.output.offset("media:0") == second.log.stat().st_size
         os.close(writer)
         second.output.close_all()
+
+    run(scene)
+
+
+@pytest.mark.parametrize("log", [LINES, JSON], ids=["prefix", "json"])
+def test_a_line_that_was_half_written_by_a_killed_daemon_is_whole(benches: Benches, log: LogSpec) -> None:
+    form = format_of(log.format, "media:0", time.time)
+    whole = form.encode(b"done 1\n")
+
+    async def scene() -> None:
+        bench = benches()
+        bench.log.parent.mkdir(parents=True, exist_ok=True)
+        bench.log.write_bytes(whole + form.encode(b"done 2\n")[:-3])
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        os.write(writer, b"done 2\n")
+        bench.output.attach("a", reader, "media:0", log, DoneLines(), offset=len(whole))
+        assert bench.output.offset("media:0") == len(whole), "a mark beyond it would hide what comes in its place"
+        await until(lambda: bool(bench.reports))
+        assert bench.reports == [("a", b"done 2")]
+        first, second = bench.log.read_bytes().splitlines(keepends=True)
+        assert first == whole
+        assert form.decode(second) == b"done 2\n"
+        os.close(writer)
+        bench.output.close_all()
 
     run(scene)
 

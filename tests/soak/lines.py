@@ -36,12 +36,12 @@ class Accounts:
 
     def read(self) -> None:
         """Take in what was written since."""
-        for path in sorted(self._directory.glob("*-*.log")):
-            kind = BY_NAME.get(path.stem.rpartition("-")[0])
+        for worker in sorted({path.name.partition(".")[0] for path in self._directory.glob("*-*.log*")}):
+            kind, name = BY_NAME.get(worker.rpartition("-")[0]), f"{worker}.log"
             if kind is not None:
-                log = self._logs.setdefault(path.name, Follower(path))
+                log = self._logs.setdefault(name, Follower(self._directory / name))
                 for line in log.lines():
-                    self._take(kind, path.name, line)
+                    self._take(kind, name, line)
 
     def close(self, run: str) -> Account:
         """What there is of a run that is over; it is forgotten."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,14 @@ RUN = "0123456789abcdef0123456789abcdef"
 ENDED = Entry("raw", 0, RUN, pid=1, armed=1.0, begun=5, written=5, done_begun=2, done=2, failed_begun=0, failed=0,
               term_at=0.0, code=7, ended_at=9.0, child=0, dropped=0, was_cut=False, last_at=8.9, started=1)  # fmt: skip
 TOLD = {"reason": "exit", "code": 7, "signal": None, "at": 9.1, "message": "raw:0: ended with code 7"}
+
+WRITER = """
+import pathlib, sys
+from fleetd.shell.logfile import LogFile
+log = LogFile(pathlib.Path(sys.argv[1]), max_size=60, keep=1000)
+for number in range(int(sys.argv[2])):
+    log.append(b"%09d\\n" % number)
+"""
 
 
 def around() -> Circumstances:
@@ -41,6 +51,52 @@ def test_a_rotated_log_is_read_once_and_in_order(tmp_path: Path) -> None:
     log.write_bytes(b"7\n")
     assert list(follower.lines()) == [b"6", b"7"]
     assert list(follower.lines()) == []
+
+
+def test_no_file_is_missed_while_they_are_renamed(tmp_path: Path) -> None:
+    log, count = tmp_path / "raw-0.log", 480
+    follower, found = Follower(log), list[bytes]()
+    with subprocess.Popen([sys.executable, "-c", WRITER, log, str(count)]) as writer:
+        while writer.poll() is None:
+            found += follower.lines()
+    found += follower.lines()
+    assert found == [b"%09d" % number for number in range(count)]
+
+
+@pytest.mark.parametrize("hole", [0, 1, 2, 3])
+@pytest.mark.parametrize("read_before", [True, False])
+def test_a_hole_in_the_numbers_hides_nothing(tmp_path: Path, hole: int, read_before: bool) -> None:
+    """As it is in the middle of a shift, and stays where that was killed; at 0 the log itself is not there."""
+    log = tmp_path / "a.log"
+    follower = Follower(log)
+    log.write_bytes(b"1\n")
+    if read_before:
+        assert list(follower.lines()) == [b"1"]
+    log.rename(tmp_path / "a.log.4")
+    for number in range(4):
+        if number != hole:
+            (tmp_path / (f"a.log.{number}" if number else "a.log")).write_bytes(b"%d\n" % (5 - number))
+    there = [b"%d" % (5 - number) for number in (3, 2, 1, 0) if number != hole]
+    assert list(follower.lines()) == ([] if read_before else [b"1"]) + there
+
+
+def test_another_file_with_the_inode_of_a_removed_one_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    follower = Follower(log)
+    for number in range(20):
+        log.unlink(missing_ok=True)
+        log.write_bytes(b"%d\n" % number)
+        assert list(follower.lines()) == [b"%d" % number]
+
+
+def test_a_piece_that_is_taken_back_is_not_read(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    follower = Follower(log)
+    log.write_bytes(b"1\ntorn, and long")
+    assert list(follower.lines()) == [b"1"]
+    log.write_bytes(b"1\n2\n")
+    assert list(follower.lines()) == [b"2"]
+    assert follower.unfinished == b""
 
 
 @pytest.mark.parametrize(
