@@ -70,7 +70,7 @@ def take_over(turn: Turn, record: RunRecord) -> None:
     pool = turn.state.pools.get(record.pool) or _unknown_pool(turn, record)
     slot = pool.slots.get(record.slot)
     if slot is None:
-        slot = pool.slots[record.slot] = Slot(record.slot, pool.release, retiring=True)
+        slot = pool.slots[record.slot] = Slot(record.slot, pool.release, stopped=pool.stopped, retiring=True)
     if turn.state.fleet is not None and record.epochs is not None:
         turn.state.fleet.learn(pool.name, record.epochs)
     run = _revive(turn, pool, record)
