@@ -5,7 +5,7 @@ Parsing, suggestions, the reference page and the JSON Schema come from it, so th
 
 from __future__ import annotations
 
-from fleetd.config import redis_url
+from fleetd.config import broker_url, redis_url
 from fleetd.config.kinds import (
     HOST,
     NAME,
@@ -31,7 +31,6 @@ from fleetd.errors import UsageError
 _LIVE, _ROLL, _FLAG, _START = Apply
 _IGNORED, _REFUSED = Later.IGNORED, Later.REFUSED
 _FLEET_URLS = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
-_BROKER_URLS = ("redis://", "rediss://", "unix://", "amqp://", "amqps://", "sqs://", "sqlite:///", "postgresql://")
 
 ADDRESS = Matching(
     "an address", r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):\d{1,5}", 'write HOST:PORT, as in "127.0.0.1:9808"'
@@ -89,12 +88,16 @@ DAEMON = TableOf(
 
 BROKER = TableOf(
     (
-        Key("url", url(*_BROKER_URLS), "none",
+        Key("url", url(*broker_url.SCHEMES), "none",
             "The service that holds the jobs; workers get it where their framework reads one from the environment.",
-            _ROLL,            required=True),
-        Key("prefix", Line(empty=True), '""', "What the names of the framework's keys begin with there."),
+            _ROLL, required=True),
+        Key("prefix", Line(empty=True), "the framework's", "What the names of the framework's keys begin with there."),
         Key("retry-after", Duration(), "none",
             "When the broker gives a job that is in hand to another worker; has to be more than job-timeout."),
+        Key("every", Duration(), '"5s"; Amazon SQS "30s"', "How often the queues are read."),
+        Key("management", url("http://", "https://"), "none",
+            "RabbitMQ's management API, which tells of jobs in hand too: http://USER:PASSWORD@HOST:15672."),
+        Key("endpoint", url("http://", "https://"), "Amazon's", "What answers in the place of Amazon SQS."),
     )
 )  # fmt: skip
 

@@ -9,21 +9,23 @@ from typing import Any
 
 from msgspec import Struct
 
+from fleetd.config.broker_url import kind_of
 from fleetd.config.files import Document, gather
 from fleetd.config.interpolation import Text
 from fleetd.config.keys import ALERT, BROKER, DAEMON, FLEET, POOL
 from fleetd.config.launches import OwnFramework
 from fleetd.config.own import read_frameworks
-from fleetd.config.pools import Broker, ReadPool, build_pool
+from fleetd.config.pools import ReadPool, build_pool
 from fleetd.config.ports import Frameworks, Source
 from fleetd.config.problems import NotYet, Problem
 from fleetd.config.reader import Reader
 from fleetd.config.suggestions import nearest
 from fleetd.config.tables import TableOf
 from fleetd.config.tree import Node, merged
-from fleetd.core.spec import DaemonLogFormat, DaemonSpec, FleetSpec, MemberSpec
+from fleetd.core.spec import BrokerSpec, DaemonLogFormat, DaemonSpec, FleetSpec, MemberSpec
 
 _DEFAULT = "default"
+_READ_EVERY = {"sqs": 30.0}  # seconds: each call costs money
 # A unix socket's path has at most 107 bytes, unix(7); each run has one at RUNTIME/INSTANCE/notify/RUN, of 32 digits.
 _LONGEST_PATH = 107
 _NOTIFY = len("/notify/") + 32
@@ -66,6 +68,7 @@ def load(paths: Sequence[str], source: Source, frameworks: Frameworks, *, instan
         daemon=daemon,
         host=fleet.get("host"),
         member=_member(fleet),
+        brokers=MappingProxyType(brokers),
         files=tuple(document.files),
     )
     order = {file: number for number, file in enumerate(document.files)}
@@ -117,10 +120,19 @@ def _check_socket_paths(document: Document, runtime: str, instance: str, reader:
         reader.problem(place, "is too long for the paths of sockets in it", f"choose one of at most {room} bytes")
 
 
-def _broker(name: str, node: Node, reader: Reader) -> Broker:
+def _broker(name: str, node: Node, reader: Reader) -> BrokerSpec:
     values = reader.read(BROKER.tidied(node, reader), BROKER) or {}
     prefix: Text | None = values.get("prefix")
-    return Broker(name, values.get("url", ""), prefix.value if prefix else "", values.get("retry-after"))
+    url: str = values.get("url", "")
+    return BrokerSpec(
+        name,
+        url,
+        prefix=prefix.value if prefix else None,
+        retry_after=values.get("retry-after"),
+        every=values.get("every", _READ_EVERY.get(kind_of(url) or "", BrokerSpec.every)),
+        management=values.get("management"),
+        endpoint=values.get("endpoint"),
+    )
 
 
 def _check_alerts(document: Document, reader: Reader) -> None:
@@ -143,7 +155,7 @@ def _missing(what: str, name: str, known: Iterable[str], place: Node, document: 
 
 
 def _pools(
-    document: Document, brokers: Mapping[str, Broker], frameworks: Mapping[str, OwnFramework | None], reader: Reader
+    document: Document, brokers: Mapping[str, BrokerSpec], frameworks: Mapping[str, OwnFramework | None], reader: Reader
 ) -> dict[str, ReadPool]:
     defaults = document.single.get("defaults")
     if defaults is not None:

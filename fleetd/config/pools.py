@@ -7,14 +7,17 @@ from typing import Any
 
 from msgspec import Struct
 
+from fleetd.config.broker_url import kind_of
 from fleetd.config.launches import OwnFramework, build_launch, has_jitter
 from fleetd.config.placeholders import uses_slot
 from fleetd.config.ports import Framework
 from fleetd.config.reader import Reader
 from fleetd.config.tree import Node
+from fleetd.core.queues import Place
 from fleetd.core.spec import (
     Amount,
     Backoff,
+    BrokerSpec,
     GiveUp,
     Launch,
     LogFormat,
@@ -31,15 +34,6 @@ _AFTER_JOB_TIMEOUT = 10.0
 _NONE, _ALL = Amount(0), Amount(share=1.0)
 
 
-class Broker(Struct, frozen=True):
-    """A [broker.NAME] table; `retry_after` in seconds."""
-
-    name: str
-    url: str
-    prefix: str = ""
-    retry_after: float | None = None
-
-
 class ReadPool(Struct, frozen=True):
     """A pool with what it was built from: its table (defaults merged in), values, framework and broker."""
 
@@ -47,10 +41,10 @@ class ReadPool(Struct, frozen=True):
     node: Node
     values: Mapping[str, Any]
     framework: Framework
-    broker: Broker | None
+    broker: BrokerSpec | None
 
 
-def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramework, broker: Broker | None,
+def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramework, broker: BrokerSpec | None,
                reader: Reader) -> ReadPool:  # fmt: skip
     """The pool that the values describe; contradictions within it are noted with the reader."""
     framework = own.framework
@@ -61,6 +55,7 @@ def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramewo
     # A command of the pool's own holds none of the framework's flags, so that fleetd has to see to the limits itself.
     enforced = frozenset[str]() if "command" in values or "entry" in values else framework.enforces
     job_timeout: float | None = values.get("job-timeout")
+    places = _places(launch.queues, framework, broker)
     spec = PoolSpec(
         name=name,
         launch=launch,
@@ -98,9 +93,20 @@ def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramewo
         reports_jobs=framework.reports_jobs,
         jobs_at_once=framework.jobs_at_once,
         patterns=framework.patterns,
+        broker=broker.name if broker and places else None,
+        places=places,
         log=_log(values.get("log", {})),
     )
     return ReadPool(spec, node, values, framework, broker)
+
+
+def _places(queues: tuple[str, ...], framework: Framework, broker: BrokerSpec | None) -> tuple[Place, ...]:
+    """Where the queues stand in the broker; none where nobody knows."""
+    kind = None if broker is None else kind_of(broker.url)
+    if broker is None or kind is None:
+        return ()
+    places = (framework.place(kind, queue, broker.prefix) for queue in queues)
+    return tuple(place for place in places if place is not None)
 
 
 def _stop_timeout(job_timeout: float | None, framework: Framework) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from fleetd.core.queues import Place
 from fleetd.core.spec import LinePattern
 
 
@@ -120,6 +121,10 @@ class Framework(Protocol):
     @property
     def option_meanings(self) -> Mapping[str, str]:
         """What each of its settings means."""
+        ...
+
+    def place(self, kind: str, queue: str, prefix: str | None) -> Place | None:
+        """Where a queue stands in a kind of broker (redis, amqp, sqs, sql); None: nobody knows."""
         ...
 
     def command_line(

@@ -11,6 +11,8 @@ from types import MappingProxyType
 
 from msgspec import Struct, field
 
+from fleetd.core.queues import Place
+
 MOST_WORKERS = 10_000  # of a pool on one host: more is a slip of the finger
 
 Seconds = float
@@ -179,6 +181,8 @@ class PoolSpec(Struct, frozen=True):
     reports_jobs: bool = False  # its output lines (or its own messages) tell of jobs
     jobs_at_once: int | None = None  # 1: a second start means that the first job was released
     patterns: tuple[LinePattern, ...] = ()
+    broker: str | None = None  # where its queues are read; None: nowhere
+    places: tuple[Place, ...] = ()  # of its queues there, in their order
     log: LogSpec = LogSpec()
 
     @property
@@ -218,6 +222,22 @@ class MemberSpec(Struct, frozen=True):
         return f"MemberSpec({self.fleet!r})"
 
 
+class BrokerSpec(Struct, frozen=True):
+    """A [broker.NAME] table: a service that holds jobs, which is only read."""
+
+    name: str
+    url: str
+    prefix: str | None = None  # None: the framework's own
+    retry_after: Seconds | None = None
+    every: Seconds = 5.0  # between two reads
+    management: str | None = None  # URL of RabbitMQ's management API
+    endpoint: str | None = None  # URL in the place of Amazon's own
+
+    def __repr__(self) -> str:
+        """Without the URLs, which may hold passwords."""
+        return f"BrokerSpec({self.name!r})"
+
+
 class FleetSpec(Struct, frozen=True):
     """Everything that the pool files of one instance say."""
 
@@ -225,4 +245,5 @@ class FleetSpec(Struct, frozen=True):
     daemon: DaemonSpec = DaemonSpec()
     host: str | None = None  # [fleet] host, else None: the host name
     member: MemberSpec | None = None  # None: this host runs alone
+    brokers: Mapping[str, BrokerSpec] = field(default_factory=lambda: MappingProxyType({}))
     files: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from fleetd.core.queues import Place
 from fleetd.core.spec import EMPTY, LineMeaning, LinePattern, Seconds
 from fleetd.frameworks import reading, template
 from fleetd.frameworks.keys import BROKERS, ENFORCEABLE, EXIT_REASONS, OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, TOP_KEYS
@@ -56,6 +57,11 @@ class Framework(Struct, frozen=True):
     def reports_jobs(self) -> bool:
         """Whether its output tells that jobs were done."""
         return any(pattern.meaning is LineMeaning.DONE for pattern in self.patterns)
+
+    def place(self, kind: str, queue: str, prefix: str | None) -> Place | None:
+        """Where a queue stands in a kind of broker; None: the file does not say."""
+        places = self.places.get(kind)
+        return None if places is None else places.of(queue, prefix)
 
     def command_line(
         self,
@@ -247,7 +253,7 @@ def _places(top: Table) -> Mapping[str, Places]:
                 reserved=entry.take("reserved", names) or (),
                 prefix=entry.take("prefix", reading.text) or "",
                 due_unit=entry.take("due-unit", reading.count) or 1,
-                oldest=entry.take("oldest", reading.one_of("first", "last")),
+                oldest=entry.take("oldest", reading.filled if kind == "sql" else reading.one_of("first", "last")),
                 enqueued_at=entry.take("enqueued-at", names) or (),
                 record=entry.take("record", reading.filled),
                 record_field=entry.take("record-field", reading.filled),

@@ -15,7 +15,7 @@ class Key(Struct, frozen=True):
 
 ENFORCEABLE = ("max-jobs", "job-timeout", "max-memory", "max-lifetime")
 EXIT_REASONS = ("exit", "max-jobs", "max-memory", "max-lifetime", "job-timeout", "restart", "stop")
-BROKERS = ("redis", "amqp", "sqs")
+BROKERS = ("redis", "amqp", "sqs", "sql")
 
 TOP_KEYS = (
     Key("about", "text", "One line for people."),
@@ -59,12 +59,21 @@ PATTERN_KEYS = (
     ),
 )
 PLACE_KEYS = (
-    Key("ready", "list of names", "Lists of jobs that wait; `{prefix}` and `{queue}` are filled in. Required."),
+    Key(
+        "ready",
+        "list of names",
+        "Lists of jobs that wait; `{prefix}` and `{queue}` are filled in. Required. In SQL each name is a query that "
+        "answers one number, with `{prefix}` for that of the tables, `:queue`, `:now` (Unix seconds) and `:utcnow`.",
+    ),
     Key("delayed", "list of names", "Where jobs stand that are not due yet."),
     Key("reserved", "list of names", "Where jobs in hand stand."),
     Key("prefix", "text", "Stands for `{prefix}` where the pool's broker sets none."),
     Key("due-unit", "number", "What one second is in a delayed job's score (1)."),
-    Key("oldest", "`first` or `last`", "Where the oldest job stands in the first list of `ready`."),
+    Key(
+        "oldest",
+        "`first` or `last`",
+        "Where the oldest job stands in the first list of `ready`; in SQL a query that answers its enqueue time.",
+    ),
     Key(
         "enqueued-at",
         "list of names",

@@ -1,0 +1,71 @@
+"""Queues as their broker shows them: where one stands, and how many jobs are in it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+Seconds = float
+
+
+class Depth(Struct, frozen=True):
+    """What a broker tells of a queue; None: it does not tell (0 is said only of what was counted).
+
+    `delayed` jobs wait for a time that has not come; `due` ones waited for one that has come, and were not moved to the
+    ready ones yet.  `oldest_at` is when the oldest ready job was enqueued, in Unix seconds; None also where none waits.
+    `consumers` are all workers that are attached to the queue, on whatever host.
+    """
+
+    ready: int | None = None
+    delayed: int | None = None
+    due: int | None = None
+    reserved: int | None = None
+    oldest_at: float | None = None
+    consumers: int | None = None
+
+    @property
+    def waiting(self) -> int | None:
+        """Jobs that a worker could take now."""
+        return None if self.ready is None else self.ready + (self.due or 0)
+
+
+UNKNOWN = Depth()
+
+
+class Place(Struct, frozen=True):
+    """Where the jobs of one queue stand in its broker: the names (for SQL, the queries) of `fleetd.frameworks.places`.
+
+    All is filled in but `{job}` in `record` and `record_field`.
+    """
+
+    queue: str
+    ready: tuple[str, ...]
+    delayed: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
+    due_unit: int = 1
+    oldest: str | None = None  # "first", "last", or a query
+    enqueued_at: tuple[str, ...] = ()
+    record: str | None = None
+    record_field: str | None = None
+
+
+class Waiting(Struct, frozen=True):
+    """How long a job has to wait in a queue, and whether that is "measured" or "estimated"."""
+
+    seconds: Seconds
+    source: str
+
+
+def waiting(depth: Depth, now: float, runtime: Seconds | None, workers: int) -> Waiting | None:
+    """How long the next job has waited, or will have; None: nothing tells.
+
+    Measured by the age of the oldest job, or by nobody waiting; else estimated as the time to clear the queue, waiting
+    jobs x mean runtime / workers.
+    """
+    if depth.waiting == 0:
+        return Waiting(0.0, "measured")
+    if depth.oldest_at is not None:
+        return Waiting(max(0.0, now - depth.oldest_at), "measured")
+    workers = depth.consumers or workers
+    if depth.waiting is None or runtime is None or workers == 0:
+        return None
+    return Waiting(depth.waiting * runtime / workers, "estimated")
