@@ -8,8 +8,8 @@ from typing import Any
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from fleetd.config.redis_url import Endpoint, Place, RedisUrl
-from fleetd.coordination.redis.failures import explain, explain_login, is_turned_away, moved_to
-from fleetd.coordination.redis.wire import PATIENCE, Wire, wire_to
+from fleetd.redis.failures import explain, explain_login, is_turned_away, moved_to
+from fleetd.redis.wire import PATIENCE, Wire, wire_to
 
 
 class MovedError(Exception):

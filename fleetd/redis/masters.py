@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from fleetd.config.redis_url import Endpoint, Kind, Place, RedisUrl
-from fleetd.coordination.redis.node import Node
 from fleetd.errors import FleetdError, UnreachableError
+from fleetd.redis.node import Node
 
 _STAGGER = 0.25  # seconds until the next one is asked, too
 _SHOWN = 3  # failures told of
