@@ -27,7 +27,6 @@ def open_broker(spec: BrokerSpec) -> Broker:
         extra = _EXTRAS.get(scheme)
         if extra is None:
             raise
-        raise UsageError(
-            f"[broker.{spec.name}] url: {scheme}:// needs the package {error.name}: pip install 'fleetd[{extra}]'"
-        ) from None
+        needed = f"{scheme}:// needs the Python package {error.name}: pip install 'fleetd[{extra}]'"
+        raise UsageError(f"[broker.{spec.name}] url: {needed}") from None
     return broker

@@ -14,7 +14,7 @@ from fleetd.errors import UnreachableError
 from fleetd.redis.masters import Masters
 from fleetd.redis.node import Node
 
-ADVICE = "docs/brokers.md lists what a user who reads queues needs"
+ADVICE = "give it what docs/redis.md lists for reading queues"
 
 
 class Servers(Protocol):
