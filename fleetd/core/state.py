@@ -14,6 +14,7 @@ from fleetd.core.chance import Chance
 from fleetd.core.epochs import Epochs
 from fleetd.core.figures import Ledger
 from fleetd.core.membership import Membership
+from fleetd.core.minutes import History
 from fleetd.core.queues import Depth
 from fleetd.core.records import Counters, JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollState
@@ -320,6 +321,7 @@ class State(Struct):
     remembered: dict[str, PoolMemory] = field(default_factory=dict)
     adopted: tuple[RunRecord, ...] = ()
     counted: Mapping[str, Counters] = field(default_factory=dict)  # by pool, as the journal has them
+    history: History = field(default_factory=History)
     brokers_lost: dict[str, str] = field(default_factory=dict)  # those out of reach, and why
     deadlines: list[tuple[Seconds, str, int]] = field(default_factory=list)  # a heap: when, pool, slot
     next_paced_start: Seconds = 0.0
