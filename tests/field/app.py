@@ -11,8 +11,9 @@ from tests.support.job_log import JobLog
 class App(Protocol):
     """A framework's own worker with a small application, on a real broker that is up.
 
-    Its workers take one job at a time (and no more ahead than they cannot help), look for jobs at least twice a second,
-    and try a job once.  Jobs write to `jobs`; the pid in a line is that of the worker's main process, which fleetd sees.
+    Its workers take one job at a time (and fetch no more ahead than they cannot help), look for jobs at least twice a
+    second, and try a job once.  Jobs write to `jobs`; the pid in a line is that of the worker's main process.  Further
+    keys of [broker.default], such as `prefix` and `management`, stand in an attribute `broker_keys`, if there are any.
     """
 
     name: str  # the framework's file: "rq"
@@ -37,7 +38,7 @@ class App(Protocol):
         gate: str = "",
         delay: float = 0.0,
     ) -> set[str]:
-        """Pushes `count` jobs with the numbers from `first` on; returns their ids, QUEUE-NUMBER, as the job log has them.
+        """Pushes `count` jobs, numbered from `first` on; returns their ids as the job log has them: QUEUE-NUMBER.
 
         Each works for `seconds`, and until the file `gate` is there (looked for every few hundredths of a second,
         whatever signals arrive).  Each whose number is a multiple of `fail_every` fails, for good.  With `delay` the

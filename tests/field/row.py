@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 UNKNOWN = "-"  # it cannot, or does not tell: a note says why
+WHOLE_JOB = "id, name, queue, age"  # of a job in hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,9 @@ class Row:
 
     @property
     def unknown(self) -> set[str]:
-        """The columns that need a note."""
-        return {column for column, fact in self.facts.items() if UNKNOWN in fact.split("/")}
+        """The columns where something is lacking, which need a note."""
+        lacking = {column for column, fact in self.facts.items() if UNKNOWN in fact.split("/")}
+        return lacking if self.in_hand == WHOLE_JOB else lacking | {"in_hand"}
 
 
 COLUMNS = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.field.app import App
 from tests.field.row import UNKNOWN, Row
 from tests.support.fleetd_cli import Document, Fleetd
-from tests.support.waiting import wait_for
+from tests.support.waiting import samples, wait_for
 
 JOBS = 200
 FAIL_EVERY = 20
@@ -23,7 +23,6 @@ READY, DELAYED = 3, 2  # jobs that wait while one is in hand
 PER_WORKER = 5  # max-jobs of `small`
 FAR = 3600.0  # seconds, of jobs that are not due before the scenario ends
 LIMIT = 1  # seconds, job-timeout of `slow`
-OWN_FLAG = 9.0  # seconds: a framework's own limit has ended the job by then, fleetd would come later
 PATIENCE = 15.0  # seconds for what fleetd tells to become what it is known to tell
 STEADY = 3.0  # seconds without a change, where nobody knows what it will tell
 
@@ -87,8 +86,8 @@ class Scenario:
                 return UNKNOWN
             assert (worker["busy"], worker["jobs_in_hand"]) == (True, 1)
             assert job["queue"] in {None, "one"}
-            assert abs(job["started_at"] - since) < 2
-            return " ".join([*(key for key in ("id", "name", "queue") if job[key]), "age"])
+            assert abs(job["started_at"] - since) < 5
+            return ", ".join([*(key for key in ("id", "name", "queue") if job[key]), "age"])
 
         return self._settled(told, "in_hand")
 
@@ -97,11 +96,11 @@ class Scenario:
         self._push(READY, "one", first=3)
         since = time.time()
         self.app.enqueue(DELAYED, queue="one", first=101, delay=FAR)
-        depth = self._settled(lambda: self._depth(), "depth")
+        depth = self._settled(self._depth, "depth")
         (queue,) = self.fleetd.pool("one")["queues"]
         assert queue["name"] == "one"
         age = queue["oldest_age"]
-        assert age is None or abs(age - (time.time() - since)) < 3
+        assert age is None or abs(age - (time.time() - since)) < 5
         if queue["ready"] is None:
             assert (age, queue["wait"], queue["wait_source"]) == (None, None, None)
         else:
@@ -115,7 +114,7 @@ class Scenario:
         return UNKNOWN if set(found) == {None} else "/".join(UNKNOWN if n is None else str(n) for n in found)
 
     def _drain(self) -> str:
-        """A graceful restart beside the gate: another worker takes what is ready, the job in hand goes on to its end."""
+        """A graceful restart beside the gate: another worker takes what is ready, the job in hand comes to its end."""
         before = self._worker_of("one-2")["pid"]
         restart = self.fleetd.popen("restart", "--graceful", "one")
         wait_for(lambda: self._ended("one") == 1 + READY, "the ready jobs to be done by another worker")
@@ -149,7 +148,7 @@ class Scenario:
         return "own flag" if by_flag else "fleetd"
 
     def _job_timeout(self) -> str:
-        """A job that would go on for ever."""
+        """A job that would go on for ever: ended by the framework, or by fleetd (10 s later where there is a flag)."""
 
         def ended() -> str:
             exits = [event for event in self.fleetd.events("worker.exited") if event["pool"] == "slow"]
@@ -157,7 +156,7 @@ class Scenario:
                 return "fleetd" if exits[0]["fields"]["reason"] == "job-timeout" else "own flag"
             return "own flag" if self.fleetd.pool("slow")["jobs"]["failed"] else ""
 
-        found = wait_for(ended, "the endless job to be ended", within=OWN_FLAG + LIMIT, every=0.2)
+        found = wait_for(ended, "the endless job to be ended", every=0.2)
         assert "slow-1" not in self.app.jobs.count("done")
         self._push(1, "slow", first=2)
         wait_for(lambda: "slow-2" in self.app.jobs.count("done"), "the next job of that queue")
@@ -197,7 +196,7 @@ class Scenario:
             lambda: counted() if counted() in {exact, nothing} else "", f"{exact}, not {counted()}", every=0.2
         )
         mean = self.fleetd.pool("main")["jobs"]["runtime_avg"]
-        assert mean is None or WORK <= mean < 2
+        assert mean is None or WORK <= mean < 10
         known = told == exact
         shown = (str(JOBS - failures), str(failures)) if known else (UNKNOWN, UNKNOWN)
         return *shown, UNKNOWN if mean is None else "yes"
@@ -238,14 +237,12 @@ class Scenario:
 
     def _settled(self, read: Callable[[], str], column: str) -> str:
         """What is read, once it is as the docs have it; where they say nothing, once it changes no more."""
-        deadline = time.monotonic() + PATIENCE
-        last, since = read(), time.monotonic()
         known = None if self.known is None else getattr(self.known, column)
-        while last != known and time.monotonic() < deadline:
-            if known is None and time.monotonic() - since > STEADY:
+        last, since = read(), 0.0
+        for passed in samples(seconds=PATIENCE, every=0.1):
+            if last == known or (known is None and passed - since > STEADY):
                 break
-            time.sleep(0.1)
             seen = read()
             if seen != last:
-                last, since = seen, time.monotonic()
+                last, since = seen, passed
         return last
