@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from celery import Celery
 
+from fleetd.worker import celery as tell
 from tests.support.python_app import PythonApp, fails, numbered
 
 
@@ -49,18 +52,26 @@ class CeleryApp(PythonApp):
         Each whose number is a multiple of `fail_every` fails.  With `delay` they are due so many seconds later.
         """
         jobs = numbered(queue, first, count)
-        for number, job in jobs.items():
-            arguments = (job, seconds, fails(number, fail_every), gate)
-            self.send("transcode", queue, *arguments, id=job, delay=delay)
+        with self._sending() as send:
+            for number, job in jobs.items():
+                arguments = (job, seconds, fails(number, fail_every), gate)
+                send("tasks.transcode", arguments, task_id=job, countdown=delay or None, **self._where(queue))
         return set(jobs.values())
 
-    def send(self, task: str, queue: str, *arguments: Any, id: str | None = None, delay: float = 0.0) -> None:  # noqa: A002
+    def send(self, task: str, queue: str, *arguments: Any) -> None:
         """Pushes one job."""
-        with Celery("tests", broker=self.broker, set_as_current=False) as app:
-            where: dict[str, Any] = {"queue": queue}
-            if self.exchange:
-                where = {"exchange": self.exchange, "routing_key": f"{queue}.{task}"}
-            with app.connection_for_write() as connection:
-                app.send_task(
-                    f"tasks.{task}", arguments, task_id=id, countdown=delay or None, connection=connection, **where
-                )
+        with self._sending() as send:
+            send(f"tasks.{task}", arguments, task_id=str(arguments[0]), **self._where(queue))
+
+    @contextmanager
+    def _sending(self) -> Iterator[Callable[..., object]]:
+        """A `send_task` over one connection."""
+        if self.tells:
+            tell.connect()  # publishers tell when
+        with Celery("tests", broker=self.broker, set_as_current=False) as app, app.connection_for_write() as connection:
+            yield partial(app.send_task, connection=connection)
+
+    def _where(self, queue: str) -> Mapping[str, str]:
+        if self.exchange:
+            return {"exchange": self.exchange, "routing_key": f"{queue}.transcode"}
+        return {"queue": queue}

@@ -1,4 +1,4 @@
-"""What the tests' applications in Python have in common: a release, a log of jobs, what their workers need to be told."""
+"""What the tests' applications in Python have in common: a release, a log of jobs, what their workers must be told."""
 
 from __future__ import annotations
 

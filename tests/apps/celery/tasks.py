@@ -1,7 +1,7 @@
 """The tests' Celery application, on the broker in CELERY_BROKER_URL; each job leaves lines in the job log.
 
-With JOBS_EXCHANGE its queues are fed by that topic exchange, each by all keys that begin with its name; with TELL_FLEETD
-its jobs are told by fleetd.worker.
+With JOBS_EXCHANGE its queues are fed by that topic exchange, each by all keys that begin with its name.  With
+TELL_FLEETD its jobs are told by fleetd.worker.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from celery import Celery
+from celery import Celery, Task
 from job_line import work
 from kombu import Exchange, Queue
 
@@ -41,7 +41,7 @@ def transcode(job: str, seconds: float = 0.0, fail: bool = False, gate: str = ""
 
 
 @app.task(bind=True, max_retries=1, default_retry_delay=0)
-def twice(self, job: str) -> str:
+def twice(self: Task, job: str) -> str:
     """Fails once, then is done."""
     if not self.request.retries:
         raise self.retry()
