@@ -339,6 +339,7 @@ class LiveRuns:
                         name=report.name,
                         queue=report.queue,
                         runtime=report.runtime,
+                        enqueued_at=report.enqueued_at,
                     )
                 )
 
