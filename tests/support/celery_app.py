@@ -1,0 +1,66 @@
+"""A real Celery application: the stock `celery worker` on Redis or RabbitMQ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from celery import Celery
+
+from tests.support.python_app import PythonApp, fails, numbered
+
+
+@dataclass(frozen=True, slots=True)
+class CeleryApp(PythonApp):
+    """With `exchange` its queues are fed by that topic exchange."""
+
+    exchange: str = ""
+    name: ClassVar[str] = "celery"
+
+    def __post_init__(self) -> None:
+        super(CeleryApp, self).__post_init__()
+        self.environment["CELERY_BROKER_URL"] = self.broker
+        if self.exchange:
+            self.environment["JOBS_EXCHANGE"] = self.exchange
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return {
+            "app": "tasks",
+            "concurrency": 1,
+            "hostname": "{pool}-{slot}@%h",
+            "arguments": "--without-mingle --without-gossip --without-heartbeat",
+        }
+
+    def enqueue(
+        self,
+        count: int,
+        *,
+        queue: str = "default",
+        seconds: float = 0.0,
+        first: int = 1,
+        fail_every: int = 0,
+        gate: str = "",
+        delay: float = 0.0,
+    ) -> set[str]:
+        """Pushes `count` jobs that work for `seconds`, and until the file `gate` is there; returns their ids.
+
+        Each whose number is a multiple of `fail_every` fails.  With `delay` they are due so many seconds later.
+        """
+        jobs = numbered(queue, first, count)
+        for number, job in jobs.items():
+            arguments = (job, seconds, fails(number, fail_every), gate)
+            self.send("transcode", queue, *arguments, id=job, delay=delay)
+        return set(jobs.values())
+
+    def send(self, task: str, queue: str, *arguments: Any, id: str | None = None, delay: float = 0.0) -> None:  # noqa: A002
+        """Pushes one job."""
+        with Celery("tests", broker=self.broker, set_as_current=False) as app:
+            where: dict[str, Any] = {"queue": queue}
+            if self.exchange:
+                where = {"exchange": self.exchange, "routing_key": f"{queue}.{task}"}
+            with app.connection_for_write() as connection:
+                app.send_task(
+                    f"tasks.{task}", arguments, task_id=id, countdown=delay or None, connection=connection, **where
+                )
