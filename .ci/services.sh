@@ -5,6 +5,7 @@
 set -euo pipefail
 
 wanted=()
+command -v sidekiq >/dev/null || wanted+=(ruby-sidekiq)
 php -r "exit(extension_loaded('redis') && stream_resolve_include_path('Illuminate/autoload.php') ? 0 : 1);" >/dev/null 2>&1 ||
   wanted+=(php-cli php-laravel-framework php-redis)
 if [ "${CI:-}" = true ]; then

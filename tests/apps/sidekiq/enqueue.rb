@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Pushes jobs: a JSON list on standard input, of [number, id, queue, seconds, fail, gate, delay].
+# Pushes jobs: a JSON list on standard input, of [id, queue, seconds, fail, gate, delay].
 
 require "json"
 require_relative "jobs"

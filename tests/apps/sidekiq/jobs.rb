@@ -4,6 +4,8 @@
 
 require "sidekiq"
 
+Sidekiq.options[:poll_interval_average] = 1 if Sidekiq.respond_to?(:options) # how often it looks for what is due
+
 # What stock Sidekiq 6 says of the redis gem that Debian ships beside it.
 Redis.silence_deprecations = true if Redis.respond_to?(:silence_deprecations=)
 Redis.sadd_returns_boolean = false if Redis.respond_to?(:sadd_returns_boolean=)
@@ -63,3 +65,8 @@ if ENV["ACTIVE_JOB"]
 end
 
 Sidekiq.log_formatter = Sidekiq::Logger::Formatters::JSON.new if ENV["JSON_LINES"]
+
+if ENV["TELL_FLEETD"]
+  require ENV.fetch("TELL_FLEETD")
+  Fleetd.sidekiq
+end
