@@ -108,17 +108,17 @@ class FleetdServiceProvider extends ServiceProvider
         return $pushed === null ? null : (float) $pushed + (float) ($payload['delay'] ?? 0);
     }
 
+    /** Laravel counts delays in whole seconds. */
     private static function due($delay)
     {
-        $now = microtime(true);
         if ($delay instanceof \DateInterval) {
             $delay = (new \DateTimeImmutable())->add($delay);
         }
         if ($delay instanceof \DateTimeInterface) {
-            return max($now, (float) $delay->format('U.u'));
+            return max(microtime(true), $delay->getTimestamp());
         }
 
-        return $now + (is_numeric($delay) ? max(0, (float) $delay) : 0);
+        return is_numeric($delay) && $delay > 0 ? time() + (int) $delay : microtime(true);
     }
 }
 
