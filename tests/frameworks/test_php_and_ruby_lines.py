@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from fleetd.core.spec import LineMeaning
+from fleetd.core.chance import Chance
+from fleetd.core.events import JobReported, Source
+from fleetd.core.jobs import account
+from fleetd.core.roll import Release
+from fleetd.core.spec import Launch, LineMeaning, PoolSpec
+from fleetd.core.state import Moment, Pool, Run, State
+from fleetd.core.turn import Turn
 from fleetd.frameworks.framework import Framework, builtin
 from fleetd.frameworks.lines import LineReport, Patterns, Scanner
 
@@ -62,3 +68,19 @@ def test_every_pattern_reads_a_line_that_is_recorded(name: str) -> None:
         return None
 
     assert {first_to_match(text) for text in texts} - {None} == set(range(len(framework(name).patterns)))
+
+
+@pytest.mark.parametrize("output", sorted(path.name for path in HERE.glob("sidekiq-*.log")))
+def test_a_job_of_active_job_in_sidekiq_counts_once(output: str) -> None:
+    """Two jobs, one of which fails; ActiveJob's lines tell of them beside Sidekiq's, by ids of its own."""
+    text = (HERE / output).read_bytes()
+    assert text.count(b"Performing RailsJob") == 2
+    spec = PoolSpec("media", Launch(("sidekiq",)))
+    pool, run = Pool(spec, Release(0, spec), 1), Run("r", "media", 0, Release(0, spec), 0.0, 0.0)
+    turn = Turn(State(Chance(1)), Moment(1.0, 1.0))
+
+    for told in Scanner(Patterns(framework("sidekiq").patterns)).feed(text):
+        if told.meaning is not LineMeaning.READY:
+            account(turn, pool, run, JobReported("r", told.meaning, Source.OUTPUT, id=told.id, name=told.name))
+
+    assert (run.jobs_done, run.jobs_failed, run.jobs_released, run.jobs) == (1, 1, 0, {})
