@@ -115,7 +115,7 @@ def test_a_delayed_job_was_due_after_its_delay(daemon: Daemon, app: LaravelApp) 
 
 def test_what_was_told_while_no_daemon_was_there_is_counted_later(daemon: Daemon, app: LaravelApp) -> None:
     with worker(app, daemon.path):
-        wait_for(lambda: daemon.work(), "the worker to be ready", within=20)
+        wait_for(daemon.work, "the worker to be ready", within=20)
         daemon.die()
         jobs = app.enqueue(30, queue="media", fail_every=10)
         wait_for(lambda: app.jobs.ended().keys() == jobs, "the jobs to end", within=30)

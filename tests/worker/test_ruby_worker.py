@@ -97,7 +97,7 @@ def test_jobs_done_failed_and_pushed_back_are_told_once(daemon: Daemon, app: Sid
 
 def test_what_was_told_while_no_daemon_was_there_is_counted_later(daemon: Daemon, app: SidekiqApp) -> None:
     with worker(app, daemon.path, "-c", "2"):
-        wait_for(lambda: daemon.work(), "the worker to be ready", within=20)
+        wait_for(daemon.work, "the worker to be ready", within=20)
         daemon.die()
         jobs = app.enqueue(30, queue="media", fail_every=10)
         wait_for(lambda: app.jobs.ended().keys() == jobs, "the jobs to end", within=30)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetd.core.events import Event, JobReported, SaidAlive, SaidReady, SaidStatus, SaidStopping, Source
+from fleetd.core.events import JobReported, SaidAlive, SaidReady, SaidStatus, SaidStopping, Source
 from fleetd.core.spec import LineMeaning
 from tests.support.listening import Daemon
 from tests.support.waiting import wait_for
