@@ -5,6 +5,9 @@
 set -euo pipefail
 
 wanted=()
+command -v sidekiq >/dev/null || wanted+=(ruby-sidekiq)
+compgen -G '/usr/share/rubygems-integration/all/specifications/activejob-*' >/dev/null || wanted+=(ruby-activejob)
+compgen -G '/usr/lib/php/*/pdo_sqlite.so' >/dev/null || wanted+=(php-sqlite3)
 php -r "exit(extension_loaded('redis') && stream_resolve_include_path('Illuminate/autoload.php') ? 0 : 1);" >/dev/null 2>&1 ||
   wanted+=(php-cli php-laravel-framework php-redis)
 if [ "${CI:-}" = true ]; then
