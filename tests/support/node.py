@@ -1,4 +1,4 @@
-"""Node and npm, from PATH or else from the virtual environment, where pyright brings them; and packages of a lock file."""
+"""Node and npm, from PATH or else from the virtual environment (pyright brings them); and packages of a lock file."""
 
 from __future__ import annotations
 
