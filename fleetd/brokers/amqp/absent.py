@@ -1,4 +1,4 @@
-"""Queues that were not there: asked for ever less often, because RabbitMQ writes two lines of its log for each question."""
+"""Queues that were not there: asked for ever less often, since RabbitMQ logs two lines for each such question."""
 
 from __future__ import annotations
 
