@@ -9,6 +9,7 @@ php -r "exit(extension_loaded('redis') && stream_resolve_include_path('Illuminat
   wanted+=(php-cli php-laravel-framework php-redis)
 if [ "${CI:-}" = true ]; then
   command -v redis-server >/dev/null || wanted+=(redis-server)
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || wanted+=(postgresql)
   command -v cc >/dev/null || wanted+=(gcc libc6-dev)
   command -v ip >/dev/null || wanted+=(iproute2)
   [ -x /lib/systemd/systemd ] || wanted+=(systemd)
