@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import math
 import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from tests.support.fleetd_cli import Document
 from tests.support.job_log import JobLog
 from tests.support.redis_server import RedisServer
 from tests.support.releases import Releases
@@ -17,6 +20,7 @@ from tests.support.requirement import need
 SOURCE = Path(__file__).parents[1] / "apps" / "laravel"
 REMEDY = "no Laravel: apt-get install --no-install-recommends php-cli php-laravel-framework php-redis"
 WRITABLE = ("bootstrap/cache", "storage/logs", "storage/framework/cache", "storage/framework/views")
+VERSION = "require 'Illuminate/autoload.php'; echo Illuminate\\Foundation\\Application::VERSION;"
 PROBE = "exit(extension_loaded('redis') && stream_resolve_include_path('Illuminate/autoload.php') ? 0 : 1);"
 
 
@@ -27,6 +31,13 @@ def installed() -> bool:
     return php is not None and subprocess.run([php, "-r", PROBE], check=False, timeout=30).returncode == 0
 
 
+@functools.cache
+def version() -> str:
+    """Of the framework, as installed."""
+    command = ["php", "-r", VERSION]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
 @dataclass(frozen=True, slots=True)
 class LaravelApp:
     """The application's releases under `releases`, its queues on `server`, what its jobs did in `jobs`."""
@@ -34,6 +45,51 @@ class LaravelApp:
     releases: Releases
     server: RedisServer
     jobs: JobLog
+
+    @property
+    def name(self) -> str:
+        """The framework's file."""
+        return "laravel"
+
+    @property
+    def version(self) -> str:
+        """What is installed."""
+        return version()
+
+    @property
+    def broker(self) -> str:
+        """Where the queues stand."""
+        return self.server.url
+
+    def pool(self, **keys: Any) -> Document:
+        """A [pool.X] table; `keys` are added to what every worker needs."""
+        return {
+            "framework": self.name,
+            "directory": str(self.releases.current),
+            "env": dict(self.environment),
+            "options": {"sleep": "0.1"},
+            **keys,
+        }
+
+    def enqueue(
+        self,
+        count: int,
+        *,
+        queue: str = "default",
+        seconds: float = 0.0,
+        first: int = 1,
+        fail_every: int = 0,
+        gate: str = "",
+        delay: float = 0.0,
+    ) -> set[str]:
+        """Pushes `count` jobs that work for `seconds`, and until the file `gate` is there; returns their ids.
+
+        Each whose number is a multiple of `fail_every` fails.  With `delay` they are due so many seconds later.
+        """
+        options: dict[str, object] = {"queue": queue, "prefix": queue, "first": first, "count": count}
+        options |= {"ms": round(seconds * 1000), "fail-every": fail_every, "gate": gate, "delay": math.ceil(delay)}
+        self.artisan("dispatch", *(f"--{name}={value}" for name, value in options.items()))
+        return {f"{queue}-{number}" for number in range(first, first + count)}
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -65,9 +121,7 @@ class LaravelApp:
 
     def dispatch(self, queue: str, count: int, *, ms: int = 0, first: int = 1, fail_every: int = 0) -> set[str]:
         """Pushes `count` jobs that work for `ms` milliseconds; returns their ids."""
-        options = {"queue": queue, "prefix": queue, "first": first, "count": count, "ms": ms, "fail-every": fail_every}
-        self.artisan("dispatch", *(f"--{name}={value}" for name, value in options.items()))
-        return {f"{queue}-{number}" for number in range(first, first + count)}
+        return self.enqueue(count, queue=queue, seconds=ms / 1000, first=first, fail_every=fail_every)
 
 
 def laravel_app(root: Path, server: RedisServer) -> LaravelApp:

@@ -22,6 +22,7 @@ class TranscodeJob implements ShouldQueue
         public ?int $exit = null,
         public ?string $exec = null,
         public int $leak = 0,
+        public string $gate = '',
     ) {
     }
 
@@ -45,12 +46,15 @@ class TranscodeJob implements ShouldQueue
         $this->log('done');
     }
 
-    /** usleep() returns early on a signal: go on to the deadline. */
+    /** usleep() returns early on a signal: go on to the deadline, and until the gate is there. */
     private function work(): void
     {
         $deadline = hrtime(true) + $this->ms * 1_000_000;
         while (($left = $deadline - hrtime(true)) > 0) {
             usleep(intdiv($left, 1000) + 1);
+        }
+        while ($this->gate !== '' && ! file_exists($this->gate)) {
+            usleep(10_000);
         }
     }
 
