@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -17,9 +17,11 @@ from fleetd.brokers.sql import postgresql
 from fleetd.core.queues import Depth, Place
 from fleetd.core.spec import BrokerSpec
 from fleetd.errors import FleetdError, UnreachableError
+from tests.brokers.contract import BrokerContract
 from tests.support.databases import laravel_place, make_laravel, make_solid_queue, solid_queue_place
 from tests.support.postgresql_server import PASSWORD, USER, Postgresql, running_postgresql
 from tests.support.reading import depths_of
+from tests.support.sql_queues import SqlWorld, sql_world
 
 pytestmark = pytest.mark.process
 DEFAULT = laravel_place("default")
@@ -38,6 +40,19 @@ def server(running: Postgresql) -> Postgresql:
         running.start()
     running.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     return running
+
+
+class TestPostgresql(BrokerContract):
+    @pytest.fixture
+    def world(self, server: Postgresql) -> Iterator[SqlWorld]:
+        @contextmanager
+        def stopped() -> Iterator[None]:
+            server.stop()
+            yield
+            server.start()
+
+        with sql_world(server.url, server.execute, "BIGSERIAL", stopped) as world:
+            yield world
 
 
 def open_at(url: str) -> Broker:

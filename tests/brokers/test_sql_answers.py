@@ -44,7 +44,9 @@ def test_counts_come_in_several_types(count: Any) -> None:
     assert answers.depth(BARE, [count]) == Depth(ready=7)
 
 
-@pytest.mark.parametrize("answer", ["7", b"7", -1, 1.5, datetime.now(UTC), [], float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "answer", ["7", b"7", -1, 1.5, datetime.now(UTC), [], float("nan"), float("inf"), Decimal("NaN"), Decimal("1E400")]
+)
 def test_what_is_no_count_is_said_with_its_query(answer: Any) -> None:
     with pytest.raises(FleetdError, match=r"has to answer a count, and not .*: SELECT jobs FROM counts$"):
         answers.depth(Place(queue="q", ready=("SELECT jobs\n FROM counts",)), [answer])
@@ -68,7 +70,12 @@ def test_times_come_in_several_types(answer: Any) -> None:
     assert oldest(answer) == AT
 
 
-@pytest.mark.parametrize("answer", ["soon", "", b"2026", "99:99", []])
+@pytest.mark.parametrize("answer", [0, -1, float("nan"), float("inf"), Decimal("NaN"), Decimal("1E400")])
+def test_a_number_that_is_no_time_is_not_known(answer: Any) -> None:
+    assert oldest(answer) is None
+
+
+@pytest.mark.parametrize("answer", ["soon", "", b"soon", "99:99", []])
 def test_what_is_no_time_is_said_with_its_query(answer: Any) -> None:
     with pytest.raises(FleetdError, match=r"has to answer a time, and not a \w+: SELECT MIN\(at\) FROM jobs$"):
         oldest(answer)

@@ -44,10 +44,15 @@ def solid_queue_place(queue: str) -> Place:
     )
 
 
-def make_laravel(execute: Execute, queue: str, *, ready: int, delayed: int, reserved: int, age: int = 0) -> None:
-    """Laravel's table, where it is not there yet, and rows; the oldest ready job waits for `age` seconds."""
+def make_laravel(
+    execute: Execute, queue: str, identity: str = "INTEGER", *, ready: int, delayed: int, reserved: int, age: int = 0
+) -> None:
+    """Laravel's table, where it is not there yet, and rows; the oldest ready job waits for `age` seconds.
+
+    `identity` is the type of an id; Laravel's counts up by itself.
+    """
     execute(
-        "CREATE TABLE IF NOT EXISTS jobs (queue VARCHAR(255) NOT NULL, payload TEXT NOT NULL,"
+        f"CREATE TABLE IF NOT EXISTS jobs (id {identity}, queue VARCHAR(255) NOT NULL, payload TEXT NOT NULL,"
         " attempts SMALLINT NOT NULL, reserved_at INTEGER NULL, available_at INTEGER NOT NULL,"
         " created_at INTEGER NOT NULL)",
         (),
@@ -55,8 +60,10 @@ def make_laravel(execute: Execute, queue: str, *, ready: int, delayed: int, rese
     now = int(time.time())
     rows = [(None, now - max(age - number, 0)) for number in range(ready)]
     rows += [(None, now + 3600)] * delayed + [(now, now - 9999)] * reserved
+    columns = "(queue, payload, attempts, reserved_at, available_at, created_at)"
     for reserved_at, available_at in rows:
-        execute("INSERT INTO jobs VALUES (?, '{}', 0, ?, ?, ?)", (queue, reserved_at, available_at, available_at))
+        values = (queue, reserved_at, available_at, available_at)
+        execute(f"INSERT INTO jobs {columns} VALUES (?, '{{}}', 0, ?, ?, ?)", values)
 
 
 def make_solid_queue(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 import psycopg
@@ -22,7 +23,7 @@ from tests.support.requirement import need
 from tests.support.waiting import wait_for
 
 REMEDY = "no PostgreSQL server: apt-get install --no-install-recommends postgresql"
-USER, PASSWORD = "reader", "s3:cr/et@%"
+USER, PASSWORD = "reader", "S3cretWord:/@%"  # every letter that a URL has to escape
 FAST = ("fsync=off", "full_page_writes=off", "shared_buffers=16MB", "max_connections=20")
 
 
@@ -46,7 +47,7 @@ class Postgresql:
     @property
     def url(self) -> str:
         """The URL of the database, by TCP, with the login that may only read."""
-        return f"postgresql://{USER}:s3%3Acr%2Fet%40%25@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/postgres"
 
     @contextmanager
     def connect(self) -> Iterator[Any]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from fleetd.brokers.moments import moment
 from fleetd.brokers.sql.parameters import Question
 from fleetd.core.queues import Depth, Place
 from fleetd.errors import FleetdError
-
-_MILLISECONDS = 10**11  # a number from here on counts them
 
 
 def questions(places: Iterable[Place]) -> list[Question]:
@@ -58,16 +56,12 @@ def _count(query: str, answer: Any) -> int | None:
 
 
 def _time(query: str, answer: Any) -> float | None:
-    """Unix seconds; a time without a zone is in UTC."""
-    if answer is None:
-        return None
-    if isinstance(answer, int | float | Decimal):
-        return float(answer) if answer < _MILLISECONDS else float(answer) / 1000
-    try:
-        moment = answer if isinstance(answer, datetime) else datetime.fromisoformat(answer)
-    except (TypeError, ValueError):
-        raise FleetdError(f"a query has to answer a time, and not {_kind(answer)}: {_shown(query)}") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    """Unix seconds; None also for a number that is no time, as a row of a careless application may hold."""
+    is_number = isinstance(answer, int | float | Decimal)
+    at = moment(float(answer) if is_number else answer)
+    if at is None and answer is not None and not is_number:
+        raise FleetdError(f"a query has to answer a time, and not {_kind(answer)}: {_shown(query)}")
+    return at
 
 
 def _kind(answer: Any) -> str:
