@@ -16,6 +16,10 @@ if [ "${CI:-}" = true ]; then
   command -v dbus-daemon >/dev/null || wanted+=(dbus)
   compgen -G '/lib/*/security/pam_systemd.so' >/dev/null || wanted+=(libpam-systemd)
 fi
+if [ "${FULL:-}" = true ]; then # for make test-full
+  [ -x /usr/sbin/mariadbd ] || wanted+=(mariadb-server-core)
+  command -v my_print_defaults >/dev/null || wanted+=(mariadb-client-core) # mariadb-install-db needs it
+fi
 [ ${#wanted[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then

@@ -148,8 +148,8 @@ def running_postgresql() -> Iterator[Postgresql]:
     with tempfile.TemporaryDirectory(prefix="fleetd-pg-") as directory:
         server = Postgresql(Path(directory))
         server.create()
-        server.start()
         try:
+            server.start()
             with server.connect() as connection:
                 connection.execute(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'")
                 connection.execute(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {USER}")

@@ -17,7 +17,7 @@ from tests.support.databases import Execute, laravel_place, make_laravel
 
 T = TypeVar("T")
 NO_ROWS = Depth(ready=0, delayed=0, reserved=0)
-ODD = ("", "{}", "null", "{" * 50_000, "x" * 2_000_000, "é'\"\\%s:queue")
+ODD = ("", "{}", "null", "{" * 50_000, "x" * 60_000, "é'\"\\%s:queue")
 
 
 @dataclass(slots=True)

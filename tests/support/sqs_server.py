@@ -107,8 +107,8 @@ def running_sqs() -> Iterator[SqsServer]:
     need(find_spec("moto") and find_spec("boto3"), "no moto: make .venv/.test")
     with tempfile.TemporaryDirectory(prefix="fleetd-sqs-") as directory:
         server = SqsServer(Path(directory))
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.stop()

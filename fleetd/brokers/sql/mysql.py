@@ -49,6 +49,7 @@ class Mysql:
 
     def __init__(self, url: str) -> None:
         self.label = label_of(url)
+        self._socket: socket.socket | None = None  # the last connection's
         try:
             self._arguments = _arguments(url)
         except ValueError as error:
@@ -58,13 +59,17 @@ class Mysql:
         """A connection whose statements end by themselves."""
         pymysql: Any = import_module("pymysql")  # by name: it has no types
         try:
-            connection = pymysql.connect(
+            self._socket = self._opened()  # its own would be left open where it fails
+            connection = pymysql.Connection(
                 **self._arguments,
-                connect_timeout=CONNECT_WITHIN,
                 read_timeout=ANSWER_WITHIN + 1,
                 write_timeout=ANSWER_WITHIN,
                 autocommit=True,
+                defer_connect=True,
             )
+            connection.connect(self._socket)
+        except OSError as error:
+            raise unreachable(self.label, _no_socket(error)) from None
         except pymysql.err.MySQLError as error:
             raise unreachable(self.label, self._no_connection(error)) from None
         except RuntimeError:  # a way to log in for which it needs another package
@@ -86,10 +91,24 @@ class Mysql:
 
         return self._done(asked)
 
-    def interrupt(self, connection: Any) -> None:
+    def interrupt(self, connection: Any) -> None:  # noqa: ARG002 - it shows no socket of its own
         """Cut the connection."""
-        with suppress(Exception):  # closed meanwhile
-            connection._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - it has no other way
+        if self._socket is not None:
+            with suppress(OSError):  # closed meanwhile
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _opened(self) -> socket.socket:
+        path = self._arguments["unix_socket"]
+        if path is None:
+            return socket.create_connection((self._arguments["host"], self._arguments["port"]), CONNECT_WITHIN)
+        opened = socket.socket(socket.AF_UNIX)
+        try:
+            opened.settimeout(CONNECT_WITHIN)
+            opened.connect(path)
+        except OSError:
+            opened.close()
+            raise
+        return opened
 
     def _done(self, call: Callable[[], T]) -> T:
         """What the call answers."""
@@ -103,16 +122,7 @@ class Mysql:
         number = _number(error)
         if number in _NO_CONNECTION:
             return _NO_CONNECTION[number]
-        for cause in (getattr(error, "original_exception", None), error.__cause__, error.__context__):
-            if isinstance(cause, ConnectionRefusedError):
-                return "connection refused: no MySQL listens there"
-            if isinstance(cause, TimeoutError):
-                return "no answer"
-            if isinstance(cause, socket.gaierror):
-                return "there is no such host"
-            if isinstance(cause, FileNotFoundError):
-                return "no such socket: no MySQL listens there"
-        return self._words(error)
+        return "no answer" if number in _LOST else self._words(error)
 
     def _explained(self, error: Exception) -> Exception:
         number, words = _number(error), self._words(error)
@@ -130,6 +140,16 @@ class Mysql:
 
     def _words(self, error: Exception) -> str:
         return words_of(error.args[-1] if error.args else error, self._arguments["password"], self._arguments["user"])
+
+
+def _no_socket(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: no MySQL listens there"
+    if isinstance(error, FileNotFoundError):
+        return "no such socket: no MySQL listens there"
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    return "there is no such host" if isinstance(error, socket.gaierror) else "no connection"
 
 
 def _limited(connection: Any) -> Any:
@@ -173,4 +193,5 @@ def _arguments(url: str) -> dict[str, Any]:
         "password": unquote(password),
         "database": unquote(parts.path.removeprefix("/")) or None,
         "charset": "utf8mb4",
+        "unix_socket": None,
     } | options
