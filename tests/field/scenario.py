@@ -117,7 +117,7 @@ class Scenario:
         return UNKNOWN if set(found) == {None} else "/".join(UNKNOWN if n is None else str(n) for n in found)
 
     def _drain(self) -> str:
-        """A graceful restart at the gate: the job in hand comes to its end, and what is ready is done by another worker."""
+        """A graceful restart at the gate: the job in hand comes to its end, what is ready is done by another worker."""
         old = self._worker_of("one-2")["pid"]
         restart = self.fleetd.popen("restart", "--graceful", "one")
         wait_for(lambda: self._worker_of("one-2")["state"] == "stopping", "the worker at the gate to drain", every=0.1)
