@@ -25,7 +25,7 @@ from tests.support.waiting import wait_for
 # Debian's own command in /usr/sbin wants to become the user rabbitmq.
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 REMEDY = "Debian's rabbitmq-server is not installed"
-USER, PASSWORD = "tests", "s3cret"
+USER, PASSWORD = "tests", "S3cretWord"
 STATISTICS_EVERY = 0.5  # seconds; 5 by default
 _VHOSTS = itertools.count(1)
 
