@@ -43,9 +43,10 @@ def _of_text(text: str) -> float | None:
 
 def _of_datetime(time: datetime) -> float | None:
     try:
-        return _of_number((time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp())
+        seconds = (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
     except (OverflowError, ValueError):  # near the first or last year
         return None
+    return seconds if seconds >= _EARLIEST else None
 
 
 def _of_number(number: float) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from fleetd.config.broker_url import kind_of
 from fleetd.config.durations import format_duration
 from fleetd.config.load import Loaded
 from fleetd.config.pools import ReadPool
@@ -81,6 +82,7 @@ def _pool(pool: ReadPool, loaded: Loaded, *, is_root: bool) -> Iterator[Finding]
     yield from _failures(pool)
     yield from _starting(pool, loaded)
     yield from _log(pool)
+    yield from _broker(pool)
     if is_root and pool.spec.launch.user is None:
         yield _finding(_WARNING, pool, "user", "the workers run as root", 'add user = "NAME"')
 
@@ -178,6 +180,19 @@ def _log(pool: ReadPool) -> Iterator[Finding]:
         yield _finding(_WARNING, pool, "log.format", f'does nothing with to = "{log.to}"', "take it out")
     if log.to is LogTarget.FILES and log.compress and log.keep == 0:
         yield _finding(_WARNING, pool, "log.compress", "does nothing with keep = 0: no file is put aside", "keep some")
+
+
+def _broker(pool: ReadPool) -> Iterator[Finding]:
+    broker, spec = pool.broker, pool.spec
+    kind = None if broker is None else kind_of(broker.url)
+    if broker is None or kind is None or "broker" not in pool.values or spec.places:
+        return
+    if not spec.launch.queues:
+        message, remedy = f"the pool names no queues, so that none is read in {broker.name}", "add queues"
+    else:
+        message = f"nothing says where {spec.framework} keeps its queues in a broker of the kind {kind}"
+        remedy = f"a [framework.NAME] of your own says it in brokers.{kind}"
+    yield _finding(_WARNING, pool, "broker", message, remedy)
 
 
 def _names_queues(pool: ReadPool) -> bool:

@@ -74,14 +74,14 @@ def explain(error: Exception, label: str, advice: str = ACL_HINT) -> FleetdError
     return UnreachableError(f"{label}{_no_connection(error)}")
 
 
-def explain_login(error: Exception, label: str) -> FleetdError:
+def explain_login(error: Exception, label: str, advice: str = ACL_HINT) -> FleetdError:
     """The same for the first words of a connection, where a server's own words may repeat the password."""
     if isinstance(error, redis_errors.ResponseError) and not is_turned_away(error):
         if "DB index" in str(error):
             return UnreachableError(f"{label}has no such database")
         if not isinstance(error, redis_errors.AuthenticationError | redis_errors.NoPermissionError):
             return UnreachableError(f"{label}does not understand the login")
-    return explain(error, label)
+    return explain(error, label, advice)
 
 
 def _login_trouble(error: Exception) -> str:

@@ -43,7 +43,7 @@ class Node:
                 await wire.connect()  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
             wire.abort()
-            raise explain_login(error, label) from None
+            raise explain_login(error, label, advice) from None
         except BaseException:
             wire.abort()
             raise

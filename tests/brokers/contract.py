@@ -1,6 +1,6 @@
 """What every implementation of the Broker port must do.
 
-A test module subclasses BrokerContract and gives it a fixture `world`: a broker, and how its own clients fill the queues.
+A test module subclasses BrokerContract and gives it a fixture `world`: a broker, and how jobs get into its queues.
 """
 
 from __future__ import annotations

@@ -72,6 +72,20 @@ CASES = [
         ),
     ),
     (
+        BROKER + POOL + 'broker = "default"\nqueues = ["a"]\nenv = { Q = "{queues}" }',
+        (
+            "warning: pool.toml:6: pool.media.broker: nothing says where command keeps its queues in a broker of the "
+            "kind redis; a [framework.NAME] of your own says it in brokers.redis"
+        ),
+    ),
+    (
+        BROKER + LARAVEL + 'broker = "default"',
+        (
+            "warning: pool.toml:6: pool.media.broker: the pool names no queues, so that none is read in default; "
+            "add queues"
+        ),
+    ),
+    (
         LARAVEL + 'stop-timeout = "5s"',
         (
             "warning: pool.toml:3: pool.media.stop-timeout: shorter than the 1m10s that laravel gives its jobs; "

@@ -21,7 +21,8 @@ from tests.support.redis_server import RedisServer
 T = TypeVar("T")
 
 # The job itself in the list, as Laravel has it; its id in the list and all else in a hash, as RQ has it; its id in the
-# list and its payload in a field of one hash, as Dramatiq has it.  The names in {} keep a queue's keys together in a Cluster.
+# list and its payload in a field of one hash, as Dramatiq has it.  A name in {} keeps a
+# queue's keys together in a Cluster.
 PAYLOADS = Places(
     ready=("{prefix}queues:{queue}",),
     delayed=("{prefix}queues:{queue}:delayed",),
@@ -73,6 +74,8 @@ ODD: tuple[bytes, ...] = (
     b"x" * 5_000_000,
 )
 
+EMPTY = Depth(ready=0, delayed=0, due=0, reserved=0)
+
 
 @dataclass(slots=True)
 class RedisWorld:
@@ -84,7 +87,7 @@ class RedisWorld:
     runner: asyncio.Runner
     reach: Any
     tells: frozenset[str] = frozenset({"delayed", "due", "reserved", "oldest"})
-    absent: Depth = Depth(ready=0, delayed=0, due=0, reserved=0)
+    absent: Depth = EMPTY
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def run(self, steps: Awaitable[T]) -> T:

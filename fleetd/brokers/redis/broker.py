@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from fleetd.errors import FleetdError, UnreachableError
 from fleetd.redis.wire import check_tls
 
 LIMIT = 4.0  # seconds for a read: to find the servers, to connect, and to be answered
+_AT_ONCE = 1.0  # seconds within which a connection that has ended shows it
 
 
 class RedisBroker:
@@ -41,13 +43,14 @@ class RedisBroker:
             return {}
         with self._told():
             async with asyncio.timeout(LIMIT), self._turn:
-                was_kept = self._servers.is_kept
+                was_kept, began = self._servers.is_kept, time.monotonic()
                 try:
                     return await self._read(places)
                 except UnreachableError:
-                    if not was_kept or self._servers.is_kept:
+                    has_ended = was_kept and not self._servers.is_kept and time.monotonic() - began < _AT_ONCE
+                    if not has_ended:
                         raise
-                return await self._read(places)  # since a connection had ended unnoticed
+                return await self._read(places)  # since a connection from earlier had ended unnoticed
 
     async def close(self) -> None:
         """See the port."""
