@@ -133,6 +133,16 @@ class Run(Struct):
         return next(iter(self.jobs.values()), None)
 
     @property
+    def tells_jobs(self) -> bool:
+        """Whether it is known to tell of jobs."""
+        return self.release.spec.reports_jobs or self.by_socket or self.tells_starts or self.jobs_counted > 0
+
+    @property
+    def tells_jobs_in_hand(self) -> bool:
+        """Whether it is known to tell of jobs when they start, so that none in hand means none."""
+        return self.release.spec.reports_starts or self.by_socket or self.tells_starts
+
+    @property
     def reached_max_jobs(self) -> bool:
         """Whether it has done as many jobs as a run of its pool may."""
         return self.max_jobs is not None and self.jobs_counted >= self.max_jobs

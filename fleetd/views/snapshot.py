@@ -276,7 +276,8 @@ def _workers(state: State, pool: Pool, samples: Mapping[str, Sample]) -> Iterato
 
 
 def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sample) -> WorkerView:
-    tells = pool.spec.reports_jobs or (run is not None and run.by_socket)
+    counted = run if run is not None and run.tells_jobs else None
+    watched = run if run is not None and run.tells_jobs_in_hand else None
     job = run.oldest_job if run is not None else None
     return WorkerView(
         name=f"{pool.name}:{slot.index}",
@@ -285,17 +286,17 @@ def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sampl
         pid=run.pid if run else None,
         state=worker_state(state, pool, slot, run),
         healthy=run is not None and run.was_healthy,
-        busy=run.is_busy if run is not None and tells else None,
+        busy=watched.is_busy if watched else None,
         epoch=run.release.epoch if run else None,
         directory=run.directory if run else None,
         started_at=run.started_at if run else None,
-        jobs_done=run.jobs_done if run is not None and tells else None,
-        jobs_failed=run.jobs_failed if run is not None and tells else None,
+        jobs_done=counted.jobs_done if counted else None,
+        jobs_failed=counted.jobs_failed if counted else None,
         starts=slot.starts,
         rss=sample.rss,
         cpu=sample.cpu,
         output_dropped=sample.output_dropped,
-        jobs_in_hand=len(run.jobs) if run is not None and tells else None,
+        jobs_in_hand=len(watched.jobs) if watched else None,
         job=None if job is None else JobView(job.id, job.name, job.queue, job.started_at),
         last_exit=_exit(slot.last_exit),
         status=made_visible(run.status_text) if run is not None and run.status_text else None,
@@ -308,7 +309,7 @@ def _exit(last: LastExit | None) -> ExitView | None:
 
 def _tells(pool: Pool) -> bool:
     """Whether anything tells of the pool's jobs: then 0 is a number, and not a lack of one."""
-    told = any(run.by_socket for slot in pool.slots.values() for run in slot.runs())
+    told = any(run.tells_jobs for slot in pool.slots.values() for run in slot.runs())
     return pool.spec.reports_jobs or told or not pool.ledger.pool.is_empty
 
 

@@ -142,7 +142,7 @@ def test_a_paused_pool() -> None:
 
 
 def test_a_job_in_hand_and_the_counts() -> None:
-    host = Host(pool(reports_jobs=True))
+    host = Host(pool(reports_jobs=True, reports_starts=True))
     host.started()
     host.passes(1.5)
     (run,) = host.runs
@@ -223,3 +223,23 @@ def test_of_a_broker_out_of_reach_nothing_is_known() -> None:
     picture = host.picture()
     assert [queue.ready for queue in picture.pools[0].queues] == [None, None]
     assert picture.brokers == (BrokerView("main", reachable=False, error="redis://queue:6379/0: connection refused"),)
+
+
+def test_a_framework_that_tells_no_starts_is_not_said_to_be_idle() -> None:
+    host = Host(pool(reports_jobs=True))
+    host.started()
+    (run,) = host.runs
+    (worker,) = host.picture().pools[0].workers
+    assert (worker.busy, worker.jobs_in_hand, worker.jobs_done) == (None, None, 0)
+    host.tell(JobReported(run, LineMeaning.STARTED, Source.OUTPUT, "j"))
+    (worker,) = host.picture().pools[0].workers
+    assert (worker.busy, worker.jobs_in_hand) == (True, 1)
+
+
+def test_a_framework_that_may_be_silent_has_no_counts_until_it_tells_of_a_job() -> None:
+    host = Host(pool(reports_jobs=False))
+    host.started()
+    (run,) = host.runs
+    assert host.picture().pools[0].jobs == UNTOLD
+    host.tell(JobReported(run, LineMeaning.STARTED, Source.OUTPUT, "j"))
+    assert (host.picture().pools[0].jobs.done, host.picture().pools[0].workers[0].jobs_done) == (0, 0)
