@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from signal import SIGCONT, SIGTERM, SIGUSR2
+from signal import SIGCONT, SIGINT, SIGTERM, SIGUSR2
 from typing import Any
 
 import pytest
