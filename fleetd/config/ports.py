@@ -75,7 +75,7 @@ class Framework(Protocol):
 
     @property
     def ready_line(self) -> bool:
-        """Whether one of the patterns means READY."""
+        """Whether each worker prints a line that means READY."""
         ...
 
     @property

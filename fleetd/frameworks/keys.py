@@ -37,6 +37,11 @@ TOP_KEYS = (
         "Jobs that a worker has in hand at most; 1: a second start means the first was released.",
     ),
     Key("enforces", "list", f"Limits that its own flags enforce, of {', '.join(ENFORCEABLE)}."),
+    Key(
+        "ready",
+        "`line` or `age`",
+        'What `ready = "auto"` of a pool means; if not given, `line` where there is a pattern of that meaning.',
+    ),
     Key("env", "table", "Environment of its workers, under the pool's own."),
     Key("broker-env", "text", "The variable from which its workers read the broker's URL."),
     Key("python", "true or false", "Whether the command is a Python program, which `preload` can load beforehand."),
