@@ -12,6 +12,7 @@ from hypothesis import settings
 from tests.support.bullmq_app import BullmqApp, bullmq_app
 from tests.support.fleetd_cli import Fleetd
 from tests.support.laravel import LaravelApp, laravel_app
+from tests.support.rabbitmq_server import RabbitMQ, running_rabbitmq
 from tests.support.redis_server import RedisServer, running_server
 from tests.support.requirement import in_ci
 from tests.support.rq_app import RqApp, rq_app
@@ -32,6 +33,13 @@ def shared_redis() -> Iterator[RedisServer]:
 def redis_server() -> Iterator[RedisServer]:
     """A fresh, empty server for one test."""
     with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """One server for all tests: each takes a vhost of its own."""
+    with running_rabbitmq() as server:
         yield server
 
 
