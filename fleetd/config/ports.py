@@ -75,7 +75,7 @@ class Framework(Protocol):
 
     @property
     def ready_line(self) -> bool:
-        """Whether each worker prints a line that means READY."""
+        """Whether its output surely tells that a worker is ready."""
         ...
 
     @property

@@ -36,7 +36,6 @@ class Framework(Struct, frozen=True):
     stop_timeout: Seconds | None = None
     jobs_at_once: int | None = None
     enforces: frozenset[str] = frozenset()
-    ready: str | None = None  # "age": not every worker prints the ready line
     env: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     broker_env: str | None = None
     python: bool = False  # the command is a Python program
@@ -52,8 +51,8 @@ class Framework(Struct, frozen=True):
 
     @property
     def ready_line(self) -> bool:
-        """Whether each worker prints a line that means READY."""
-        return self.ready != "age" and any(pattern.meaning is LineMeaning.READY for pattern in self.patterns)
+        """Whether its output surely tells that a worker is ready."""
+        return self._tells(LineMeaning.READY)
 
     @property
     def reports_jobs(self) -> bool:
@@ -157,7 +156,6 @@ def define(name: str, table: Mapping[str, Any], *, trusted: bool = False) -> Fra
         stop_timeout=top.take("stop-timeout", reading.duration),
         jobs_at_once=top.take("jobs-at-once", reading.count),
         enforces=frozenset(top.take("enforces", reading.several(reading.one_of(*ENFORCEABLE))) or ()),
-        ready=top.take("ready", reading.one_of("line", "age")),
         env=_env(top),
         broker_env=top.take("broker-env", reading.filled),
         python=top.take("python", reading.flag) or False,

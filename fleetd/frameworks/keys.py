@@ -37,11 +37,6 @@ TOP_KEYS = (
         "Jobs that a worker has in hand at most; 1: a second start means the first was released.",
     ),
     Key("enforces", "list", f"Limits that its own flags enforce, of {', '.join(ENFORCEABLE)}."),
-    Key(
-        "ready",
-        "`line` or `age`",
-        'What `ready = "auto"` of a pool means; if not given, `line` where there is a pattern of that meaning.',
-    ),
     Key("env", "table", "Environment of its workers, under the pool's own."),
     Key("broker-env", "text", "The variable from which its workers read the broker's URL."),
     Key("python", "true or false", "Whether the command is a Python program, which `preload` can load beforehand."),
@@ -49,7 +44,8 @@ TOP_KEYS = (
         "may-be-silent",
         "true or false",
         "Whether its lines come only where the application is set up for them: until a worker tells of a job, nothing "
-        "is known of its jobs, rather than that there were none.",
+        "is known of its jobs, rather than that there were none; and nobody waits for its ready line, unless a pool "
+        'says `ready = "line"`.',
     ),
     Key("options", "table of tables", "The framework's own settings, which a pool sets in `options`."),
     Key("patterns", "array of tables", "The lines of its output that mean something."),

@@ -149,7 +149,7 @@ def test_a_users_framework_has_the_same_keys_in_either_spelling() -> None:
     assert mine.env == {"MY_VAR": "1"}
     assert mine.ready_line
     assert not defined(
-        {"ready": "age", "patterns": [{"meaning": "ready", "literal": "up", "regex": "^up$"}]}
+        {"may-be-silent": True, "patterns": [{"meaning": "ready", "literal": "up", "regex": "^up$"}]}
     ).ready_line
     assert not mine.reports_jobs
     assert mine.patterns[0].meaning is LineMeaning.READY
