@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import ssl
 import time
@@ -27,7 +26,7 @@ from tests.support.counting_proxy import counting_proxy
 from tests.support.rabbitmq_queues import PLACES, client, consume, publish
 from tests.support.rabbitmq_server import PASSWORD, USER, RabbitMQ, running_rabbitmq
 from tests.support.redis_tls import Authority
-from tests.support.relay import running_relay
+from tests.support.relay import Relay, running_relay
 from tests.support.waiting import wait_for
 
 SLACK = 2.0  # seconds that a busy machine may add
@@ -55,6 +54,19 @@ async def reading(url: str, management: str | None = None) -> AsyncIterator[Read
         yield reader
     finally:
         await reader.close()
+
+
+@asynccontextmanager
+async def through_relays(
+    server: RabbitMQ, url: str, context: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[Relay, Relay, str, str]]:
+    """Two relays, to AMQP and to the management API, and the URLs that lead through them."""
+    async with running_relay(server.port, context) as amqp, running_relay(server.management_port, context) as api:
+        there = url.replace(f":{server.port}/", f":{amqp.port}/")
+        management = server.management.replace(f":{server.management_port}", f":{api.port}")
+        if context is not None:
+            there, management = there.replace("amqp:", "amqps:"), management.replace("http:", "https:")
+        yield amqp, api, there, management
 
 
 async def depths(reader: Reader, *queues: str) -> list[Depth]:
@@ -300,21 +312,15 @@ def test_a_server_that_is_silent_is_given_up(rabbitmq: RabbitMQ, url: str, chann
     publish(channel, "mail")
 
     async def steps() -> None:
-        async with reading(url) as reader, reading(url, rabbitmq.management) as other:
-            await asyncio.gather(depths(reader, "mail"), depths(other, "mail"))
-            ticks = asyncio.ensure_future(ticking())
-            with rabbitmq.paused():
-                told = await asyncio.gather(failure(depths(reader, "mail")), failure(depths(other, "mail")))
-            assert all(words.endswith(": no answer within 2 s") for words in told), told
-            ticks.cancel()
-            await asyncio.gather(depths(reader, "mail"), depths(other, "mail"))
-
-    async def ticking() -> None:
-        """Fails where the loop stood still."""
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(0.01)
-            assert time.monotonic() - before < 1
+        async with through_relays(rabbitmq, url) as (amqp, api, there, management):
+            async with reading(there) as reader, reading(there, management) as other:
+                await asyncio.gather(depths(reader, "mail"), depths(other, "mail"))
+                amqp.is_silent = api.is_silent = True
+                for _ in range(2):  # connected, and not
+                    told = await asyncio.gather(failure(depths(reader, "mail")), failure(depths(other, "mail")))
+                    assert all(words.endswith(": no answer within 2 s") for words in told), told
+                amqp.is_silent = api.is_silent = False
+                await asyncio.gather(depths(reader, "mail"), depths(other, "mail"))
 
     asyncio.run(steps())
 
@@ -323,29 +329,40 @@ def test_a_connection_that_ended_since_the_last_read(rabbitmq: RabbitMQ, url: st
     publish(channel, "mail", 3)
 
     async def steps() -> None:
-        async with running_relay(rabbitmq.port) as relay:
-            async with reading(url.replace(f":{rabbitmq.port}/", f":{relay.port}/")) as reader:
-                assert (await depths(reader, "mail"))[0].ready == 3
-                await relay.cut()
-                await relay.start()
-                assert (await depths(reader, "mail"))[0].ready == 3
-                await asyncio.to_thread(end_connections, rabbitmq)  # as a server that shuts down does, with a reason
-                assert (await depths(reader, "mail"))[0].ready == 3
-            assert relay.connections == 3
+        async with through_relays(rabbitmq, url) as (amqp, _, there, _), reading(there) as reader:
+            assert (await depths(reader, "mail"))[0].ready == 3
+            await amqp.cut()
+            await amqp.start()
+            assert (await depths(reader, "mail"))[0].ready == 3
+            assert amqp.connections == 2
 
     asyncio.run(steps())
 
 
-def end_connections(server: RabbitMQ) -> None:
+@pytest.mark.full
+def test_a_connection_that_the_server_ended(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel) -> None:
+    """With a reason, as one that shuts down does."""
+    publish(channel, "mail", 3)
+
+    async def steps() -> None:
+        async with through_relays(rabbitmq, url) as (amqp, _, there, _), reading(there) as reader:
+            assert (await depths(reader, "mail"))[0].ready == 3
+            await asyncio.to_thread(end_connections, rabbitmq, url.rpartition("/")[2])
+            assert (await depths(reader, "mail"))[0].ready == 3
+            assert amqp.connections == 2
+
+    asyncio.run(steps())
+
+
+def end_connections(server: RabbitMQ, vhost: str) -> None:
     """All of fleetd's."""
 
     def ours() -> list[str]:
-        found = server.call("GET", "/api/connections?columns=name,client_properties.product")
+        found = server.call("GET", f"/api/vhosts/{vhost}/connections")
         return [each["name"] for each in found if each.get("client_properties", {}).get("product") == "fleetd"]
 
     for name in wait_for(ours, "the management API to know the connection"):
-        with contextlib.suppress(OSError):  # gone meanwhile
-            server.call("DELETE", f"/api/connections/{quote(name)}")
+        server.call("DELETE", f"/api/connections/{quote(name)}")
 
 
 def test_management_that_is_down(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel) -> None:
@@ -353,15 +370,14 @@ def test_management_that_is_down(rabbitmq: RabbitMQ, url: str, channel: Blocking
     publish(channel, "mail", 3)
 
     async def steps() -> None:
-        async with running_relay(rabbitmq.management_port) as relay:
-            management = rabbitmq.management.replace(f":{rabbitmq.management_port}", f":{relay.port}")
+        async with through_relays(rabbitmq, url) as (_, api, _, management):
             async with reading(url, management) as reader:
                 assert (await depths(reader, "mail"))[0].reserved == 0
-                await relay.cut()
+                await api.cut()
                 assert await depths(reader, "mail") == [Depth(ready=3, consumers=0)]
-                await relay.start()
+                await api.start()
                 assert (await depths(reader, "mail"))[0].reserved == 0
-            await relay.cut()
+            await api.cut()
             async with reading(url, management) as reader:
                 assert "connection refused" in await failure(depths(reader, "mail"))
 
@@ -378,22 +394,16 @@ def test_tls(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel, tmp_path: P
     context.load_cert_chain(*authority.issue("server", "IP:127.0.0.1"))
 
     async def steps() -> None:
-        async with (
-            running_relay(rabbitmq.port, context) as amqp,
-            running_relay(rabbitmq.management_port, context) as api,
-        ):
-            safe = url.replace("amqp:", "amqps:").replace(f":{rabbitmq.port}/", f":{amqp.port}/")
-            management = rabbitmq.management.replace("http:", "https:")
-            management = management.replace(f":{rabbitmq.management_port}", f":{api.port}")
-            trusting = f"{safe}?cacertfile={authority.certificate}"
+        async with through_relays(rabbitmq, url, context) as (_, _, there, management):
+            trusting = f"{there}?cacertfile={authority.certificate}"
             async with reading(trusting) as reader, reading(trusting, management) as other:
                 assert (await depths(reader, "mail"))[0].ready == 3
                 assert (await depths(other, "mail"))[0].reserved == 0
-            async with reading(f"{safe}?verify=verify_none") as reader:
+            async with reading(f"{there}?verify=verify_none") as reader:
                 assert (await depths(reader, "mail"))[0].ready == 3
-            async with reading(f"{safe}?cacertfile={strangers.certificate}") as reader:
+            async with reading(f"{there}?cacertfile={strangers.certificate}") as reader:
                 assert "its certificate is not trusted" in await failure(depths(reader, "mail"))
-            async with reading(safe.replace("amqps:", "amqp:")) as reader:
+            async with reading(there.replace("amqps:", "amqp:")) as reader:
                 await failure(depths(reader, "mail"))
         async with reading(url.replace("amqp:", "amqps:")) as reader:
             assert "TLS failed" in await failure(depths(reader, "mail"))

@@ -19,6 +19,7 @@ class Relay:
     context: ssl.SSLContext | None = None
     port: int = field(default_factory=free_port)
     connections: int = 0  # that were made so far
+    is_silent: bool = False  # takes connections and what is said, and answers nothing
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -44,7 +45,7 @@ class Relay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, onward = await asyncio.open_connection("127.0.0.1", self.to)
-        ways = [asyncio.ensure_future(_forward(reader, onward)), asyncio.ensure_future(_forward(there, writer))]
+        ways = [asyncio.ensure_future(self._forward(*way)) for way in ((reader, onward), (there, writer))]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -52,11 +53,11 @@ class Relay:
                 way.cancel()
             onward.transport.abort()
 
-
-async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(1 << 16):
+                if not self.is_silent:
+                    writer.write(data)
 
 
 @asynccontextmanager
