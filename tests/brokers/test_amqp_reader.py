@@ -312,15 +312,20 @@ def test_a_server_that_is_silent_is_given_up(rabbitmq: RabbitMQ, url: str, chann
     publish(channel, "mail")
 
     async def steps() -> None:
-        async with through_relays(rabbitmq, url) as (amqp, api, there, management):
-            async with reading(there) as reader, reading(there, management) as other:
-                await asyncio.gather(depths(reader, "mail"), depths(other, "mail"))
-                amqp.is_silent = api.is_silent = True
-                for _ in range(2):  # connected, and not
-                    told = await asyncio.gather(failure(depths(reader, "mail")), failure(depths(other, "mail")))
-                    assert all(words.endswith(": no answer within 2 s") for words in told), told
-                amqp.is_silent = api.is_silent = False
-                await asyncio.gather(depths(reader, "mail"), depths(other, "mail"))
+        async with (
+            through_relays(rabbitmq, url) as (amqp, api, there, management),
+            reading(there) as reader,
+            reading(there, management) as other,
+        ):
+            await asyncio.gather(depths(reader, "mail"), depths(other, "mail"))
+            amqp.is_silent = api.is_silent = True
+            by_management = asyncio.ensure_future(failure(depths(other, "mail")))
+            for _ in range(2):  # while it is connected, and while it is not
+                assert (await failure(depths(reader, "mail"))).endswith(": no answer within 2 s")
+            assert (await by_management).endswith(": no answer within 2 s")
+            amqp.is_silent = api.is_silent = False
+            for again in (reader, other):
+                assert (await depths(again, "mail"))[0].ready == 1
 
     asyncio.run(steps())
 
