@@ -22,7 +22,6 @@ from fleetd.brokers.amqp.failures import PATIENCE
 from fleetd.core.queues import UNKNOWN, Depth, Place
 from fleetd.core.spec import BrokerSpec
 from fleetd.errors import FleetdError, UnreachableError, UsageError
-from tests.support.counting_proxy import counting_proxy
 from tests.support.rabbitmq_queues import PLACES, client, consume, publish
 from tests.support.rabbitmq_server import PASSWORD, USER, RabbitMQ, running_rabbitmq
 from tests.support.redis_tls import Authority
@@ -199,30 +198,30 @@ def test_fifty_queues_are_one_round_trip(rabbitmq: RabbitMQ, url: str, channel: 
     names = [f"q{number}" for number in range(50)]
 
     async def steps() -> None:
-        async with counting_proxy(rabbitmq.port) as turns:
-            async with reading(url.replace(f":{rabbitmq.port}/", f":{turns.port}/")) as reader:
-                await depths(reader, *names)  # connects, and finds out which are there
-                before = turns.trips
-                assert [depth.ready for depth in await depths(reader, *names)] == [3] * 50
-                assert turns.trips - before == 1
-            assert turns.connections == 1
+        async with through_relays(rabbitmq, url) as (amqp, _, there, _), reading(there) as reader:
+            await depths(reader, *names)  # connects, and finds out which are there
+            before = amqp.turns
+            assert await depths(reader, *names) == [Depth(ready=3, delayed=1, consumers=0)] * 50
+            assert amqp.turns - before == 1
+            assert amqp.connections == 1
 
     for name in names:
         publish(channel, name, 3)
+        publish(channel, f"{name}.DQ")
     asyncio.run(steps())
 
 
-def test_fifty_queues_are_two_calls_by_management(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel) -> None:
+def test_fifty_queues_are_one_call_by_management(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel) -> None:
     names = [f"queue-with-a-long-name-{number}" for number in range(50)]
 
     async def steps() -> None:
-        port = rabbitmq.management_port
-        async with counting_proxy(port) as turns:
-            management = rabbitmq.management.replace(f":{port}", f":{turns.port}")
-            async with reading(url, management) as reader:
-                assert [depth.ready for depth in await depths(reader, *names)] == [1] * 50
-            assert turns.connections == 2
-            assert turns.bytes_answered < 20_000
+        async with through_relays(rabbitmq, url) as (_, api, _, management), reading(url, management) as reader:
+            assert [depth.ready for depth in await depths(reader, *names)] == [1] * 50
+            assert api.connections == 2  # one for the consumers, which are asked for more rarely
+            before = api.answered
+            assert [depth.reserved for depth in await depths(reader, *names)] == [0] * 50
+            assert api.connections == 3
+            assert api.answered - before < 10_000
 
     for name in [*names, *(f"another-{number}" for number in range(150))]:
         publish(channel, name)
