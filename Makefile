@@ -24,7 +24,7 @@ test: .venv/.test
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not full" $(PYTEST_ARGS)
 
 test-full: .venv/.test
-	@bash .ci/services.sh
+	@FULL=true bash .ci/services.sh
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m full $(PYTEST_ARGS)
 
 field: .venv/.test

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.bullmq_app import BullmqApp, bullmq_app
 from tests.support.fleetd_cli import Fleetd
 from tests.support.laravel import LaravelApp, laravel_app
 from tests.support.rabbitmq_server import RabbitMQ, shared_rabbitmq
@@ -54,6 +55,12 @@ def laravel(tmp_path: Path, redis_server: RedisServer) -> LaravelApp:
 def rq(tmp_path: Path, redis_server: RedisServer) -> RqApp:
     """An RQ application with release 1 on a fresh server."""
     return rq_app(tmp_path, redis_server)
+
+
+@pytest.fixture
+def bullmq(tmp_path: Path, redis_server: RedisServer) -> BullmqApp:
+    """A BullMQ application with release 1 on a fresh server."""
+    return bullmq_app(tmp_path, redis_server)
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from fleetd.config.broker_url import kind_of
 from fleetd.config.durations import format_duration
 from fleetd.config.load import Loaded
 from fleetd.config.pools import ReadPool
 from fleetd.config.problems import Finding, Problem, Severity, Where
 from fleetd.core.backoff import delay
-from fleetd.core.spec import GiveUp, LogTarget
+from fleetd.core.spec import GiveUp, LineMeaning, LogTarget, Ready
 
 _WARNING, _ERROR = Severity.WARNING, Severity.ERROR
 _GROUP_WRITES, _OTHERS_WRITE, _STICKY = 0o020, 0o002, 0o1000
@@ -81,6 +82,7 @@ def _pool(pool: ReadPool, loaded: Loaded, *, is_root: bool) -> Iterator[Finding]
     yield from _failures(pool)
     yield from _starting(pool, loaded)
     yield from _log(pool)
+    yield from _broker(pool)
     if is_root and pool.spec.launch.user is None:
         yield _finding(_WARNING, pool, "user", "the workers run as root", 'add user = "NAME"')
 
@@ -114,9 +116,17 @@ def _limits(pool: ReadPool) -> Iterator[Finding]:
         ("job-timeout", spec.job_timeout, spec.times_own_jobs),
         ("max-jobs", spec.max_jobs, spec.counts_own_jobs),
     ):
-        if limit is not None and not (enforced or spec.reports_jobs):
+        if limit is None or enforced or spec.reports_jobs:
+            continue
+        means = {pattern.meaning for pattern in spec.patterns}
+        if LineMeaning.DONE not in means:
             message = f"{spec.framework} neither has a flag for it nor reports jobs, so that fleetd may hear of none"
             remedy = "tell of jobs on the notify socket (fleetd.worker), or use a framework that reports them"
+            yield _finding(_WARNING, pool, key, message, remedy)
+        elif not (LineMeaning.READY in means and spec.ready is Ready.LINE):
+            message = f"{spec.framework} reports jobs only where the application is set up for it"
+            remedy = "set it up (docs/worker.md)"
+            remedy += ', and say so by ready = "line"' if LineMeaning.READY in means else ""
             yield _finding(_WARNING, pool, key, message, remedy)
     for key in ("max-jobs", "max-memory", "max-lifetime"):
         if f"{key}-jitter" in pool.values and key not in pool.values:
@@ -178,6 +188,19 @@ def _log(pool: ReadPool) -> Iterator[Finding]:
         yield _finding(_WARNING, pool, "log.format", f'does nothing with to = "{log.to}"', "take it out")
     if log.to is LogTarget.FILES and log.compress and log.keep == 0:
         yield _finding(_WARNING, pool, "log.compress", "does nothing with keep = 0: no file is put aside", "keep some")
+
+
+def _broker(pool: ReadPool) -> Iterator[Finding]:
+    broker, spec = pool.broker, pool.spec
+    kind = None if broker is None else kind_of(broker.url)
+    if broker is None or kind is None or "broker" not in pool.values or spec.places:
+        return
+    if not spec.launch.queues:
+        message, remedy = f"the pool names no queues, so that none is read in {broker.name}", "add queues"
+    else:
+        message = f"nothing says where {spec.framework} keeps its queues in a broker of the kind {kind}"
+        remedy = f"a [framework.NAME] of your own says it in brokers.{kind}"
+    yield _finding(_WARNING, pool, "broker", message, remedy)
 
 
 def _names_queues(pool: ReadPool) -> bool:

@@ -178,7 +178,8 @@ class PoolSpec(Struct, frozen=True):
     watchdog: Seconds | None = None
     max_surge: Amount = Amount(1)
     max_unavailable: Amount = Amount(0)
-    reports_jobs: bool = False  # its output lines (or its own messages) tell of jobs
+    reports_jobs: bool = False  # its output surely tells of jobs
+    reports_starts: bool = False  # and that they have started
     jobs_at_once: int | None = None  # 1: a second start means that the first job was released
     patterns: tuple[LinePattern, ...] = ()
     broker: str | None = None  # where its queues are read; None: nowhere
@@ -229,7 +230,7 @@ class BrokerSpec(Struct, frozen=True):
     url: str
     prefix: str | None = None  # None: the framework's own
     retry_after: Seconds | None = None
-    every: Seconds = 5.0  # between two reads
+    every: Seconds = 5.0  # from one read to the next
     management: str | None = None  # URL of RabbitMQ's management API
     endpoint: str | None = None  # URL in the place of Amazon's own
 

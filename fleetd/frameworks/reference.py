@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from fleetd.core.signals import name_of
 from fleetd.core.spec import LineMeaning
 from fleetd.frameworks.framework import Framework, builtin, builtin_names
-from fleetd.frameworks.keys import OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, PLACEHOLDERS, TOP_KEYS, Key
+from fleetd.frameworks.keys import EVENT_KEYS, OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, PLACEHOLDERS, TOP_KEYS, Key
 from fleetd.frameworks.places import Places
 
 _HEAD = """\
@@ -21,7 +21,7 @@ _HEAD = """\
 
 A framework is data: one TOML file that says how its workers are started, told to stop, and understood. The shipped ones
 are listed below; a pool file adds another as `[framework.NAME]` with the same keys, and a pool uses it by
-`framework = "NAME"`. Keys may be written in snake_case too.
+`framework = "NAME"` ([an example from end to end](../frameworks.md)). Keys may be written in snake_case too.
 
 ```toml
 [framework.encoder]
@@ -65,6 +65,8 @@ def render() -> str:
         _LINES,
         "### In `brokers.KIND`\n",
         _table(("key", "value", "meaning"), _rows(PLACE_KEYS)),
+        "### In `brokers.redis.events`\n",
+        _table(("key", "value", "meaning"), _rows(EVENT_KEYS)),
         "## Placeholders of `command`\n",
         _table(("placeholder", "gives", "meaning"), _rows(PLACEHOLDERS)),
         _DROPPED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 UNKNOWN = "-"  # it cannot, or does not tell: a note says why
-WHOLE_JOB = "id, name, queue, age"  # of a job in hand
+WHOLE = {"in_hand": "id, name, queue, age", "drain": "no loss", "depth": "3/2/1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,12 @@ class Row:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "version"}
 
     @property
-    def unknown(self) -> set[str]:
-        """The columns where something is lacking, which need a note."""
-        lacking = {column for column, fact in self.facts.items() if UNKNOWN in fact.split("/")}
-        return lacking if self.in_hand == WHOLE_JOB else lacking | {"in_hand"}
+    def lacking(self) -> set[str]:
+        """The columns where it does not do or tell all that there is, which need a note."""
+        return {
+            *(column for column, fact in self.facts.items() if fact == UNKNOWN),
+            *(column for column, whole in WHOLE.items() if getattr(self, column) != whole),
+        }
 
 
 COLUMNS = {

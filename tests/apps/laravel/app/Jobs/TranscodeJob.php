@@ -23,6 +23,7 @@ class TranscodeJob implements ShouldQueue
         public ?string $exec = null,
         public int $leak = 0,
         public string $gate = '',
+        public string $then = '',
     ) {
     }
 
@@ -38,6 +39,18 @@ class TranscodeJob implements ShouldQueue
         }
         if ($this->exit !== null) {
             exit($this->exit);
+        }
+        if ($this->then === 'release' && $this->attempts() === 1) {
+            $this->log('released');
+            $this->release();
+
+            return;
+        }
+        if ($this->then === 'give-up') {
+            $this->log('failed');
+            $this->fail(new RuntimeException("transcode gave up: {$this->id}"));
+
+            return;
         }
         if ($this->fail) {
             $this->log('failed');

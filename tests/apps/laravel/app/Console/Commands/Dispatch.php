@@ -18,6 +18,7 @@ class Dispatch extends Command
         {--exec= : The job runs this command, as ffmpeg would be run}
         {--leak=0 : The job keeps this many megabytes}
         {--gate= : The job goes on until this file is there}
+        {--then= : release: the job gives itself back once; give-up: it fails without throwing}
         {--delay=0 : Seconds until the jobs are due}';
 
     protected $description = 'Push transcode jobs';
@@ -35,6 +36,7 @@ class Dispatch extends Command
                 $this->option('exec'),
                 (int) $this->option('leak'),
                 (string) $this->option('gate'),
+                (string) $this->option('then'),
             )->onQueue($this->option('queue'))->delay((int) $this->option('delay') ?: null);
         }
 
