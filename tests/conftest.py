@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import settings
 from tests.support.bullmq_app import BullmqApp, bullmq_app
 from tests.support.fleetd_cli import Fleetd
 from tests.support.laravel import LaravelApp, laravel_app
-from tests.support.rabbitmq_server import RabbitMQ, running_rabbitmq
+from tests.support.rabbitmq_server import RabbitMQ, shared_rabbitmq
 from tests.support.redis_server import RedisServer, running_server
 from tests.support.requirement import in_ci
 from tests.support.rq_app import RqApp, rq_app
@@ -37,9 +38,10 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq() -> Iterator[RabbitMQ]:
-    """One server for all tests: each takes a vhost of its own."""
-    with running_rabbitmq() as server:
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """One server for all tests, in whatever process: each takes a vhost of its own."""
+    own = tmp_path_factory.getbasetemp()
+    with shared_rabbitmq(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as server:
         yield server
 
 

@@ -8,7 +8,7 @@ import socket
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetd.brokers.amqp import methods
@@ -44,6 +44,7 @@ SERVER = st.one_of(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(SERVER, max_size=6))
 def test_any_answers(said: list[bytes]) -> None:
     """Each queue is answered, or there is one line that says why not."""

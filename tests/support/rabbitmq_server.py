@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote
 
 from tests.support.redis_server import free_port
@@ -39,7 +41,7 @@ class RabbitMQ:
     management_port: int = field(default_factory=free_port)
     epmd_port: int = field(default_factory=free_port)
     distribution_port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | None = None  # None also where another process of the tests started it
     epmd: subprocess.Popen[bytes] | None = None
 
     @property
@@ -106,16 +108,6 @@ class RabbitMQ:
             return False
         return any(listener["port"] == self.port for listener in listeners)
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Meanwhile the server is there, takes connections, and answers nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
     def stop(self) -> None:
         """Ends the server and its epmd by their pids."""
         for process in (self.process, self.epmd):
@@ -157,6 +149,73 @@ class RabbitMQ:
             "RABBITMQ_ALLOW_INPUT": "true",  # no shell script stays between this process and the server
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 1:1",
         }
+
+
+@contextmanager
+def shared_rabbitmq(meeting: Path) -> Iterator[RabbitMQ]:
+    """One server for all processes of a test run, since a start is dear: the first starts it, the last ends it.
+
+    Nobody may stop or pause it.  `meeting` is a directory that they have in common.
+    """
+    turn, users, known = meeting / "rabbitmq.turn", meeting / "rabbitmq.users", meeting / "rabbitmq.json"
+    with users.open("a") as user:
+        with _locked(turn):
+            # Whoever holds this lock too uses it; the kernel lets go for one that is killed.
+            server = _joined(known) if _is_used(user) else _started(known)
+            fcntl.flock(user, fcntl.LOCK_SH)
+        try:
+            yield server
+        finally:
+            with _locked(turn):
+                fcntl.flock(user, fcntl.LOCK_UN)
+                if not _is_used(user):
+                    _ended(known, server)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _is_used(users: IO[str]) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(users, fcntl.LOCK_UN)
+    return False
+
+
+def _started(known: Path) -> RabbitMQ:
+    server = RabbitMQ(Path(tempfile.mkdtemp(prefix="fleetd-rabbitmq-")))
+    try:
+        server.start()
+    except BaseException:
+        server.stop()
+        raise
+    assert server.process is not None
+    assert server.epmd is not None
+    ports = [server.port, server.management_port, server.epmd_port, server.distribution_port]
+    pids = [server.process.pid, server.epmd.pid]
+    known.write_text(json.dumps({"directory": str(server.directory), "ports": ports, "pids": pids}))
+    return server
+
+
+def _joined(known: Path) -> RabbitMQ:
+    told = json.loads(known.read_text())
+    return RabbitMQ(Path(told["directory"]), *told["ports"])
+
+
+def _ended(known: Path, server: RabbitMQ) -> None:
+    """By its pids, which are those of another process's children where that was the first and has ended."""
+    pids = json.loads(known.read_text())["pids"]
+    server.stop()
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(server.directory, ignore_errors=True)
 
 
 @contextmanager

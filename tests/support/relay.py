@@ -19,6 +19,9 @@ class Relay:
     context: ssl.SSLContext | None = None
     port: int = field(default_factory=free_port)
     connections: int = 0  # that were made so far
+    turns: int = 0  # how often the client spoke after the server had, or first
+    answered: int = 0  # bytes
+    is_silent: bool = False  # takes connections and what is said, and answers nothing
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -44,7 +47,11 @@ class Relay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, onward = await asyncio.open_connection("127.0.0.1", self.to)
-        ways = [asyncio.ensure_future(_forward(reader, onward)), asyncio.ensure_future(_forward(there, writer))]
+        spoke_last = ["server"]
+        ways = [
+            asyncio.ensure_future(self._forward("client", reader, onward, spoke_last)),
+            asyncio.ensure_future(self._forward("server", there, writer, spoke_last)),
+        ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -52,11 +59,18 @@ class Relay:
                 way.cancel()
             onward.transport.abort()
 
-
-async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
+    async def _forward(
+        self, who: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, spoke_last: list[str]
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(1 << 16):
+                if who == "server":
+                    self.answered += len(data)
+                elif spoke_last[-1] == "server":
+                    self.turns += 1
+                spoke_last[:] = [who]
+                if not self.is_silent:
+                    writer.write(data)
 
 
 @asynccontextmanager

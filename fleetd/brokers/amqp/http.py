@@ -15,6 +15,8 @@ from fleetd.errors import UnreachableError, UsageError
 
 _LARGEST = 8 << 20  # bytes of an answer
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,18}) *\r", re.IGNORECASE)
+_TOO_MUCH = f"answers with more than {_LARGEST >> 20} MiB"
 _PLAIN = re.compile("[!-~]+")
 _WANTED = "the URL of RabbitMQ's management API: write http://HOST:15672 or https://HOST:15671"
 _ODD = "what answers there does not speak HTTP (or wants TLS: https://)"
@@ -84,11 +86,14 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     status = _STATUS.match(head)
     if status is None:
         raise UnreachableError(_ODD)
+    length = _LENGTH.search(head)
+    left = int(length[1]) if length else _LARGEST + 1  # without a length: until the connection is closed
+    if length and left > _LARGEST:
+        raise UnreachableError(_TOO_MUCH)
     pieces: list[bytes] = []
-    size = 0
-    while piece := await reader.read(1 << 16):
+    while left > 0 and (piece := await reader.read(min(left, 1 << 16))):
         pieces.append(piece)
-        size += len(piece)
-        if size > _LARGEST:
-            raise UnreachableError(f"answers with more than {_LARGEST >> 20} MiB")
+        left -= len(piece)
+    if left == 0 and not length:
+        raise UnreachableError(_TOO_MUCH)
     return int(status[1]), b"".join(pieces)

@@ -19,12 +19,14 @@ from msgspec.structs import replace
 
 from fleetd.brokers.amqp.failures import PATIENCE, shown
 from fleetd.brokers.amqp.http import Site, get
+from fleetd.core.queues import Seconds
 from fleetd.errors import FleetdError, UnreachableError
 
 T = TypeVar("T")
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _TOTALS = "columns=name,messages_ready,messages_unacknowledged&disable_stats=true&enable_queue_totals=true"
 _CONSUMERS = "columns=name,consumers"
+_CONSUMERS_KEPT = 30.0  # seconds: each call costs the server time for every queue of the vhost
 _SETTINGS = "columns=name,arguments,effective_policy_definition"
 # A vhost may have thousands of queues: only those asked for are worked out and sent, as many as go into one URL.
 _PAGE = 500
@@ -67,16 +69,24 @@ class Management:
     def __init__(self, site: Site, context: ssl.SSLContext | None, vhost: str) -> None:
         self.site = site
         self._context, self._vhost = context, quote(vhost, safe="")
+        self._consumers: Mapping[str, int | None] = {}
+        self._stale_at: Seconds = 0.0
 
     async def queues(self, names: Sequence[str]) -> Mapping[str, Queue]:
         """Those of the queues that are there."""
-        found: dict[str, Queue] = {}
-        consumers: dict[str, int | None] = {}
+        now = asyncio.get_running_loop().time()
         async with asyncio.timeout(2 * PATIENCE):
-            for pattern in _patterns(names):
-                found |= {queue.name: queue for queue in await self._items(_TOTALS, pattern, Queue)}
-                consumers |= {queue.name: queue.consumers for queue in await self._items(_CONSUMERS, pattern, Queue)}
-        return {name: replace(found[name], consumers=consumers.get(name)) for name in names if name in found}
+            found = await self._all(_TOTALS, names)
+            if now >= self._stale_at or not self._consumers.keys() >= found.keys():
+                told = await self._all(_CONSUMERS, names)
+                self._consumers = {name: queue.consumers for name, queue in told.items()}
+                self._stale_at = now + _CONSUMERS_KEPT
+        return {name: replace(queue, consumers=self._consumers.get(name)) for name, queue in found.items()}
+
+    async def _all(self, wanted: str, names: Sequence[str]) -> dict[str, Queue]:
+        found = [queue for pattern in _patterns(names) for queue in await self._items(wanted, pattern, Queue)]
+        known = {queue.name: queue for queue in found}  # some expressions fit more than they should
+        return {name: known[name] for name in names if name in known}
 
     async def settings(self, names: Sequence[str]) -> list[Settings]:
         """Of those of the queues that are there."""
