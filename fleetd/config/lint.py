@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from fleetd.config.broker_url import kind_of
 from fleetd.config.durations import format_duration
 from fleetd.config.load import Loaded
 from fleetd.config.pools import ReadPool
@@ -80,6 +81,7 @@ def _pool(pool: ReadPool, loaded: Loaded, *, is_root: bool) -> Iterator[Finding]
     yield from _limits(pool)
     yield from _failures(pool)
     yield from _starting(pool, loaded)
+    yield from _queues(pool)
     yield from _log(pool)
     if is_root and pool.spec.launch.user is None:
         yield _finding(_WARNING, pool, "user", "the workers run as root", 'add user = "NAME"')
@@ -165,6 +167,21 @@ def _starting(pool: ReadPool, loaded: Loaded) -> Iterator[Finding]:
     if slots is not None and "command" in pool.values and not _names_queues(pool):
         message = "the command does not name them, so that they reach the workers only as FLEETD_QUEUES"
         yield _finding(_WARNING, pool, "queues", message, "put {queues} into the command, or read FLEETD_QUEUES")
+
+
+def _queues(pool: ReadPool) -> Iterator[Finding]:
+    """A broker that the pool names itself, and that tells nothing of it."""
+    if "broker" not in pool.values or pool.broker is None or pool.spec.places:
+        return
+    if not pool.spec.launch.queues:
+        yield _finding(_WARNING, pool, "broker", "does nothing: the pool names no queues", "add queues = […]")
+    elif (kind := kind_of(pool.broker.url)) is not None:
+        message = (
+            f"its queues are not read: the framework {pool.spec.framework} does not say where they stand in {kind}"
+        )
+        yield _finding(
+            _WARNING, pool, "broker", message, f"add [framework.NAME.brokers.{kind}] to a framework of your own"
+        )
 
 
 def _log(pool: ReadPool) -> Iterator[Finding]:
