@@ -44,9 +44,9 @@ Invalid pool files: exit 2, and nothing is looked at. `--json` prints one docume
 What it does: it starts no worker, changes nothing in Redis, and makes nothing but a cgroup of its own, which it
 removes. For each pool a child takes the worker's user, enters its directory, reads its `env-file` and looks for its
 program, by the code that starts workers. The *probes* of a [framework](reference/frameworks.md), such as
-`php artisan --version`, run in the same way, for at most 10 s each; not for a pool with a `command` of its own. Redis is
-asked `INFO`, `CONFIG GET save`, `TIME`, and `SCAN` of about 1,000 keys at most; of a Cluster one node is asked. Of these
-the users of [redis.md](redis.md) may do `TIME` only: what that leaves open is `not known`.
+`php artisan --version`, run in the same way, for at most 10 s each; not for a pool with a `command` of its own. Redis
+is asked `INFO`, `CONFIG GET save`, `TIME`, and `SCAN` of about 1,000 keys at most; of a Cluster one node is asked. Of
+these the users of [redis.md](redis.md) may do `TIME` only: what that leaves open is `not known`.
 
 A daemon under systemd has another environment than a shell. Limits are those of the installed unit, where there is one;
 `PATH` and all other variables are the shell's.
