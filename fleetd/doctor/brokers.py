@@ -17,7 +17,6 @@ from fleetd.config.redis_url import parse
 from fleetd.core.spec import BrokerSpec, FleetSpec, Seconds
 from fleetd.doctor import redis, timeouts
 from fleetd.doctor.redis import RedisFacts, Subject
-from fleetd.doctor.redis_facts import observe
 from fleetd.doctor.report import FLEET, Place, Rule, Told, broker_subject, place_of, pool_subject
 from fleetd.errors import FleetdError, UnreachableError, UsageError
 
@@ -63,7 +62,7 @@ def ask(loaded: Loaded, spec: FleetSpec) -> Answers:
     urls = {subject: url for subject, (_, url) in subjects(loaded, spec).items()}
     of_kind = {kind: [each for each in spec.brokers.values() if kind_of(each.url) == kind] for kind in ("amqp", "sqs")}
     queues = {(each.name, place.ready[0]): each for each in of_kind["sqs"] for place in _places(spec, each.name)}
-    questions: dict[tuple[str, Any], Any] = {("server", subject): observe(url) for subject, url in urls.items()}
+    questions: dict[tuple[str, Any], Any] = {("server", subject): _observed(url) for subject, url in urls.items()}
     for each in of_kind["amqp"]:
         questions["consumer", each.name] = _asked("amqp", "consumer_timeout", each)
     for key, each in queues.items():
@@ -137,6 +136,12 @@ async def _answer(question: Any) -> Any:
         return error
     except TimeoutError:
         return UnreachableError(f"no answer within {PATIENCE:g} s")
+
+
+async def _observed(url: str) -> RedisFacts:
+    from fleetd.doctor.redis_facts import observe  # noqa: PLC0415 - redis-py is for those who name a Redis
+
+    return await observe(url)
 
 
 async def _asked(module: str, function: str, broker: BrokerSpec, *rest: str) -> Any:

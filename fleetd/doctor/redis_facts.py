@@ -91,12 +91,11 @@ def cache_name(key: bytes) -> str | None:
 
 async def _clock(connection: Connection, refused: list[str]) -> Seconds | None:
     """By how much this host is ahead; what the way there and back may explain is left out."""
-    await _asked(connection, refused, "PING")  # connects: what is measured below is an answer alone
-    refused.clear()
-    before, began = time.time(), time.monotonic()
-    answer = await _asked(connection, refused, "TIME")
-    if answer is None:
+    if await _asked(connection, refused, "TIME") is None:
         return None
+    # Again, now that it is connected: what is measured is an answer alone.
+    before, began = time.time(), time.monotonic()
+    answer = await connection.command("TIME")
     half = (time.monotonic() - began) / 2
     ahead = before + half - (int(answer[0]) + int(answer[1]) / 1e6)
     return 0.0 if abs(ahead) <= half else ahead
