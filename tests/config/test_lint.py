@@ -131,8 +131,8 @@ CASES = [
     (
         '[broker.default]\nurl = "amqp://h"\n' + LARAVEL + 'queues = ["media"]\nbroker = "default"',
         (
-            "warning: pool.toml:6: pool.media.broker: its queues are not read: the framework laravel does not say where "
-            "they stand in amqp; add [framework.NAME.brokers.amqp] to a framework of your own"
+            "warning: pool.toml:6: pool.media.broker: its queues are not read: the framework laravel does not say "
+            "where they stand in amqp; add [framework.NAME.brokers.amqp] to a framework of your own"
         ),
     ),
     ("[defaults]\nnice = 1\n", "warning: pool.toml: there is no pool; add a [pool.NAME] table"),
