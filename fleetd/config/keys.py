@@ -41,28 +41,31 @@ NAMES = ListOf(NAME, "list of names", distinct=True)
 PATH = Line("path")
 
 
-class _FleetUrl(Matching, frozen=True):
-    """The URL of a fleet's Redis, in every detail."""
+class _ServiceUrl(Matching, frozen=True):
+    """The URL of a service; that of a Redis in every detail."""
 
     def check(self, value: str, shown: str | None = None) -> str:
         """The value itself; raises Unfit, quoting nothing of it."""
         found = super().check(value, shown)
         try:
-            redis_url.parse(found)
+            if broker_url.kind_of(found) == "redis":
+                redis_url.parse(found)
         except UsageError as error:
             what, _, remedy = str(error).partition(": ")
             raise Unfit(f"{what} cannot be read", remedy) from None
         return found
 
 
-_ANY_URL = url(*_FLEET_URLS)
-_FLEET_URL = _FleetUrl(_ANY_URL.noun, _ANY_URL.pattern, _ANY_URL.form, secret=True)
+def _service(*schemes: str) -> _ServiceUrl:
+    any_url = url(*schemes)
+    return _ServiceUrl(any_url.noun, any_url.pattern, any_url.form, secret=True)
+
 
 FLEET = TableOf(
     (
         Key("name", NAME, "none", "Fleets that share one Redis are told apart by it.", _START, required=True),
-        Key("redis", _FLEET_URL, "none", "Where the hosts of the fleet meet: Redis >= 6.2 or Valkey.", _START,
-            required=True),
+        Key("redis", _service(*_FLEET_URLS), "none", "Where the hosts of the fleet meet: Redis >= 6.2 or Valkey.",
+            _START, required=True),
         Key("host", HOST, "the host name", "This host's name in the fleet.", _START),
         Key("max-parallel-hosts", CountOrShare(1), '"100%"', "Hosts that may roll at the same time."),
     )
@@ -88,7 +91,7 @@ DAEMON = TableOf(
 
 BROKER = TableOf(
     (
-        Key("url", url(*broker_url.SCHEMES), "none",
+        Key("url", _service(*broker_url.SCHEMES), "none",
             "The service that holds the jobs; workers get it where their framework reads one from the environment.",
             _ROLL, required=True),
         Key("prefix", Line(empty=True), "the framework's", "What the names of the framework's keys begin with there."),

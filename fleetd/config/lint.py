@@ -81,8 +81,8 @@ def _pool(pool: ReadPool, loaded: Loaded, *, is_root: bool) -> Iterator[Finding]
     yield from _limits(pool)
     yield from _failures(pool)
     yield from _starting(pool, loaded)
-    yield from _queues(pool)
     yield from _log(pool)
+    yield from _broker(pool)
     if is_root and pool.spec.launch.user is None:
         yield _finding(_WARNING, pool, "user", "the workers run as root", 'add user = "NAME"')
 
@@ -169,21 +169,6 @@ def _starting(pool: ReadPool, loaded: Loaded) -> Iterator[Finding]:
         yield _finding(_WARNING, pool, "queues", message, "put {queues} into the command, or read FLEETD_QUEUES")
 
 
-def _queues(pool: ReadPool) -> Iterator[Finding]:
-    """A broker that the pool names itself, and that tells nothing of it."""
-    if "broker" not in pool.values or pool.broker is None or pool.spec.places:
-        return
-    if not pool.spec.launch.queues:
-        yield _finding(_WARNING, pool, "broker", "does nothing: the pool names no queues", "add queues = […]")
-    elif (kind := kind_of(pool.broker.url)) is not None:
-        message = (
-            f"its queues are not read: the framework {pool.spec.framework} does not say where they stand in {kind}"
-        )
-        yield _finding(
-            _WARNING, pool, "broker", message, f"add [framework.NAME.brokers.{kind}] to a framework of your own"
-        )
-
-
 def _log(pool: ReadPool) -> Iterator[Finding]:
     log = pool.spec.log
     given = pool.values.get("log", {})
@@ -195,6 +180,19 @@ def _log(pool: ReadPool) -> Iterator[Finding]:
         yield _finding(_WARNING, pool, "log.format", f'does nothing with to = "{log.to}"', "take it out")
     if log.to is LogTarget.FILES and log.compress and log.keep == 0:
         yield _finding(_WARNING, pool, "log.compress", "does nothing with keep = 0: no file is put aside", "keep some")
+
+
+def _broker(pool: ReadPool) -> Iterator[Finding]:
+    broker, spec = pool.broker, pool.spec
+    kind = None if broker is None else kind_of(broker.url)
+    if broker is None or kind is None or "broker" not in pool.values or spec.places:
+        return
+    if not spec.launch.queues:
+        message, remedy = f"the pool names no queues, so that none is read in {broker.name}", "add queues"
+    else:
+        message = f"nothing says where {spec.framework} keeps its queues in a broker of the kind {kind}"
+        remedy = f"a [framework.NAME] of your own says it in brokers.{kind}"
+    yield _finding(_WARNING, pool, "broker", message, remedy)
 
 
 def _names_queues(pool: ReadPool) -> bool:

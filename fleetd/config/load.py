@@ -25,7 +25,8 @@ from fleetd.config.tree import Node, merged
 from fleetd.core.spec import BrokerSpec, DaemonLogFormat, DaemonSpec, FleetSpec, MemberSpec
 
 _DEFAULT = "default"
-_READ_EVERY = {"sqs": 30.0}  # seconds: each call costs money
+_READ_EVERY = {"sqs": 30.0}  # seconds, where it is not _OFTEN: each call costs money
+_OFTEN = 5.0
 # A unix socket's path has at most 107 bytes, unix(7); each run has one at RUNTIME/INSTANCE/notify/RUN, of 32 digits.
 _LONGEST_PATH = 107
 _NOTIFY = len("/notify/") + 32
@@ -63,7 +64,6 @@ def load(paths: Sequence[str], source: Source, frameworks: Frameworks, *, instan
     _check_alerts(document, reader)
     pools = _pools(document, brokers, own, reader)
     _check_after(document, pools, reader)
-    _note_later_tables(document, reader)
     spec = FleetSpec(
         pools=MappingProxyType({name: pool.spec for name, pool in pools.items()}),
         daemon=daemon,
@@ -133,7 +133,7 @@ def _broker(name: str, node: Node, reader: Reader) -> BrokerSpec:
         url,
         prefix=prefix.value if prefix else None,
         retry_after=values.get("retry-after"),
-        every=values.get("every", _READ_EVERY.get(kind_of(url) or "", BrokerSpec.every)),
+        every=values.get("every", _READ_EVERY.get(kind_of(url) or "", _OFTEN)),
         management=values.get("management"),
         endpoint=values.get("endpoint"),
     )
@@ -211,9 +211,3 @@ def _circle(name: str, pools: Mapping[str, ReadPool]) -> tuple[str, ...]:
                 visited.add(other)
                 ways.append((*way, other))
     return ()
-
-
-def _note_later_tables(document: Document, reader: Reader) -> None:
-    """What a later version does with [broker]: this one starts without."""
-    for node in document.named["broker"].values():
-        reader.later(node, refuses=False)

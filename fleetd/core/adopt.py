@@ -51,7 +51,7 @@ def remember(pool: Pool, memory: PoolMemory) -> None:
     if memory.stopped is not None:
         pool.stopped = memory.stopped
     pool.paused = memory.paused
-    pool.jobs_done, pool.jobs_failed = memory.jobs_done, memory.jobs_failed
+    pool.ledger.restore(memory.counters)
     if memory.scaled_to is not None and memory.scaled_from == pool.spec.numprocs:
         pool.numprocs, pool.scaled_from = memory.scaled_to, memory.scaled_from
     pool.release = Release(memory.generation, pool.spec, memory.epochs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from fleetd.core import fleet, reconcile, recycle, requests
+from fleetd.core import brokers, fleet, reconcile, recycle, requests
 from fleetd.core.deadlines import next_deadline
 from fleetd.core.effects import Effect, Finish, Remember
 from fleetd.core.events import (
@@ -19,6 +19,7 @@ from fleetd.core.events import (
     JobReported,
     MemorySampled,
     PauseRequested,
+    QueuesRead,
     RestartRequested,
     Restored,
     ResumeRequested,
@@ -74,6 +75,8 @@ def _dispatch(turn: Turn, event: Event) -> None:  # noqa: C901, PLR0912 - one li
             run = turn.state.runs.get(event.run)
             if run is not None:
                 reconcile.apply(turn, run, event)
+        case QueuesRead():
+            brokers.observe(turn, event)
         case FleetObserved():
             fleet.observe(turn, event)
         case FleetLost():

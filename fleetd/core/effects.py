@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from fleetd.core.facts import Fact
-from fleetd.core.records import RunRecord
+from fleetd.core.records import Counters, RunRecord
 from fleetd.core.spec import Launch, Seconds
 
 
@@ -51,6 +51,13 @@ class Record(Struct, frozen=True):
     record: RunRecord
 
 
+class Count(Struct, frozen=True):
+    """Write down what the jobs of a pool add up to now: in all, and the queue and the class that changed."""
+
+    pool: str
+    counters: Counters
+
+
 class Remember(Struct, frozen=True):
     """Write down `state.remembered_now()`; `lazily`: within seconds, since a loss of the last ones is bearable."""
 
@@ -67,4 +74,4 @@ class Finish(Struct, frozen=True):
     """Everything is drained: end the daemon."""
 
 
-Effect = Spawn | Signal | KillTree | Forget | Record | Remember | Announce | Finish
+Effect = Spawn | Signal | KillTree | Forget | Record | Count | Remember | Announce | Finish

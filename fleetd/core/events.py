@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from fleetd.core.records import Remembered, RunRecord
+from fleetd.core.queues import Depth
+from fleetd.core.records import Counters, Remembered, RunRecord
 from fleetd.core.rollout import Rollout
 from fleetd.core.spec import Bytes, FleetSpec, LineMeaning, Seconds
 
@@ -92,7 +93,7 @@ class Restored(Struct, frozen=True):
 
     remembered: Remembered
     runs: tuple[RunRecord, ...] = ()
-    counted: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # jobs done and failed by pool, in the journal
+    counted: Mapping[str, Counters] = field(default_factory=dict)  # by pool, as the journal has them
 
 
 class Spawned(Struct, frozen=True):
@@ -180,6 +181,17 @@ class MemorySampled(Struct, frozen=True):
     rss: Mapping[RunId, Bytes]
 
 
+# -- what became of the brokers --------------------------------------------------------------------------------------
+
+
+class QueuesRead(Struct, frozen=True):
+    """A broker was read, or could not be (`error` says why, for a person); depths by pool and queue."""
+
+    broker: str
+    depths: Mapping[str, Mapping[str, Depth]] = field(default_factory=dict)
+    error: str | None = None
+
+
 # -- what became of the fleet ----------------------------------------------------------------------------------------
 
 
@@ -229,6 +241,7 @@ Event = (
     | SaidAlive
     | AskedForTime
     | MemorySampled
+    | QueuesRead
     | FleetObserved
     | FleetLost
     | Tick

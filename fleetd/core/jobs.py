@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from fleetd.core.effects import Count
 from fleetd.core.events import JobReported, Source
+from fleetd.core.facts import Kind, Value
 from fleetd.core.spec import LineMeaning, Seconds
 from fleetd.core.state import RECENT_FINISHED, Job, Moment, Pool, Run
 from fleetd.core.turn import Turn
 
 UNNAMED = ""
+MOST_TOLD = 20  # jobs of one worker that an event each tells of
 
 
 def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
@@ -36,7 +39,12 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
     for other in stale:
         del run.jobs[other]
         run.jobs_released += 1
-    run.jobs[key] = Job(report.id, report.name, report.queue, turn.now.mono, turn.now.unix)
+    queue = report.queue or _only_queue(pool)
+    run.jobs[key] = Job(report.id, report.name, queue, turn.now.mono, turn.now.unix)
+    if report.enqueued_at is not None:
+        wait = max(0.0, turn.now.unix - report.enqueued_at)
+        pool.ledger.start(queue, report.name, wait)
+        turn.state.history.start(turn.now.unix, pool.name, queue, wait)
     return bool(stale)
 
 
@@ -51,17 +59,23 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     if report.meaning is LineMeaning.RELEASED:
         run.jobs_released += 1
         return True
-    if report.meaning is LineMeaning.DONE:
-        run.jobs_done += 1
-        pool.jobs_done += 1
-    else:
+    failed = report.meaning is LineMeaning.FAILED
+    if failed:
         run.jobs_failed += 1
-        pool.jobs_failed += 1
+    else:
+        run.jobs_done += 1
+    queue = report.queue or (job.queue if job is not None else _only_queue(pool))
+    name = report.name or (job.name if job is not None else None)
     runtime = report.runtime if report.runtime is not None else _measured(job, turn.now)
-    if runtime is not None:
-        pool.runtimes.append(runtime)
-    _note_finished(pool, turn.now)
+    turn.state.history.end(turn.now.unix, pool.name, queue, runtime, failed=failed)
+    turn.emit(Count(pool.name, pool.ledger.end(queue, name, runtime, turn.now.mono, failed=failed)))
     return True
+
+
+def _only_queue(pool: Pool) -> str | None:
+    """The queue of a job that does not say which: there is but one."""
+    queues = pool.spec.launch.queues
+    return queues[0] if len(queues) == 1 else None
 
 
 def _is_repeated(run: Run, key: str, report: JobReported) -> bool:
@@ -76,15 +90,15 @@ def _measured(job: Job | None, now: Moment) -> Seconds | None:
     return None if job is None else now.mono - job.started
 
 
-def _note_finished(pool: Pool, now: Moment) -> None:
-    second = int(now.mono)
-    if pool.finished and pool.finished[-1][0] == second:
-        pool.finished[-1] = (second, pool.finished[-1][1] + 1)
-    else:
-        pool.finished.append((second, 1))
-
-
 def release_all(run: Run) -> None:
     """A planned exit with jobs in hand: they were given back, neither done nor failed."""
     run.jobs_released += len(run.jobs)
     run.jobs.clear()
+
+
+def tell_interrupted(turn: Turn, run: Run) -> None:
+    """An unplanned exit with jobs in hand: what becomes of them is for their framework and broker."""
+    for job in list(run.jobs.values())[:MOST_TOLD]:
+        ran = round(turn.now.mono - job.started, 3)
+        told: dict[str, Value] = {"id": job.id, "name": job.name, "queue": job.queue, "ran": ran, "run": run.id}
+        turn.tell(Kind.JOB_INTERRUPTED, run.pool, run.slot, told)

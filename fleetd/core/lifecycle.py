@@ -74,6 +74,8 @@ def _exited(turn: Turn, pool: Pool, slot: Slot, run: Run, event: Exited) -> Outc
     in_hand = run.oldest_job
     if planned:
         jobs.release_all(run)
+    else:
+        jobs.tell_interrupted(turn, run)
     reason = exits.reason_of(spec, run, event)
     slot.last_exit = LastExit(event.code, event.signal, reason, turn.now.unix)
     slot.last_lines = event.last_lines

@@ -10,6 +10,23 @@ from msgspec import Struct, field
 from fleetd.core.epochs import Epochs
 from fleetd.core.spec import Seconds
 
+Tally = tuple[int, int]  # jobs done, and failed
+
+
+class Counters(Struct, frozen=True, omit_defaults=True):
+    """What the jobs of a pool add up to: in all, and by queue and class of jobs where these are known."""
+
+    total: Tally = (0, 0)
+    queues: Mapping[str, Tally] = field(default_factory=lambda: MappingProxyType({}))
+    classes: Mapping[str, Tally] = field(default_factory=lambda: MappingProxyType({}))
+
+    def followed_by(self, later: Counters) -> Counters:
+        """The same with what was counted later, which may tell of some queues and classes only."""
+        return Counters(later.total, {**self.queues, **later.queues}, {**self.classes, **later.classes})
+
+
+NOTHING = Counters()
+
 
 class JobRecord(Struct, frozen=True, omit_defaults=True):
     """A job in hand."""
@@ -40,8 +57,6 @@ class RunRecord(Struct, frozen=True, omit_defaults=True):
     jobs_released: int = 0
     jobs_by_socket: bool = False
     jobs_in_hand: tuple[JobRecord, ...] = ()
-    pool_done: int = 0  # the pool's counters when this was written
-    pool_failed: int = 0
     paused: bool = False
     stop_signal: int = 15  # how it is to be ended, should its pool be gone from the files
     stop_timeout: Seconds = 10.0
@@ -74,8 +89,7 @@ class PoolMemory(Struct, frozen=True, omit_defaults=True):
     paused_slots: tuple[int, ...] = ()  # paused one by one
     scaled_to: int | None = None
     scaled_from: int | None = None  # the file's numprocs when it was scaled: another value there ends the scaling
-    jobs_done: int = 0
-    jobs_failed: int = 0
+    counters: Counters = NOTHING
     generation: int = 0
     epochs: Epochs | None = None  # of the release
     roll: RollRecord | None = None

@@ -79,7 +79,8 @@ def _add(turn: Turn, spec: PoolSpec) -> None:
     if memory is not None:
         adopt.remember(pool, memory)
     # After a crash the journal's counters belong to what is yet to be read; the remembered ones may be ahead of it.
-    pool.jobs_done, pool.jobs_failed = state.counted.get(spec.name, (pool.jobs_done, pool.jobs_failed))
+    if spec.name in state.counted:
+        pool.ledger.restore(state.counted[spec.name])
     state.pools[spec.name] = pool
     scaling.fit(turn, pool)
     if memory is not None:

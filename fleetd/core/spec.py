@@ -229,7 +229,7 @@ class BrokerSpec(Struct, frozen=True):
     url: str
     prefix: str | None = None  # None: the framework's own
     retry_after: Seconds | None = None
-    every: Seconds = 5.0  # between two reads
+    every: Seconds = 5.0  # from one read to the next
     management: str | None = None  # URL of RabbitMQ's management API
     endpoint: str | None = None  # URL in the place of Amazon's own
 

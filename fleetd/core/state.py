@@ -5,7 +5,6 @@ Holds no rule: only values, and questions that one value can answer about itself
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
@@ -13,12 +12,14 @@ from msgspec import Struct, field
 
 from fleetd.core.chance import Chance
 from fleetd.core.epochs import Epochs
+from fleetd.core.figures import Ledger
 from fleetd.core.membership import Membership
-from fleetd.core.records import JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
+from fleetd.core.minutes import History
+from fleetd.core.queues import Depth
+from fleetd.core.records import Counters, JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollState
 from fleetd.core.spec import Bytes, FleetSpec, PoolSpec, Seconds
 
-RECENT_RUNTIMES = 500
 RECENT_FINISHED = 16
 NO_SLOT = -1  # stands for a pool itself among touched slots
 
@@ -136,8 +137,8 @@ class Run(Struct):
         """Whether it has done as many jobs as a run of its pool may."""
         return self.max_jobs is not None and self.jobs_counted >= self.max_jobs
 
-    def record(self, pool: Pool) -> RunRecord:
-        """What the journal keeps of it, and of its pool's counters."""
+    def record(self) -> RunRecord:
+        """What the journal keeps of it."""
         return RunRecord(
             run=self.id,
             pool=self.pool,
@@ -156,8 +157,6 @@ class Run(Struct):
             jobs_released=self.jobs_released,
             jobs_by_socket=self.by_socket,
             jobs_in_hand=tuple(JobRecord(j.id, j.name, j.queue, j.started_at) for j in self.jobs.values()),
-            pool_done=pool.jobs_done,
-            pool_failed=pool.jobs_failed,
             paused=self.paused,
             stop_signal=self.release.spec.stop_signal,
             stop_timeout=self.release.spec.stop_timeout,
@@ -242,10 +241,8 @@ class Pool(Struct):
     came_up: bool = False  # every slot has come up: pools that come after may start
     roll: Roll | None = None
     alive: int = 0  # runs, whatever their place
-    jobs_done: int = 0
-    jobs_failed: int = 0
-    runtimes: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT_RUNTIMES))
-    finished: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=64))  # (second, jobs)
+    ledger: Ledger = field(default_factory=Ledger)
+    depths: dict[str, Depth] = field(default_factory=dict)  # of its queues, as far as its broker tells
     without: set[int] = field(default_factory=set)  # slots that should take jobs, and do not
     unproven: set[int] = field(default_factory=set)  # slots that should take jobs, and have never come up
     surging: set[int] = field(default_factory=set)  # slots with a successor
@@ -305,8 +302,7 @@ class Pool(Struct):
             paused_slots=tuple(i for i, s in self.slots.items() if s.paused and not self.paused),
             scaled_to=self.numprocs if self.scaled_from is not None else None,
             scaled_from=self.scaled_from,
-            jobs_done=self.jobs_done,
-            jobs_failed=self.jobs_failed,
+            counters=self.ledger.counters(),
             generation=self.release.generation,
             epochs=self.release.epochs,
             roll=roll,
@@ -324,7 +320,9 @@ class State(Struct):
     rolls: dict[int, list[Roll]] = field(default_factory=dict)  # the last ones, by the requester's id
     remembered: dict[str, PoolMemory] = field(default_factory=dict)
     adopted: tuple[RunRecord, ...] = ()
-    counted: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # done, failed, as the journal has them
+    counted: Mapping[str, Counters] = field(default_factory=dict)  # by pool, as the journal has them
+    history: History = field(default_factory=History)
+    brokers_lost: dict[str, str] = field(default_factory=dict)  # those out of reach, and why
     deadlines: list[tuple[Seconds, str, int]] = field(default_factory=list)  # a heap: when, pool, slot
     next_paced_start: Seconds = 0.0
     is_stopping: bool = False

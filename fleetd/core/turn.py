@@ -33,7 +33,7 @@ class Turn:
 
     def record(self, run: Run) -> None:
         """Have written down where a run stands."""
-        self.emit(Record(run.record(self.state.pools[run.pool])))
+        self.emit(Record(run.record()))
 
     def tell(self, kind: Kind, pool: str, slot: int | None = None, fields: Mapping[str, Value] | None = None) -> None:
         """Announce a fact about a pool or one of its workers."""

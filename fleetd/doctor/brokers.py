@@ -1,48 +1,56 @@
-"""The fleet's Redis and the brokers: all are asked at the same time, each within a few seconds."""
+"""The fleet's Redis and the brokers: all are asked at the same time, each within a few seconds.
+
+A broker is read as the daemon reads it, and then asked for what the doctor alone wants to know.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
 from msgspec import Struct, field
 
+from fleetd.brokers.opening import open_broker
 from fleetd.config.broker_url import kind_of
 from fleetd.config.load import Loaded
 from fleetd.config.pools import ReadPool
 from fleetd.config.redis_url import parse
-from fleetd.core.spec import BrokerSpec, FleetSpec, Seconds
+from fleetd.core.queues import UNKNOWN, Depth
+from fleetd.core.queues import Place as QueuePlace
+from fleetd.core.spec import BrokerSpec, FleetSpec, PoolSpec, Seconds
 from fleetd.doctor import redis, timeouts
 from fleetd.doctor.redis import RedisFacts, Subject
 from fleetd.doctor.report import FLEET, Place, Rule, Told, broker_subject, place_of, pool_subject
 from fleetd.errors import FleetdError, UnreachableError, UsageError
 
-PATIENCE = 15.0  # seconds for all questions to one of them
+PATIENCE = 15.0  # seconds for one question, however many servers it takes
 
-REACHABLE = Rule(
-    "broker-reachable",
-    "that RabbitMQ or SQS answers",
-    "depths of queues are not known, and workers have no jobs",
-    "correct the URL, or see to the server and the network",
+READ = Rule(
+    "broker-read",
+    "that the queues of the pools can be read in their broker, as the daemon reads them",
+    "nobody knows how many jobs wait; where the broker itself is down, workers have none",
+    "correct the URL, the user or the permissions, or see to the server and the network",
 )
 QUEUE = Rule(
     "queue",
-    "that the queues of pools are known to SQS",
-    "nobody can enqueue a job there, and workers find none",
-    "correct its name or the prefix of [broker], or create it",
+    "that the queues of the pools are there, in brokers where one that is empty is there, too (RabbitMQ, SQS)",
+    "nothing is enqueued there: under another name, or with another prefix, jobs may wait that no worker takes",
+    "correct its name or the prefix of [broker], if it is not to come with the first job",
 )
-RULES = (REACHABLE, QUEUE)
+RULES = (READ, QUEUE)
+
+Answer = Any  # what was asked for, or the FleetdError that came instead
 
 
 class Answers(Struct, frozen=True):
-    """What came of asking; a failure is its line for people, and whether the thing is out of reach."""
+    """What came of asking."""
 
-    servers: Mapping[str, RedisFacts | FleetdError] = field(default_factory=dict)  # by subject
-    consumer: Mapping[str, Seconds | FleetdError | None] = field(default_factory=dict)  # by name of the broker
-    visibility: Mapping[tuple[str, str], Seconds | FleetdError | None] = field(default_factory=dict)  # and queue there
+    servers: Mapping[str, Answer] = field(default_factory=dict)  # RedisFacts, by subject
+    depths: Mapping[str, Answer] = field(default_factory=dict)  # by broker: a mapping from places
+    acknowledged: Mapping[str, Answer] = field(default_factory=dict)  # by pool on RabbitMQ: a ConsumerTimeout, or None
+    visible: Mapping[tuple[str, str], Answer] = field(default_factory=dict)  # by broker and queue: seconds, or None
 
 
 def subjects(loaded: Loaded, spec: FleetSpec) -> dict[str, tuple[Subject, str]]:
@@ -59,20 +67,27 @@ def subjects(loaded: Loaded, spec: FleetSpec) -> dict[str, tuple[Subject, str]]:
 
 def ask(loaded: Loaded, spec: FleetSpec) -> Answers:
     """Ask all of them.  What fails is in the answers."""
-    urls = {subject: url for subject, (_, url) in subjects(loaded, spec).items()}
-    of_kind = {kind: [each for each in spec.brokers.values() if kind_of(each.url) == kind] for kind in ("amqp", "sqs")}
-    queues = {(each.name, place.ready[0]): each for each in of_kind["sqs"] for place in _places(spec, each.name)}
-    questions: dict[tuple[str, Any], Any] = {("server", subject): _observed(url) for subject, url in urls.items()}
-    for each in of_kind["amqp"]:
-        questions["consumer", each.name] = _asked("amqp", "consumer_timeout", each)
-    for key, each in queues.items():
-        questions["visibility", key] = _asked("sqs", "visibility_timeout", each, key[1])
+    questions: dict[tuple[str, Any], Awaitable[Any]] = {}
+    for subject, url in subjects(loaded, spec).values():
+        questions["servers", subject.name] = _observed(url)
+    for name, broker in spec.brokers.items():
+        pools = [pool for pool in spec.pools.values() if pool.broker == name]
+        places = tuple(dict.fromkeys(place for pool in pools for place in pool.places))
+        if places:
+            questions["depths", name] = _read(broker, places)
+        match kind_of(broker.url):
+            case "amqp":
+                questions |= {("acknowledged", pool.name): _acknowledged(broker, pool) for pool in pools}
+            case "sqs":
+                questions |= {("visible", (name, place.ready[0])): _visible(broker, place) for place in places}
+            case _:
+                pass
     answers = asyncio.run(_all(questions)) if questions else {}
 
-    def of(kind: str) -> dict[Any, Any]:
+    def of(kind: str) -> dict[Any, Answer]:
         return {key: answer for (asked, key), answer in answers.items() if asked == kind}
 
-    return Answers(of("server"), of("consumer"), of("visibility"))
+    return Answers(of("servers"), of("depths"), of("acknowledged"), of("visible"))
 
 
 def judge(loaded: Loaded, spec: FleetSpec, answers: Answers) -> Iterator[Told]:
@@ -83,52 +98,47 @@ def judge(loaded: Loaded, spec: FleetSpec, answers: Answers) -> Iterator[Told]:
             yield from redis.judge(subject, answer)
         else:
             yield _failed(redis.REACHABLE, subject.name, answer, subject.place, redis.why_needed(subject))
-    for name in spec.brokers:
-        asked = [answers.consumer[name]] if name in answers.consumer else []
-        asked += [answer for (broker, _), answer in answers.visibility.items() if broker == name]
-        if asked:
-            yield _answered(broker_subject(name), asked, _place(loaded, f"broker.{name}", "url"))
+    for name, answer in answers.depths.items():
+        subject_name, place = broker_subject(name), place_of(loaded.tables[f"broker.{name}"], "url")
+        if not isinstance(answer, FleetdError):
+            yield READ.ok(subject_name, f"{len(answer)} queue{'s' if len(answer) > 1 else ''} can be read")
+        elif not isinstance(answers.servers.get(subject_name), FleetdError):  # else it was said already
+            yield _failed(READ, subject_name, answer, place)
 
 
-def _answered(subject: str, answers: Sequence[object], place: Place) -> Told:
-    """Whether a broker that is no Redis answered all that it was asked."""
-    failure = next((answer for answer in answers if isinstance(answer, FleetdError)), None)
-    return REACHABLE.ok(subject, "it answers") if failure is None else _failed(REACHABLE, subject, failure, place)
+def judge_pool(pool: ReadPool, answers: Answers, line: Place | None, *, framework_knows: bool) -> Iterator[Told]:
+    """What the pool's broker says of its queues, and of the time that its jobs may take.
 
-
-def judge_pool(pool: ReadPool, answers: Answers, broker: Place | None, *, framework_knows: bool) -> Iterator[Told]:
-    """What the pool's broker says of its jobs' time; of SQS not where the framework itself says it (`framework_knows`).
-
-    `broker` is the line of the broker's retry-after.
+    `line` is that of the broker's retry-after.  Of SQS nothing is said where the framework itself has such a time
+    (`framework_knows`): it asks for it with each message.
     """
-    name = "" if pool.broker is None else pool.broker.name
-    if name in answers.consumer:
-        found = answers.consumer[name]
-        if not isinstance(found, FleetdError):
-            yield timeouts.consumer_timeout(pool, found)
+    name, broker = pool.spec.name, pool.spec.broker or ""
+    depths = answers.depths.get(broker, {})
     for place in pool.spec.places:
-        queue = place.ready[0]
-        if (name, queue) not in answers.visibility:
-            continue
-        seconds = answers.visibility[name, queue]
-        if seconds is None:
-            yield QUEUE.error(
-                pool_subject(pool.spec.name), f"SQS knows no queue {queue}", place_of(pool.node, "queues")
-            )
-        elif not isinstance(seconds, FleetdError) and not framework_knows:
-            yield from timeouts.retry_after(pool, seconds, f"visibility timeout of queue {queue}", broker)
+        if not isinstance(depths, FleetdError) and depths.get(place, Depth(0)) == UNKNOWN:
+            what = f"the broker knows no queue {place.ready[0] if len(place.ready[0]) < 80 else place.queue}"  # noqa: PLR2004 - SQL's are queries
+            yield QUEUE.warning(pool_subject(name), what, place_of(pool.node, "queues"))
+        seconds = answers.visible.get((broker, place.ready[0]))
+        if not framework_knows and isinstance(seconds, float):
+            yield from timeouts.retry_after(pool, seconds, f"visibility timeout of queue {place.queue}", line)
+    acknowledged = answers.acknowledged.get(name)
+    if acknowledged is not None and not isinstance(acknowledged, FleetdError):
+        yield timeouts.consumer_timeout(pool, acknowledged.seconds, is_default=acknowledged.is_default)
 
 
 def retry_after_line(loaded: Loaded, pool: ReadPool) -> Place | None:
     """The line of the retry-after of a pool's broker; None where it has no broker."""
-    return None if pool.broker is None else _place(loaded, f"broker.{pool.broker.name}", "retry-after")
+    return None if pool.broker is None else place_of(loaded.tables[f"broker.{pool.broker.name}"], "retry-after")
 
 
-async def _all(questions: Mapping[Any, Any]) -> dict[Any, Any]:
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+async def _all(questions: Mapping[Any, Awaitable[Any]]) -> dict[Any, Answer]:
     return dict(zip(questions, await asyncio.gather(*map(_answer, questions.values())), strict=True))
 
 
-async def _answer(question: Any) -> Any:
+async def _answer(question: Awaitable[Any]) -> Answer:
     try:
         async with asyncio.timeout(PATIENCE):
             return await question
@@ -144,34 +154,37 @@ async def _observed(url: str) -> RedisFacts:
     return await observe(url)
 
 
-async def _asked(module: str, function: str, broker: BrokerSpec, *rest: str) -> Any:
-    """The answer of a reader of brokers, which is imported only where there is such a broker."""
+async def _read(spec: BrokerSpec, places: tuple[QueuePlace, ...]) -> Mapping[QueuePlace, Depth]:
+    broker = open_broker(spec)
     try:
-        return await getattr(import_module(f"fleetd.brokers.{module}"), function)(broker, *rest)
-    except ModuleNotFoundError as error:
-        raise UsageError(f"it cannot be asked without the package {error.name}: install it beside fleetd") from None
+        return await broker.read(places)
+    finally:
+        await broker.close()
+
+
+async def _acknowledged(broker: BrokerSpec, pool: PoolSpec) -> Any:
+    names = [place.ready[0] for place in pool.places]
+    return await _asked("amqp.acknowledging", "consumer_timeout", broker, names)
+
+
+async def _visible(broker: BrokerSpec, place: QueuePlace) -> Seconds | None:
+    seconds: Seconds | None = await _asked("sqs", "visibility_timeout", broker, place.ready[0])
+    return seconds
+
+
+async def _asked(module: str, function: str, *arguments: object) -> Any:
+    """The answer of a function of a kind of broker, which is imported only where there is such a broker."""
+    try:
+        return await getattr(import_module(f"fleetd.brokers.{module}"), function)(*arguments)
+    except ModuleNotFoundError as error:  # that of a package is said when the queues are read
+        raise UsageError(f"it cannot be asked without the package {error.name}") from None
 
 
 def _failed(rule: Rule, subject: str, error: FleetdError, place: Place, why: str = "") -> Told:
     if isinstance(error, UnreachableError):
         return rule.unreachable(subject, str(error), place, why=why)
-    if isinstance(error, UsageError):
-        return rule.unknown(subject, str(error))
     return rule.error(subject, str(error), place)
 
 
-def _places(spec: FleetSpec, broker: str) -> Iterator[Any]:
-    """The places of queues that pools have at a broker."""
-    for pool in spec.pools.values():
-        if pool.broker == broker:
-            yield from pool.places
-
-
 def _subject(loaded: Loaded, name: str, table: str, key: str, url: str) -> Subject:
-    with contextlib.suppress(FleetdError):
-        return Subject(name, str(parse(url)), _place(loaded, table, key))
-    return Subject(name, "its URL", _place(loaded, table, key))  # `ask` says what is wrong with it
-
-
-def _place(loaded: Loaded, table: str, key: str) -> Place:
-    return place_of(loaded.tables[table], key)
+    return Subject(name, str(parse(url)), place_of(loaded.tables[table], key))

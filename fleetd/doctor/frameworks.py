@@ -72,10 +72,13 @@ def observe(pool: ReadPool, request: SpawnRequest) -> tuple[Probed, ...]:
         return ()
     values = {"slot": "0", "pool": pool.spec.name, "host": "", "queues": "", "epoch": ""}
     found: list[Probed] = []
+    asked: dict[tuple[str, ...], Output] = {}  # several probes may read the output of one command
     for each in framework.probes:
         argv = tuple(expand(word, values) for word in framework.probe_line(each, _options(pool, "template")))
         shown = framework.probe_line(each, {name: _masked(text) for name, text in _options(pool, "shown").items()})
-        found.append(Probed(each, _for_people(shown), probe(replace(request, argv=argv))))
+        if argv not in asked:
+            asked[argv] = probe(replace(request, argv=argv))
+        found.append(Probed(each, _for_people(shown), asked[argv]))
     return tuple(found)
 
 

@@ -61,12 +61,16 @@ def retry_after(
         yield WRITTEN.warning(subject, what, broker, remedy=f'write retry-after = "{format_duration(found)}"')
 
 
-def consumer_timeout(pool: ReadPool, found: Seconds | None) -> Told:
-    """What is to be said of a pool on a RabbitMQ that waits `found` seconds for an acknowledgement; None: for ever."""
+def consumer_timeout(pool: ReadPool, found: Seconds | None, *, is_default: bool) -> Told:
+    """What is to be said of a pool on a RabbitMQ that waits `found` seconds for an acknowledgement; None: for ever.
+
+    `is_default`: RabbitMQ does not tell what its configuration says, and this is what holds without.
+    """
     subject = pool_subject(pool.spec.name)
     if found is None:
-        return CONSUMER_TIMEOUT.ok(subject, "RabbitMQ waits for acknowledgements without a limit")
+        return CONSUMER_TIMEOUT.ok(subject, "this RabbitMQ waits for acknowledgements without a limit")
     waits = f"RabbitMQ waits {format_duration(found)} for the acknowledgement of a job"
+    waits += " (its default; its configuration is not known)" if is_default else ""
     longest = pool.spec.job_timeout
     if longest is None:
         return CONSUMER_TIMEOUT.ok(subject, f"{waits}; no job-timeout is set")

@@ -41,6 +41,7 @@ from fleetd.shell.launch import Place, uid_of
 from fleetd.shell.live_runs import LiveRuns, Reading
 from fleetd.shell.outlet import standard_streams
 from fleetd.shell.paths import Instance
+from fleetd.shell.queue_reads import QueueReads
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.samples import Samples, resident
 from fleetd.shell.service_manager import ServiceManager
@@ -118,6 +119,7 @@ class Daemon:
         self._changed: asyncio.Future[None] | None = None
         self._last_roll = 0
         self._samples = Samples()
+        self.queue_reads = QueueReads(self.decide_about)
         self.heartbeat: Heartbeat | None = None
 
     async def serve(self) -> int:
@@ -174,18 +176,23 @@ class Daemon:
         self.runs.begin()
         self.service.ready()
         self._arm_sampling()
+        self.queue_reads.follow(self.spec)
         if before is not None:
             before.listen_to_signals()
         await upgrades.until_over(control)
+        await self._close(control)
+        reaper.close()
+        return 0
+
+    async def _close(self, control: ControlServer) -> None:
         await self.runs.settle()
+        await self.queue_reads.close()
         self._state_file.save()
         if self.heartbeat is not None:
             await self.heartbeat.close()
         await control.close()
-        reaper.close()
         self.runs.close()
         self.service.close()
-        return 0
 
     def decide_all(self) -> None:
         """Decide about all that has happened, in this step."""
@@ -318,6 +325,7 @@ class Daemon:
                 assert new is not None
                 self.runs.output.reconfigure(f"{name}:{index}", new.log)
         self._arm_sampling()
+        self.queue_reads.follow(spec)
 
     def next_roll(self) -> int:
         """A new id for rollouts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from fleetd.core.effects import Announce, Effect, Finish, Forget, KillTree, Record, Remember, Signal, Spawn
+from fleetd.core.effects import Announce, Count, Effect, Finish, Forget, KillTree, Record, Remember, Signal, Spawn
 from fleetd.core.facts import Fact
 from fleetd.core.records import RunRecord
 from fleetd.shell.live_runs import LiveRuns
@@ -34,6 +34,8 @@ class Interpreter:
             case Record():
                 self._announced = effect.record
                 self._runs.record(effect.record)
+            case Count():
+                self._runs.count(effect.pool, effect.counters)
             case Spawn():
                 assert self._announced is not None
                 assert self._announced.run == effect.run

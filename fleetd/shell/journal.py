@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from fleetd.core.records import RunRecord
+from fleetd.core.records import NOTHING, Counters, RunRecord
 from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
 
@@ -49,7 +49,7 @@ class News(Struct, frozen=True, omit_defaults=True):
 
     entries: tuple[Entry, ...] = ()
     over: tuple[str, ...] = ()  # runs
-    counted: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # jobs done and failed, by pool
+    counters: Mapping[str, Counters] = field(default_factory=dict)  # by pool: those that changed
     scanned: Mapping[str, int] = field(default_factory=dict)  # bytes of its log, by worker
 
 
@@ -70,7 +70,7 @@ class Journal:
         self._path = path
         self._boot_id = boot_id
         self._entries: dict[str, Entry] = {}
-        self._counted: dict[str, tuple[int, int]] = {}
+        self._counted: dict[str, Counters] = {}
         self._scanned: dict[str, int] = {}
         self._over: deque[str] = deque(maxlen=KEPT_OVER)
         self.damage: str | None = None  # why what an earlier daemon wrote could not be read
@@ -99,8 +99,8 @@ class Journal:
         return dict(self._entries)
 
     @property
-    def counted(self) -> Mapping[str, tuple[int, int]]:
-        """Jobs done and failed, by pool, as far as runs of this boot told."""
+    def counted(self) -> Mapping[str, Counters]:
+        """What the jobs of each pool add up to, as far as runs of this boot told."""
         return dict(self._counted)
 
     @property
@@ -141,7 +141,8 @@ class Journal:
 
     def _take(self, line: Line) -> None:
         if line.news is not None:
-            self._counted.update(line.news.counted)
+            for pool, counters in line.news.counters.items():
+                self._counted[pool] = self._counted.get(pool, NOTHING).followed_by(counters)
             self._scanned.update(line.news.scanned)
             self._over.extend(line.news.over)
             for run in line.news.over:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from fleetd.core.effects import Spawn
 from fleetd.core.events import Event, Exited, JobReported, SaidReady, Source, Spawned, SpawnFailed
 from fleetd.core.facts import Fact, Kind
-from fleetd.core.records import RunRecord
+from fleetd.core.records import NOTHING, Counters, RunRecord
 from fleetd.core.spec import LineMeaning, LinePattern, LogSpec
 from fleetd.errors import FleetdError
 from fleetd.frameworks.lines import LineReport, Patterns, Scanner
@@ -101,7 +101,7 @@ class LiveRuns:
         self._records: dict[str, RunRecord] = {}  # the last of each run
         self._unwritten: dict[str, None] = {}
         self._over: list[str] = []  # not written down yet, like the next two
-        self._counted: dict[str, tuple[int, int]] = {}  # by pool
+        self._counted: dict[str, Counters] = {}  # by pool
         self._touched: set[str] = set()  # workers
         self._journal = Journal(places.journal, boot_id())
         self._ears = select.epoll()  # one for all notify sockets: a reader of the loop's own takes a kilobyte a run
@@ -148,8 +148,8 @@ class LiveRuns:
         self._earlier.tidy(self._runs)
 
     @property
-    def counted(self) -> Mapping[str, tuple[int, int]]:
-        """Jobs done and failed by pool, as the journal has them."""
+    def counted(self) -> Mapping[str, Counters]:
+        """What the jobs of each pool add up to, as the journal has it."""
         return self._journal.counted
 
     def begin(self) -> None:
@@ -204,7 +204,6 @@ class LiveRuns:
         """Write down where a run stands: before it is started or asked to end that, else all with the next `flush`."""
         before = self._records.get(record.run)
         self._records[record.run] = record
-        self._counted[record.pool] = record.pool_done, record.pool_failed
         self._touched.add(f"{record.pool}:{record.slot}")
         if record.pid is None:
             self._note(self._journal.intend, Entry(record), self.output.offset(f"{record.pool}:{record.slot}"))
@@ -212,6 +211,10 @@ class LiveRuns:
         self._unwritten[record.run] = None
         if record.ending is not None and (before is None or before.ending is None):
             self._note(self._journal.end, record.run, record.ending)
+
+    def count(self, pool: str, counters: Counters) -> None:
+        """Write down with the next `flush` what the jobs of a pool add up to."""
+        self._counted[pool] = self._counted.get(pool, NOTHING).followed_by(counters)
 
     def flush(self) -> None:
         """Write down what is new; then tell the workers that it is safe, and let go of those that are over.

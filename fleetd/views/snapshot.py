@@ -5,18 +5,20 @@ The structs are the document of the contract, field by field.  A fact that is no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, to_builtins
 
+from fleetd.core.figures import Figures
 from fleetd.core.health import is_expected, is_up
 from fleetd.core.membership import Membership
+from fleetd.core.queues import UNKNOWN, waiting
 from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
 from fleetd.views.control_characters import made_visible
 
 SCHEMA = 1
-PER_MINUTE_WINDOW = 60  # seconds
+MOST_CLASSES = 50  # of jobs that a picture shows: those with the most jobs
 
 
 class Sample(Struct, frozen=True):
@@ -88,18 +90,39 @@ class JobsView(Struct, frozen=True):
     per_minute: float | None
     runtime_avg: float | None
     runtime_p95: float | None
+    wait_p95: float | None
+
+
+UNTOLD = JobsView(None, None, None, None, None, None)
 
 
 class QueueView(Struct, frozen=True):
-    """A queue as its broker shows it."""
+    """A queue as its broker shows it (`due` are delayed jobs whose time has come), and the jobs that came from it."""
 
     name: str
-    ready: int | None = None
-    delayed: int | None = None
-    reserved: int | None = None
-    oldest_age: float | None = None
-    wait: float | None = None
-    wait_source: str | None = None
+    ready: int | None
+    delayed: int | None
+    due: int | None
+    reserved: int | None
+    oldest_age: float | None
+    wait: float | None
+    wait_source: str | None
+    jobs: JobsView
+
+
+class ClassView(Struct, frozen=True):
+    """A class of jobs: all that have one name."""
+
+    name: str
+    jobs: JobsView
+
+
+class BrokerView(Struct, frozen=True):
+    """A broker that queues are read in; `error` says why it cannot be."""
+
+    name: str
+    reachable: bool
+    error: str | None
 
 
 class PoolView(Struct, frozen=True):
@@ -111,7 +134,9 @@ class PoolView(Struct, frozen=True):
     paused: bool
     numprocs: int
     jobs: JobsView
+    broker: str | None
     queues: tuple[QueueView, ...]
+    classes: tuple[ClassView, ...]
     workers: tuple[WorkerView, ...]
 
 
@@ -139,6 +164,7 @@ class Snapshot(Struct, frozen=True):
     state: str
     started_at: float
     fleet: FleetView | None
+    brokers: tuple[BrokerView, ...]
     pools: tuple[PoolView, ...]
 
     def document(self) -> dict[str, Any]:
@@ -160,6 +186,7 @@ def snapshot(
         state="stopping" if state.is_stopping else "running",
         started_at=identity.started_at,
         fleet=None if state.fleet is None else _fleet(state.fleet),
+        brokers=tuple(_brokers(state)),
         pools=tuple(
             _pool(state, pool, now, samples) for name, pool in state.pools.items() if pools is None or name in pools
         ),
@@ -174,6 +201,13 @@ def _fleet(membership: Membership) -> FleetView:
         since=membership.since,
         member=membership.is_known and not membership.held_by_other,
     )
+
+
+def _brokers(state: State) -> Iterator[BrokerView]:
+    read = {pool.spec.broker for pool in state.pools.values() if pool.spec.broker is not None}
+    for name in sorted(read):
+        error = state.brokers_lost.get(name)
+        yield BrokerView(name, error is None, None if error is None else made_visible(error))
 
 
 def pool_state(state: State, pool: Pool) -> str:
@@ -215,8 +249,10 @@ def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample]) 
         state=pool_state(state, pool),
         paused=pool.is_paused,
         numprocs=pool.numprocs,
-        jobs=_jobs(pool, now),
-        queues=tuple(QueueView(name) for name in pool.spec.launch.queues),
+        jobs=_jobs(pool.ledger.pool, now) if _tells(pool) else UNTOLD,
+        broker=pool.spec.broker,
+        queues=tuple(_queue(pool, name, now) for name in pool.spec.launch.queues),
+        classes=tuple(_classes(pool, now)),
         workers=tuple(_workers(state, pool, samples)),
     )
 
@@ -260,16 +296,49 @@ def _exit(last: LastExit | None) -> ExitView | None:
     return None if last is None else ExitView(last.code, last.signal, last.reason, last.at)
 
 
-def _jobs(pool: Pool, now: Moment) -> JobsView:
+def _tells(pool: Pool) -> bool:
+    """Whether anything tells of the pool's jobs: then 0 is a number, and not a lack of one."""
     told = any(run.by_socket for slot in pool.slots.values() for run in slot.runs())
-    if not (pool.spec.reports_jobs or pool.jobs_done or pool.jobs_failed or told):
-        return JobsView(None, None, None, None, None)
-    recent = sum(jobs for second, jobs in pool.finished if second > now.mono - PER_MINUTE_WINDOW)
-    runtimes = sorted(pool.runtimes)
+    return pool.spec.reports_jobs or told or not pool.ledger.pool.is_empty
+
+
+def _jobs(figures: Figures, now: Moment) -> JobsView:
     return JobsView(
-        done=pool.jobs_done,
-        failed=pool.jobs_failed,
-        per_minute=float(recent),
-        runtime_avg=round(sum(runtimes) / len(runtimes), 6) if runtimes else None,
-        runtime_p95=round(runtimes[min(len(runtimes) - 1, int(0.95 * len(runtimes)))], 6) if runtimes else None,
+        done=figures.done,
+        failed=figures.failed,
+        per_minute=float(figures.per_minute(now.mono)),
+        runtime_avg=None if figures.runtime is None else round(figures.runtime, 6),
+        runtime_p95=_p95(figures.runtimes),
+        wait_p95=_p95(figures.waits),
     )
+
+
+def _p95(values: Sequence[float]) -> float | None:
+    """The value that 95 in 100 are not above; None without any."""
+    return round(sorted(values)[min(len(values) - 1, int(0.95 * len(values)))], 6) if values else None
+
+
+def _queue(pool: Pool, name: str, now: Moment) -> QueueView:
+    depth = pool.depths.get(name, UNKNOWN)
+    figures = pool.ledger.queues.get(name)
+    runtimes = (each.runtime for each in (figures, pool.ledger.pool) if each is not None)
+    runtime = next((runtime for runtime in runtimes if runtime is not None), None)
+    wait = waiting(depth, now.unix, runtime, sum(slot.takes_jobs for slot in pool.slots.values()))
+    age = None if depth.oldest_at is None else round(max(0.0, now.unix - depth.oldest_at), 3)
+    return QueueView(
+        name=name,
+        ready=depth.ready,
+        delayed=depth.delayed,
+        due=depth.due,
+        reserved=depth.reserved,
+        oldest_age=age,
+        wait=None if wait is None else round(wait.seconds, 3),
+        wait_source=None if wait is None else wait.source,
+        jobs=UNTOLD if figures is None else _jobs(figures, now),
+    )
+
+
+def _classes(pool: Pool, now: Moment) -> Iterator[ClassView]:
+    told = [(name, figures) for name, figures in pool.ledger.classes.items() if not figures.is_empty]
+    for name, figures in sorted(told, key=lambda row: -sum(row[1].tally))[:MOST_CLASSES]:
+        yield ClassView(name, _jobs(figures, now))

@@ -44,8 +44,13 @@ _TONES: Mapping[str, Tone] = {
 
 def rows(document: Mapping[str, Any], now: float) -> Iterator[Row]:
     """The rows of a status document, as of `now` (Unix seconds); every text in them is safe for a terminal."""
+    unread = {broker["name"] for broker in document.get("brokers", ()) if not broker["reachable"]}
     for pool in document["pools"]:
-        yield _row(pool["name"], pool["state"], (None, None, *_jobs(pool), _memory(pool)), _of_pool(pool))
+        about = _of_pool(pool, is_read=pool.get("broker") not in unread)
+        yield _row(pool["name"], pool["state"], (None, None, *_jobs(pool), _memory(pool)), about)
+        for queue in pool["queues"]:
+            if about := _of_queue(queue):
+                yield _row(f"  {queue['name']}", "queue", (None, None, *_jobs(queue), None), about)
         for worker in pool["workers"]:
             since = worker["started_at"]
             age = None if since is None else span(now - since)
@@ -96,8 +101,10 @@ def _row(name: str, state: str, numbers: tuple[Any, ...], what: str) -> Row:
     return Row(tuple(made_visible(cell) for cell in cells), _TONES.get(state, Tone.PLAIN))
 
 
-def _jobs(pool: Mapping[str, Any]) -> tuple[Any, Any]:
-    return pool["jobs"]["done"], pool["jobs"]["failed"]
+def _jobs(about: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Done and failed, of a pool or a queue."""
+    jobs = about.get("jobs", {})
+    return jobs.get("done"), jobs.get("failed")
 
 
 def _memory(pool: Mapping[str, Any]) -> int | None:
@@ -105,7 +112,7 @@ def _memory(pool: Mapping[str, Any]) -> int | None:
     return sum(known) if known else None
 
 
-def _of_pool(pool: Mapping[str, Any]) -> str:
+def _of_pool(pool: Mapping[str, Any], *, is_read: bool) -> str:
     healthy = sum(worker["healthy"] and worker["state"] == "running" for worker in pool["workers"])
     told = [f"{healthy} of {pool['numprocs']} healthy"]
     if pool["jobs"]["per_minute"] is not None:
@@ -115,6 +122,21 @@ def _of_pool(pool: Mapping[str, Any]) -> str:
     waiting = [queue["ready"] for queue in pool["queues"] if queue["ready"] is not None]
     if waiting:
         told.append(f"{sum(waiting)} waiting")
+    if not is_read:
+        told.append(f"queues not known: broker {pool['broker']} is out of reach")
+    return ", ".join(told)
+
+
+def _of_queue(queue: Mapping[str, Any]) -> str:
+    """How full a queue is; nothing where its broker tells nothing."""
+    counts = (("ready", "ready"), ("due", "due"), ("delayed", "delayed"), ("reserved", "in hand"))
+    told = [
+        f"{queue[key]} {word}" for key, word in counts if queue.get(key) or (key == "ready" and queue["ready"] == 0)
+    ]
+    if queue.get("oldest_age") is not None:
+        told.append(f"oldest {span(queue['oldest_age'])}")
+    elif queue.get("wait"):
+        told.append(f"wait about {span(queue['wait'])}")
     return ", ".join(told)
 
 

@@ -18,6 +18,7 @@ WARNINGS = frozenset(
         Kind.WORKER_GIVEN_UP,
         Kind.WORKER_SPINNING,
         Kind.WORKER_KILLED,
+        Kind.JOB_INTERRUPTED,
         Kind.WORKER_LEFTOVER,
         Kind.PROCESS_STRAYED,
         Kind.OUTPUT_DROPPED,
@@ -26,6 +27,7 @@ WARNINGS = frozenset(
         Kind.TEMPLATE_LEAKED,
         Kind.ROLLOUT_HALTED,
         Kind.EPOCH_REFUSED,
+        Kind.BROKER_LOST,
         Kind.FLEET_LOST,
         Kind.FLEET_NAME_TAKEN,
     }
@@ -56,6 +58,12 @@ def _exited(fields: Fields) -> str:
     kind = "" if fields["planned"] else " unplanned"
     last = f"; last line: {fields['lines'][-1]}" if fields["lines"] else ""
     return f"ended{kind} with {how}, reason {fields['reason']}, after {fields['lived']:g} s{job}{last}"
+
+
+def _interrupted(fields: Fields) -> str:
+    job = " ".join(str(fields[key]) for key in ("name", "id") if fields[key]) or "a job"
+    queue = f" of {fields['queue']}" if fields["queue"] else ""
+    return f"job {job}{queue} was interrupted after {fields['ran']:g} s"
 
 
 def _draining(fields: Fields) -> str:
@@ -119,6 +127,7 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.WORKER_GIVEN_UP: _given_up,
     Kind.WORKER_SPINNING: lambda f: f"{f['exits']} planned exits in a row without a job: starts are paced",
     Kind.WORKER_ADOPTED: lambda f: f"taken over (pid {f['pid']}), {f['phase']}",
+    Kind.JOB_INTERRUPTED: _interrupted,
     Kind.WORKER_LEFTOVER: lambda f: f"could not be ended entirely: pids {', '.join(f['pids'])} are left",
     Kind.PROCESS_STRAYED: _strayed,
     Kind.OUTPUT_DROPPED: lambda f: f"output is dropped: {f['error']} ({f['bytes']} bytes so far)",
@@ -149,6 +158,8 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.EPOCH_REFUSED: lambda f: (
         f"restart epoch{_key(f['key'])} is {f['value']!r}, which cannot be: it is not followed"
     ),
+    Kind.BROKER_LOST: lambda f: f"broker {f['broker']} cannot be read: {f['error']}; its queues are not known",
+    Kind.BROKER_REACHED: lambda f: f"broker {f['broker']} is read again",
     Kind.FLEET_JOINED: lambda f: f"fleet {f['fleet']}: joined as {f['member']}",
     Kind.FLEET_LOST: lambda f: f"fleet {f['fleet']}: out of reach, workers go on: {f['error']}",
     Kind.FLEET_NAME_TAKEN: lambda f: (

@@ -77,7 +77,7 @@ def test_an_invalid_file_is_refused_with_all_that_is_wrong(fleetd: Fleetd) -> No
 def test_what_this_version_does_not_do_is_refused_but_for_what_it_can_start_without(fleetd: Fleetd) -> None:
     fleetd.configure({"media": {**SLEEPING, "singleton": True}})
     assert "not yet in this version" in fleetd.run("start", "--detach", code=2).stderr
-    fleetd.configure({"media": SLEEPING}, broker={"default": {"url": "amqp://127.0.0.1:1"}})
+    fleetd.configure({"media": SLEEPING}, daemon={"metrics-listen": "127.0.0.1:9808"})
     assert "not yet in this version" in fleetd.start().stderr
 
 

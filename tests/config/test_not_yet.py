@@ -31,19 +31,6 @@ def test_alerts() -> None:
     assert [str(note) for note in loaded.refused] == [f"pool.toml:3: alert.1: {REFUSED}"]
 
 
-@pytest.mark.parametrize(
-    ("table", "key"),
-    [
-        ('[broker.default]\nurl = "amqp://h"\n', "broker.default"),
-    ],
-)
-def test_tables_without_which_it_starts(table: str, key: str) -> None:
-    loaded = load_text(table + POOL)
-    assert loaded.problems == ()
-    assert loaded.refused == ()
-    assert [str(note) for note in loaded.not_yet] == [f"pool.toml:1: {key}: {IGNORED}"]
-
-
 def test_metrics() -> None:
     loaded = load_text('[daemon]\nmetrics-listen = "127.0.0.1:9808"\n' + POOL)
     assert [str(note) for note in loaded.not_yet] == [f"pool.toml:2: daemon.metrics-listen: {IGNORED}"]

@@ -15,8 +15,8 @@ import pytest
 import redis
 
 from fleetd.coordination.redis.connection import Connection
-from fleetd.coordination.redis.wire import PATIENCE
 from fleetd.errors import FleetdError, UnreachableError
+from fleetd.redis.wire import PATIENCE
 from tests.support.redis_server import RedisServer, free_port
 from tests.support.redis_steps import CHANNEL, GET, KEY, SET, SLACK, connected, eventually, failure, hear, script
 

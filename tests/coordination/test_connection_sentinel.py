@@ -8,7 +8,7 @@ import time
 import pytest
 import redis
 
-from fleetd.coordination.redis.wire import PATIENCE
+from fleetd.redis.wire import PATIENCE
 from tests.support.redis_sentinel import SERVICE, running_sentinels
 from tests.support.redis_server import free_port
 from tests.support.redis_steps import CHANNEL, GET, KEY, SET, connected, eventually, failure, hear

@@ -6,7 +6,7 @@ from fleetd.core.adopt import UNDATED, dated
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide
 from fleetd.core.events import Restored, SpecChanged
-from fleetd.core.records import PoolMemory, Remembered, RollRecord, RunRecord
+from fleetd.core.records import Counters, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.spec import FleetSpec
 from fleetd.core.state import Moment, State
 from tests.support.history import UNIX, Host, pool_spec
@@ -35,16 +35,22 @@ def test_what_the_operator_said_comes_back_as_it_was(line: str, remembered: dict
         host.play("1 daemon-killed")
 
 
-@pytest.mark.parametrize(("counted", "jobs"), [({"m": (7, 1)}, (7, 1)), ({}, (9, 2))])
+@pytest.mark.parametrize(
+    ("counted", "expected"),
+    [
+        ({"m": Counters((7, 1), {"a": (7, 0)})}, Counters((7, 1), {"a": (7, 0), "b": (1, 1)}, {"Encode": (9, 2)})),
+        ({}, Counters((9, 2), {"a": (8, 1), "b": (1, 1)}, {"Encode": (9, 2)})),
+    ],
+)
 def test_the_journals_counters_belong_to_what_is_yet_to_be_read(
-    counted: dict[str, tuple[int, int]], jobs: tuple[int, int]
+    counted: dict[str, Counters], expected: Counters
 ) -> None:
     """What is remembered may have been written a moment later: those jobs will be read, and counted, again."""
     state = State(Chance(1))
-    memory = Remembered({"m": PoolMemory(jobs_done=9, jobs_failed=2)})
+    memory = Remembered({"m": PoolMemory(counters=Counters((9, 2), {"a": (8, 1), "b": (1, 1)}, {"Encode": (9, 2)}))})
     decide(state, Restored(memory, (), counted), Moment(0.0, UNIX))
     decide(state, SpecChanged(FleetSpec({"m": pool_spec("m", {})})), Moment(0.0, UNIX))
-    assert (state.pools["m"].jobs_done, state.pools["m"].jobs_failed) == jobs
+    assert state.pools["m"].ledger.counters() == expected
 
 
 def test_a_run_whose_record_was_lost_has_the_release_that_its_slot_had() -> None:

@@ -56,7 +56,7 @@ def test_counting(reports: str, at_once: int | None, done: int, failed: int, rel
         released,
         in_hand,
     )
-    assert (pool.jobs_done, pool.jobs_failed) == (done, failed)
+    assert pool.ledger.pool.tally == (done, failed)
     assert life.jobs_counted == done + failed + released
 
 
@@ -68,4 +68,4 @@ def test_a_planned_exit_with_a_job_in_hand_releases_it_and_counts_it() -> None:
 
 def test_a_runtime_is_measured_from_start_to_end_and_a_reported_one_is_believed() -> None:
     _, pool = told("+a +b da fb")
-    assert list(pool.runtimes) == [2.0, 2.0]
+    assert list(pool.ledger.pool.runtimes) == [2.0, 2.0]

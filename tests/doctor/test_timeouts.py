@@ -65,5 +65,5 @@ def test_what_is_written_must_be_true(written: str, told: list[str]) -> None:
     ],
 )
 def test_consumer_timeout(keys: str, found: float | None, verdict: Verdict) -> None:
-    told = timeouts.consumer_timeout(pool(LARAVEL + keys), found)
+    told = timeouts.consumer_timeout(pool(LARAVEL + keys), found, is_default=False)
     assert told.verdict is verdict, told

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleetd.core.records import JobRecord, RunRecord
+from fleetd.core.records import Counters, JobRecord, RunRecord
 from fleetd.shell.journal import SPARE_LINES, VERSION, Entry, Journal, Line, News, _framed, boot_id
 
 BOOT = "a-boot"
@@ -16,13 +16,13 @@ BOOT = "a-boot"
 
 def entry(run: str, jobs: int = 0, pid: int | None = 7) -> Entry:
     in_hand = (JobRecord("j", "Transcode", "high", 1.5),)
-    record = RunRecord(run, "media", 0, 2, 1.25, pid, "/srv/r1", jobs_done=jobs, jobs_in_hand=in_hand, pool_done=jobs)
+    record = RunRecord(run, "media", 0, 2, 1.25, pid, "/srv/r1", jobs_done=jobs, jobs_in_hand=in_hand)
     return Entry(record, seen={"sender": jobs}, started=5, pipe=77)
 
 
 def news(*entries: Entry, over: tuple[str, ...] = ()) -> News:
-    jobs = max((each.record.pool_done for each in entries), default=None)
-    return News(entries, over, {} if jobs is None else {"media": (jobs, 0)}, {"media:0": 10 * (jobs or 0)})
+    jobs = max((each.record.jobs_done for each in entries), default=None)
+    return News(entries, over, {} if jobs is None else {"media": Counters((jobs, 0))}, {"media:0": 10 * (jobs or 0)})
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_what_is_told_last_counts_and_what_is_over_is_gone(path: Path) -> None:
     journal.write(news(entry("a", jobs=3), over=("b", "never there")))
     again = Journal(path, BOOT)
     assert again.open() == {"a": entry("a", jobs=3)}
-    assert (again.counted, again.scanned("media:0")) == ({"media": (3, 0)}, 30)
+    assert (again.counted, again.scanned("media:0")) == ({"media": Counters((3, 0))}, 30)
     assert again.over == ("b", "never there")
 
 
@@ -49,8 +49,22 @@ def test_counters_outlive_their_runs(path: Path) -> None:
     journal.write(News(over=("a",)))
     second = Journal(path, BOOT)
     assert second.open() == {}
-    assert second.counted == {"media": (5, 0)}
+    assert second.counted == {"media": Counters((5, 0))}
     assert Journal(path, BOOT).open() == {}
+
+
+def test_each_queue_and_class_keeps_its_last_count(path: Path) -> None:
+    journal = Journal(path, BOOT)
+    journal.open()
+    journal.write(News(counters={"media": Counters((1, 0), {"a": (1, 0)}, {"Encode": (1, 0)})}))
+    journal.write(News(counters={"media": Counters((1, 1), {"b": (0, 1)}, {"Encode": (1, 1)})}))
+    journal.write(News(counters={"mail": Counters((2, 0))}))
+    again = Journal(path, BOOT)
+    again.open()
+    assert again.counted == {
+        "media": Counters((1, 1), {"a": (1, 0), "b": (0, 1)}, {"Encode": (1, 1)}),
+        "mail": Counters((2, 0)),
+    }
 
 
 def test_an_intent_counts_nothing_and_moves_no_mark(path: Path) -> None:
@@ -62,7 +76,7 @@ def test_an_intent_counts_nothing_and_moves_no_mark(path: Path) -> None:
     journal.intend(entry("b", jobs=9, pid=None), 400)
     again = Journal(path, BOOT)
     assert again.open().keys() == {"a", "b"}
-    assert (again.counted, again.scanned("media:0")) == ({"media": (5, 0)}, 50)
+    assert (again.counted, again.scanned("media:0")) == ({"media": Counters((5, 0))}, 50)
 
 
 def test_an_end_that_is_asked_for_is_known_before_all_else(path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetd.core.records import PoolMemory, Remembered, RollRecord
+from fleetd.core.records import Counters, PoolMemory, Remembered, RollRecord
 from fleetd.errors import FleetdError
 from fleetd.shell import memory
 
@@ -21,8 +21,7 @@ FULL = Remembered(
             paused=True,
             scaled_to=4,
             scaled_from=2,
-            jobs_done=10,
-            jobs_failed=1,
+            counters=Counters((10, 1), {"high": (10, 0), "low": (0, 1)}, {"Encode": (10, 1)}),
             generation=7,
             roll=RollRecord(7, (0, 2), halted=True, error="exited with code 1", directories=("/srv/r1", None)),
         ),

@@ -12,6 +12,7 @@ from fleetd.core.events import (
     Exited,
     JobReported,
     PauseRequested,
+    QueuesRead,
     Restored,
     SaidStatus,
     ShutdownRequested,
@@ -23,10 +24,11 @@ from fleetd.core.events import (
     Target,
     Tick,
 )
+from fleetd.core.queues import Depth
 from fleetd.core.records import Remembered
 from fleetd.core.spec import Backoff, FleetSpec, Launch, LineMeaning, PoolSpec
 from fleetd.core.state import Moment, State
-from fleetd.views.snapshot import Identity, Sample, Snapshot, snapshot
+from fleetd.views.snapshot import UNTOLD, BrokerView, Identity, JobsView, QueueView, Sample, Snapshot, snapshot
 
 WHO = Identity("media", "media-1", 4242, "0.1.0", 1_790_000_000.0)
 
@@ -91,8 +93,9 @@ def test_what_is_not_known_is_none() -> None:
     assert (worker.busy, worker.jobs_done, worker.jobs_failed, worker.jobs_in_hand, worker.rss, worker.cpu) == (
         None,
     ) * 6
-    jobs = host.picture().pools[0].jobs
-    assert (jobs.done, jobs.failed, jobs.per_minute, jobs.runtime_avg, jobs.runtime_p95) == (None,) * 5
+    assert host.picture().pools[0].jobs == UNTOLD
+    queue = host.picture().pools[0].queues[0]
+    assert queue == QueueView("high", None, None, None, None, None, None, None, UNTOLD)
 
 
 def test_the_states_of_a_worker() -> None:
@@ -184,3 +187,36 @@ def test_samples_and_what_a_worker_says_of_itself() -> None:
 def test_some_pools_only() -> None:
     host = Host(pool(), pool("mail"))
     assert [each.name for each in host.picture(pools=frozenset({"mail"})).pools] == ["mail"]
+
+
+def test_queues_as_their_broker_tells_and_the_jobs_that_came_from_them() -> None:
+    host = Host(pool(broker="main", reports_jobs=True))
+    host.started()
+    (run,) = host.runs
+    host.passes(1.5)
+    unix = 1_790_000_000 + host.now
+    low = Depth(ready=6, delayed=2, due=1, reserved=3)
+    host.tell(QueuesRead("main", {"media": {"high": Depth(ready=4, oldest_at=unix - 7.5), "low": low}}))
+    assert [(queue.oldest_age, queue.wait, queue.wait_source) for queue in host.picture().pools[0].queues] == [
+        (7.5, 7.5, "measured"),
+        (None, None, None),
+    ]
+    started = JobReported(run, LineMeaning.STARTED, Source.SOCKET, "j", "Encode", "low", enqueued_at=unix - 3)
+    host.tell(started)
+    host.passes(2.0)
+    host.tell(JobReported(run, LineMeaning.FAILED, Source.SOCKET, "j"))
+    _, queue = host.picture().pools[0].queues
+    jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0)
+    assert queue == QueueView("low", 6, 2, 1, 3, None, 14.0, "estimated", jobs)
+    (encode,) = host.picture().pools[0].classes
+    assert (encode.name, encode.jobs) == ("Encode", jobs)
+    assert host.picture().brokers == (BrokerView("main", reachable=True, error=None),)
+
+
+def test_of_a_broker_out_of_reach_nothing_is_known() -> None:
+    host = Host(pool(broker="main"))
+    host.tell(QueuesRead("main", {"media": {"high": Depth(ready=0)}}))
+    host.tell(QueuesRead("main", error="redis://queue:6379/0: connection refused"))
+    picture = host.picture()
+    assert [queue.ready for queue in picture.pools[0].queues] == [None, None]
+    assert picture.brokers == (BrokerView("main", reachable=False, error="redis://queue:6379/0: connection refused"),)

@@ -11,10 +11,10 @@ from msgspec import Struct
 from redis.exceptions import NoScriptError
 
 from fleetd.config.redis_url import parse
-from fleetd.coordination.redis.masters import Masters
-from fleetd.coordination.redis.node import MovedError, Node
-from fleetd.coordination.redis.wire import check_tls
 from fleetd.errors import FleetdError, UnreachableError
+from fleetd.redis.masters import Masters
+from fleetd.redis.node import MovedError, Node
+from fleetd.redis.wire import check_tls
 
 LIMIT = 4.0  # seconds for a call: to find the master, to connect, and to be answered
 _HOPS = 3  # nodes of a Cluster that may each name another one

@@ -11,7 +11,7 @@ from redis import exceptions as redis_errors
 
 from fleetd.errors import FleetdError, UnreachableError
 
-ACL_HINT = "give it what docs/redis.md lists, or is it the name of another fleet?"
+ACL_HINT = "give it what docs/redis.md lists, or is it the name of another fleet?"  # where no other advice is given
 _LONGEST = 200  # characters of a server's own words
 
 # Answers of a server that cannot be asked now, though another one or a later moment may do.
@@ -34,13 +34,20 @@ _FORBIDDEN = re.compile(
 )
 
 
-_MOVED = re.compile(r"(?:MOVED )?[0-9]+ (.*):([0-9]+)")
+_REDIRECTED = re.compile(r"(?:MOVED |ASK )?[0-9]+ (.*):([0-9]+)")
 
 
 def moved_to(error: Exception) -> tuple[str, int] | None:
     """The host ("": the same) and port that a node of a Cluster sends us to; None: the error is another."""
     is_moved = isinstance(error, redis_errors.MovedError) or str(error).startswith("MOVED ")
-    match = _MOVED.fullmatch(str(error)) if is_moved else None
+    match = _REDIRECTED.fullmatch(str(error)) if is_moved else None
+    return None if match is None else (match[1], int(match[2]))
+
+
+def asked_at(error: Exception) -> tuple[str, int] | None:
+    """The same for one command, while its key may be on its way to that node (ASK)."""
+    is_ask = isinstance(error, redis_errors.AskError) and moved_to(error) is None  # redis-py derives one from the other
+    match = _REDIRECTED.fullmatch(str(error)) if is_ask else None
     return None if match is None else (match[1], int(match[2]))
 
 
@@ -51,30 +58,30 @@ def is_turned_away(error: Exception) -> bool:
     return isinstance(error, redis_errors.ResponseError) and _TURNED_AWAY_CODES.search(str(error)) is not None
 
 
-def explain(error: Exception, label: str) -> FleetdError:
+def explain(error: Exception, label: str, advice: str = ACL_HINT) -> FleetdError:
     """The error to raise instead: UnreachableError, but for an answer that is an error of sense.
 
-    `label` begins its text: which of several servers is meant.
+    `label` begins its text: which of several servers is meant.  `advice` ends it where a permission is missing.
     """
     if isinstance(error, redis_errors.AuthenticationError):
         return UnreachableError(f"{label}{_login_trouble(error)}")
     if is_turned_away(error):
         return UnreachableError(f"{label}{_turned_away(error)}")
     if isinstance(error, redis_errors.ResponseError):
-        return _refused(error, label)
+        return _refused(error, label, advice)
     if isinstance(error, redis_errors.InvalidResponse):
         return UnreachableError(f"{label}what answers there is not Redis")
     return UnreachableError(f"{label}{_no_connection(error)}")
 
 
-def explain_login(error: Exception, label: str) -> FleetdError:
+def explain_login(error: Exception, label: str, advice: str = ACL_HINT) -> FleetdError:
     """The same for the first words of a connection, where a server's own words may repeat the password."""
     if isinstance(error, redis_errors.ResponseError) and not is_turned_away(error):
         if "DB index" in str(error):
             return UnreachableError(f"{label}has no such database")
         if not isinstance(error, redis_errors.AuthenticationError | redis_errors.NoPermissionError):
             return UnreachableError(f"{label}does not understand the login")
-    return explain(error, label)
+    return explain(error, label, advice)
 
 
 def _login_trouble(error: Exception) -> str:
@@ -89,11 +96,13 @@ def _turned_away(error: Exception) -> str:
     return f"takes no commands now ({named}: {_shown(error)})"
 
 
-def _refused(error: Exception, label: str) -> FleetdError:
+def _refused(error: Exception, label: str, advice: str) -> FleetdError:
     forbidden = _FORBIDDEN.search(str(error))
     if forbidden or isinstance(error, redis_errors.NoPermissionError):
-        named = f" {forbidden[1].upper()}" if forbidden and forbidden[1] else " a command, key or channel of fleetd"
-        return UnreachableError(f"{label}the user lacks the permission (NOPERM) for{named}: {ACL_HINT}")
+        named = (
+            f" {forbidden[1].upper()}" if forbidden and forbidden[1] else " a command, key or channel that fleetd needs"
+        )
+        return UnreachableError(f"{label}the user lacks the permission (NOPERM) for{named}: {advice}")
     return FleetdError(f"{label}Redis answered: {_shown(error)}")
 
 

@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from fleetd.config.redis_url import Endpoint, Kind, Place, RedisUrl
-from fleetd.coordination.redis.node import Node
 from fleetd.errors import FleetdError, UnreachableError
+from fleetd.redis.failures import ACL_HINT
+from fleetd.redis.node import Node
 
 _STAGGER = 0.25  # seconds until the next one is asked, too
 _SHOWN = 3  # failures told of
@@ -18,10 +19,14 @@ _KEPT = 32  # nodes of a Cluster that are remembered beside those of the URL
 
 
 class Masters:
-    """Knows where to ask.  Nothing is cached but the names of a Cluster's nodes: what was true may have changed."""
+    """Knows where to ask.  Nothing is cached but the names of a Cluster's nodes: what was true may have changed.
 
-    def __init__(self, url: RedisUrl) -> None:
+    `advice` is for a user who lacks a permission.
+    """
+
+    def __init__(self, url: RedisUrl, advice: str = ACL_HINT) -> None:
         self._url = url
+        self._advice = advice
         self._nodes: tuple[Place, ...] = url.seeds
 
     async def open(self) -> Node:
@@ -36,7 +41,7 @@ class Masters:
 
     async def open_at(self, place: Place) -> Node:
         """A connection to just this one."""
-        return await Node.open(self._url, place)
+        return await Node.open(self._url, place, advice=self._advice)
 
     def _attempts(
         self, attempt: Callable[[Place], Awaitable[Node]], places: Sequence[Place]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from fleetd.config.redis_url import Endpoint, Place, RedisUrl
-from fleetd.coordination.redis.failures import explain, explain_login, is_turned_away, moved_to
-from fleetd.coordination.redis.wire import PATIENCE, Wire, wire_to
+from fleetd.errors import FleetdError
+from fleetd.redis.failures import ACL_HINT, asked_at, explain, explain_login, is_turned_away, moved_to
+from fleetd.redis.wire import PATIENCE, Wire, wire_to
 
 
 class MovedError(Exception):
@@ -26,25 +28,26 @@ class Node:
     MovedError and redis-py's NoScriptError are for the caller to act on: such a command was not run.
     """
 
-    def __init__(self, place: Place, label: str, wire: Wire) -> None:
+    def __init__(self, place: Place, label: str, wire: Wire, advice: str) -> None:
         self.place = place
         self._label = label
         self._wire = wire
+        self._advice = advice
 
     @classmethod
-    async def open(cls, url: RedisUrl, place: Place, *, sentinel: bool = False) -> Node:
-        """Connected and logged in, within PATIENCE."""
+    async def open(cls, url: RedisUrl, place: Place, *, sentinel: bool = False, advice: str = ACL_HINT) -> Node:
+        """Connected and logged in, within PATIENCE; `advice` is for a user who lacks a permission."""
         label, wire = url.label(place), wire_to(url, place, sentinel=sentinel)
         try:
             async with asyncio.timeout(PATIENCE):
                 await wire.connect()  # type: ignore[no-untyped-call]
         except (RedisError, OSError) as error:
             wire.abort()
-            raise explain_login(error, label) from None
+            raise explain_login(error, label, advice) from None
         except BaseException:
             wire.abort()
             raise
-        return cls(place, label, wire)
+        return cls(place, label, wire, advice)
 
     @property
     def is_open(self) -> bool:
@@ -61,6 +64,29 @@ class Node:
         except BaseException:
             self.abort()
             raise
+
+    async def ask_all(self, commands: Sequence[Sequence[str | bytes | int]]) -> list[Any]:
+        """The answers to commands that are sent at once; one that was refused has its ResponseError for an answer."""
+        try:
+            await self._wire.send_packed_command(self._wire.pack_commands(commands))
+            return [await self._answer() for _ in commands]
+        except (RedisError, OSError) as error:
+            raise self._judged(error) from None
+        except BaseException:
+            self.abort()
+            raise
+
+    async def _answer(self) -> Any:
+        try:
+            return await self._wire.read_response()
+        except ResponseError as error:
+            if is_turned_away(error) and moved_to(error) is None and asked_at(error) is None:
+                raise
+            return error
+
+    def refusal(self, error: ResponseError) -> FleetdError:
+        """What to raise for such an answer, where there is nothing else to be made of it."""
+        return explain(error, self._label, self._advice)
 
     async def heard(self) -> bytes:
         """The next text that is published on a channel subscribed to before; waits without end."""
@@ -82,7 +108,7 @@ class Node:
             return MovedError(Endpoint(host, moved[1]))
         if not isinstance(error, ResponseError) or is_turned_away(error):
             self.abort()
-        return explain(error, self._label)
+        return explain(error, self._label, self._advice)
 
     def abort(self) -> None:
         """End the connection at once; what is on its way is lost."""

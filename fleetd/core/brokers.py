@@ -1,0 +1,25 @@
+"""What the brokers tell of the queues, and when one of them is out of reach."""
+
+from __future__ import annotations
+
+from fleetd.core.effects import Announce
+from fleetd.core.events import QueuesRead
+from fleetd.core.facts import Fact, Kind
+from fleetd.core.turn import Turn
+
+
+def observe(turn: Turn, event: QueuesRead) -> None:
+    """Take over what was read; of a broker out of reach nothing is known, which is not the same as empty queues."""
+    state = turn.state
+    for pool in state.pools.values():
+        if pool.spec.broker == event.broker:
+            pool.depths = dict(event.depths.get(pool.name, {}))
+    was_lost = event.broker in state.brokers_lost
+    if event.error is None:
+        state.brokers_lost.pop(event.broker, None)
+        if was_lost:
+            turn.emit(Announce(Fact(Kind.BROKER_REACHED, fields={"broker": event.broker})))
+        return
+    state.brokers_lost[event.broker] = event.error
+    if not was_lost:
+        turn.emit(Announce(Fact(Kind.BROKER_LOST, fields={"broker": event.broker, "error": event.error})))

@@ -1,0 +1,104 @@
+"""Reading the queues: one task for each broker that a pool names, beside everything else.
+
+A broker is read as often as its spec says; what it tells, or that it is out of reach, comes to the core as an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from fleetd.core.events import Event, QueuesRead
+from fleetd.core.queues import Place
+from fleetd.core.spec import BrokerSpec, FleetSpec
+from fleetd.errors import FleetdError, UnreachableError
+
+if TYPE_CHECKING:
+    from fleetd.brokers.port import Broker
+
+LIMIT = 5.0  # seconds for a read, whatever the broker's own limits are
+CLOSE_WITHIN = 1.0  # seconds
+
+
+class _Reading(Struct, frozen=True):
+    """What is read in one broker: the places of each pool."""
+
+    broker: BrokerSpec
+    pools: Mapping[str, tuple[Place, ...]]
+
+
+class QueueReads:
+    """Keeps the core told of the queues; `decide_about` hands it an event."""
+
+    def __init__(self, decide_about: Callable[[Event], Awaitable[None]]) -> None:
+        self._decide_about = decide_about
+        self._tasks: dict[str, tuple[_Reading, asyncio.Task[None]]] = {}
+
+    def follow(self, spec: FleetSpec) -> None:
+        """Read what these pool files name, from now on."""
+        wanted = readings(spec)
+        for name in [name for name, (reading, _) in self._tasks.items() if wanted.get(name) != reading]:
+            self._tasks.pop(name)[1].cancel()
+        for name, reading in wanted.items():
+            if name not in self._tasks:
+                self._tasks[name] = reading, asyncio.create_task(self._read(reading))
+
+    async def close(self) -> None:
+        """Read no more."""
+        tasks = [task for _, task in self._tasks.values()]
+        self._tasks.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, reading: _Reading) -> None:
+        broker: Broker | None = None
+        try:
+            while True:
+                try:
+                    broker = broker or _open(reading.broker)
+                    told = await _told(reading, broker)
+                except FleetdError as error:
+                    told = QueuesRead(reading.broker.name, error=str(error))
+                except Exception as defect:  # noqa: BLE001 - reported, and no reason not to read again
+                    report = {"message": f"broker {reading.broker.name} could not be read", "exception": defect}
+                    asyncio.get_running_loop().call_exception_handler(report)
+                    told = QueuesRead(reading.broker.name, error="internal error, see the daemon's log")
+                await self._decide_about(told)
+                await asyncio.sleep(reading.broker.every)
+        finally:
+            if broker is not None:
+                with suppress(TimeoutError, FleetdError):
+                    async with asyncio.timeout(CLOSE_WITHIN):
+                        await broker.close()
+
+
+def _open(spec: BrokerSpec) -> Broker:
+    from fleetd.brokers.opening import open_broker  # noqa: PLC0415 - a daemon without brokers does without
+
+    return open_broker(spec)
+
+
+async def _told(reading: _Reading, broker: Broker) -> QueuesRead:
+    """What a read tells.  Raises FleetdError."""
+    places = tuple({place: None for each in reading.pools.values() for place in each})
+    try:
+        async with asyncio.timeout(LIMIT):
+            depths = await broker.read(places)
+    except TimeoutError:
+        raise UnreachableError(f"no answer within {LIMIT:g} s") from None
+    by_pool = {pool: {place.queue: depths[place] for place in each} for pool, each in reading.pools.items()}
+    return QueuesRead(reading.broker.name, by_pool)
+
+
+def readings(spec: FleetSpec) -> dict[str, _Reading]:
+    """What there is to read, by broker."""
+    pools: dict[str, dict[str, tuple[Place, ...]]] = {}
+    for pool in spec.pools.values():
+        if pool.broker is not None and pool.places:
+            pools.setdefault(pool.broker, {})[pool.name] = pool.places
+    return {name: _Reading(spec.brokers[name], places) for name, places in pools.items()}

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from fleetd.core.chance import Chance
+from fleetd.core.decide import decide
+from fleetd.core.effects import Announce
+from fleetd.core.events import Event, QueuesRead, Restored, SpecChanged
+from fleetd.core.queues import Depth
+from fleetd.core.records import Remembered
+from fleetd.core.spec import FleetSpec, Launch, PoolSpec
+from fleetd.core.state import Moment, State
+
+
+def told(state: State, event: Event) -> list[str]:
+    effects = decide(state, event, Moment(0.0, 0.0))
+    return [effect.fact.kind for effect in effects if isinstance(effect, Announce)]
+
+
+def test_a_broker_that_goes_and_comes_is_told_of_once_and_its_queues_are_unknown_meanwhile() -> None:
+    state = State(Chance(1))
+    pools = {name: PoolSpec(name, Launch(("w",)), broker=broker) for name, broker in (("a", "x"), ("b", "y"))}
+    told(state, Restored(Remembered()))
+    told(state, SpecChanged(FleetSpec(pools)))
+    full = {"q": Depth(ready=3)}
+    assert told(state, QueuesRead("x", {"a": full})) == []
+    assert told(state, QueuesRead("y", {"b": full})) == []
+    assert told(state, QueuesRead("x", error="refused")) == ["broker.lost"]
+    assert told(state, QueuesRead("x", error="refused")) == []
+    assert (state.pools["a"].depths, state.pools["b"].depths) == ({}, full)
+    assert told(state, QueuesRead("x", {"a": full})) == ["broker.reached"]
+    assert state.pools["a"].depths == full
