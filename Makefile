@@ -1,5 +1,7 @@
 # make run          a pool file at work on real jobs, in the foreground; Ctrl-C ends it
 # make test         all tests (what the machine lacks is skipped with a reason; in CI it fails)
+# make test-full    only the slow combinations, which make test leaves out; what they need is installed alike
+# make field        the table of docs/frameworks-tested.md, from a run; make field FIELD="laravel rq"
 # make bench        fleetd beside other supervisors, 20 minutes; make bench BENCH="--only start,stop --workers 100"
 # make bench-quick  fleetd beside a floor in C, one minute; fails when a line is lost or a figure far off
 # make bench-scale  a fleet of 500 members on one Redis, 10 minutes; make bench-scale BENCH="--members 100"
@@ -12,14 +14,22 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test bench bench-quick bench-scale soak lint format docs clean
+.PHONY: run test test-full field bench bench-quick bench-scale soak lint format docs clean
 
 run: .venv/.quickstart
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/quickstart/run.sh
 
 test: .venv/.test
 	@bash .ci/services.sh
-	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not full" $(PYTEST_ARGS)
+
+test-full: .venv/.test
+	@FULL=true bash .ci/services.sh
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m full $(PYTEST_ARGS)
+
+field: .venv/.test
+	@bash .ci/services.sh
+	$(BIN)/python -m tests.field --write $(FIELD)
 
 bench: .venv/.test
 	$(BIN)/python -m tests.bench $(BENCH)

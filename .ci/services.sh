@@ -5,15 +5,24 @@
 set -euo pipefail
 
 wanted=()
+command -v sidekiq >/dev/null || wanted+=(ruby-sidekiq)
+compgen -G '/usr/share/rubygems-integration/all/specifications/activejob-*' >/dev/null || wanted+=(ruby-activejob)
+compgen -G '/usr/lib/php/*/pdo_sqlite.so' >/dev/null || wanted+=(php-sqlite3)
 php -r "exit(extension_loaded('redis') && stream_resolve_include_path('Illuminate/autoload.php') ? 0 : 1);" >/dev/null 2>&1 ||
   wanted+=(php-cli php-laravel-framework php-redis)
 if [ "${CI:-}" = true ]; then
   command -v redis-server >/dev/null || wanted+=(redis-server)
+  [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || wanted+=(rabbitmq-server)
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || wanted+=(postgresql)
   command -v cc >/dev/null || wanted+=(gcc libc6-dev)
   command -v ip >/dev/null || wanted+=(iproute2)
   [ -x /lib/systemd/systemd ] || wanted+=(systemd)
   command -v dbus-daemon >/dev/null || wanted+=(dbus)
   compgen -G '/lib/*/security/pam_systemd.so' >/dev/null || wanted+=(libpam-systemd)
+fi
+if [ "${FULL:-}" = true ]; then # for make test-full
+  [ -x /usr/sbin/mariadbd ] || wanted+=(mariadb-server-core)
+  command -v my_print_defaults >/dev/null || wanted+=(mariadb-client-core) # mariadb-install-db needs it
 fi
 [ ${#wanted[@]} -gt 0 ] || exit 0
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.bullmq_app import BullmqApp, bullmq_app
 from tests.support.fleetd_cli import Fleetd
 from tests.support.laravel import LaravelApp, laravel_app
+from tests.support.rabbitmq_server import RabbitMQ, running_rabbitmq
 from tests.support.redis_server import RedisServer, running_server
 from tests.support.requirement import in_ci
 from tests.support.rq_app import RqApp, rq_app
@@ -34,6 +36,13 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[RabbitMQ]:
+    """One server for all tests: each takes a vhost of its own."""
+    with running_rabbitmq() as server:
+        yield server
+
+
 @pytest.fixture
 def laravel(tmp_path: Path, redis_server: RedisServer) -> LaravelApp:
     """A Laravel application with release 1 on a fresh server."""
@@ -44,6 +53,12 @@ def laravel(tmp_path: Path, redis_server: RedisServer) -> LaravelApp:
 def rq(tmp_path: Path, redis_server: RedisServer) -> RqApp:
     """An RQ application with release 1 on a fresh server."""
     return rq_app(tmp_path, redis_server)
+
+
+@pytest.fixture
+def bullmq(tmp_path: Path, redis_server: RedisServer) -> BullmqApp:
+    """A BullMQ application with release 1 on a fresh server."""
+    return bullmq_app(tmp_path, redis_server)
 
 
 @pytest.fixture

@@ -64,6 +64,15 @@ class History(Struct):
         wanted = sorted(minute for minute in self.minutes if minute >= first and (last is None or minute <= last))
         return {minute: tuple(_row(*item) for item in self.minutes[minute].items()) for minute in wanted}
 
+    def lately(self, unix: float, minutes: int) -> Mapping[tuple[str, str | None], tuple[int, ...]]:
+        """How many jobs ended in each of the last minutes, the present one last, by pool and queue."""
+        present = minute_of(unix)
+        counts: dict[tuple[str, str | None], list[int]] = {}
+        for minute in range(present - minutes + 1, present + 1):
+            for key, cell in self.minutes.get(minute, {}).items():
+                counts.setdefault(key, [0] * minutes)[minute - present - 1] += cell.done + cell.failed
+        return {key: tuple(each) for key, each in counts.items()}
+
     def _cell(self, unix: float, pool: str, queue: str | None) -> _Cell:
         minute = minute_of(unix)
         if minute not in self.minutes:

@@ -56,8 +56,9 @@ PATTERN_KEYS = (
     Key(
         "regex",
         "regular expression",
-        "Searched in the first 4 KiB of the line, without colours, with the groups `id`, `name`, `queue`, `runtime`, "
-        "of which each may be left out; the first pattern of the file that matches counts. No nested quantifiers.",
+        "Searched in the first 4 KiB of the line, without colours, with the groups `id`, `name`, `queue`, `runtime` "
+        "and `enqueued_at` (Unix seconds or ISO 8601), of which each may be left out; the first pattern of the file "
+        "that matches counts. No nested quantifiers.",
     ),
 )
 PLACE_KEYS = (

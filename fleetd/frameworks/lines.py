@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from msgspec import Struct
 
@@ -24,19 +25,22 @@ _HALF_COLOUR = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|[()])?\Z")
 
 _COMMON = b" etaoinsrhldcumfpgwybvkxjqz0123456789:-./,_=" + bytes(range(65, 91))  # the most common byte first
 
+_MILLISECONDS = 1e11  # from here on a time is no number of seconds: that would be the year 5138
+
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 _AMOUNT = re.compile(r"([\d.]+) ?(ms|s|m|h|d)(?![a-z])", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class LineReport(Struct, frozen=True):
-    """What one line tells; what it does not say is None.  `runtime` is in seconds."""
+    """What one line tells; what it does not say is None.  `runtime` is in seconds, `enqueued_at` in Unix seconds."""
 
     meaning: LineMeaning
     id: str | None = None
     name: str | None = None
     queue: str | None = None
     runtime: Seconds | None = None
+    enqueued_at: float | None = None
 
 
 class Patterns:
@@ -133,13 +137,35 @@ def seconds(text: str) -> Seconds | None:
     return runtime if 0 <= runtime < float("inf") else None
 
 
+def moment(text: str) -> float | None:
+    """Unix seconds of a time as frameworks write it; None if it is none.
+
+    A number is of seconds, or of milliseconds from 10^11 on; else it is ISO 8601, in UTC if it names no zone.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        try:
+            at = datetime.fromisoformat(text)
+            number = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
+    number = number / 1000 if number >= _MILLISECONDS else number
+    return number if 0 <= number < float("inf") else None
+
+
 def _report(meaning: LineMeaning, match: re.Match[bytes]) -> LineReport:
     groups = match.groupdict()
     in_json = match.string.startswith(b"{")
     texts = {key: _text(groups[key], in_json=in_json) for key in groups}
-    runtime = texts.get("runtime")
+    runtime, enqueued_at = texts.get("runtime"), texts.get("enqueued_at")
     return LineReport(
-        meaning, texts.get("id"), texts.get("name"), texts.get("queue"), None if runtime is None else seconds(runtime)
+        meaning,
+        id=texts.get("id"),
+        name=texts.get("name"),
+        queue=texts.get("queue"),
+        runtime=None if runtime is None else seconds(runtime),
+        enqueued_at=None if enqueued_at is None else moment(enqueued_at),
     )
 
 

@@ -14,7 +14,7 @@ from functools import cache
 
 from msgspec import Struct
 
-GROUPS = ("id", "name", "queue", "runtime")
+GROUPS = ("id", "name", "queue", "runtime", "enqueued_at")
 MOST_DEGREE = 2
 
 _ANY = (1 << 256) - 1

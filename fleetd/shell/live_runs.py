@@ -342,6 +342,7 @@ class LiveRuns:
                         name=report.name,
                         queue=report.queue,
                         runtime=report.runtime,
+                        enqueued_at=report.enqueued_at,
                     )
                 )
 

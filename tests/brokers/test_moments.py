@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetd.brokers.moments import moment
@@ -52,6 +52,7 @@ def test_a_date_is_never_taken_for_milliseconds() -> None:
     assert moment("9999-12-31T23:59:59-14:00") == 253402351199
 
 
+@settings(max_examples=100)
 @given(st.one_of(st.text(), st.binary(), st.integers(), st.floats(), st.booleans(), st.datetimes()))
 def test_nothing_raises(written: object) -> None:
     found = moment(written)

@@ -15,7 +15,7 @@ from fleetd.brokers.payloads import beginning, end, enqueued_at, field, whole
 AT = 1795680682
 
 NAMES = st.one_of(st.text(max_size=6), st.sampled_from(["a", "b", "created_at", 'a"b', "a\\", "{", "}", ":", "a.b"]))
-SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=30))
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=9))
 DOCUMENTS = st.dictionaries(
     NAMES,
     st.recursive(
@@ -57,6 +57,7 @@ def test_of_a_text_that_is_cut_off_nothing_wrong_is_read(document: dict[str, Any
     assert is_part(end(text[cut:]), document)
 
 
+@settings(max_examples=100)
 @given(st.dictionaries(st.text(max_size=5), SCALARS, min_size=1, max_size=4), st.text(min_size=50), st.data())
 def test_what_stands_before_or_after_the_cut_is_found(
     fields: dict[str, Any], padding: str, data: st.DataObject
@@ -68,6 +69,7 @@ def test_what_stands_before_or_after_the_cut_is_found(
     assert beginning(f"{{{inner}, {padded}}}"[: -cut + 2]).items() >= fields.items()
 
 
+@settings(max_examples=100)
 @given(st.text(), st.binary())
 def test_nothing_raises(text: str, payload: bytes) -> None:
     beginning(text)

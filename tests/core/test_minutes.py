@@ -22,3 +22,12 @@ def test_a_day_is_kept() -> None:
     for minute in range(2 * KEPT):
         history.end(minute * MINUTE, "media", None, None, failed=False)
     assert history.rows(0).keys() == set(range(KEPT, 2 * KEPT))
+
+
+def test_how_many_ended_in_each_of_the_last_minutes() -> None:
+    history = History()
+    for minute, jobs in ((1, 1), (3, 2), (5, 3)):
+        for _ in range(jobs):
+            history.end(minute * MINUTE + 30, "media", "high", 1.0, failed=False)
+    assert history.lately(5 * MINUTE + 59, 4) == {("media", "high"): (0, 2, 0, 3)}
+    assert history.lately(100 * MINUTE, 4) == {}

@@ -31,13 +31,18 @@ LARAVEL = [
     ("  2026-08-21 10:11:12 Encode a video ..... 3ms DONE", LineReport(DONE, None, "Encode a video", None, 0.003)),
     # -v
     (rf"  2026-08-21 10:11:12 {JOB} {ID} ....... RUNNING", LineReport(STARTED, ID, JOB)),
-    (rf"  2026-08-21 10:11:12 {JOB} {ID} [redis media] . RUNNING", LineReport(STARTED, ID, JOB, "media")),
-    (rf"  2026-08-21 10:11:12 {JOB} {UUID} [sqs media] . RUNNING", LineReport(STARTED, UUID, JOB, "media")),
+    (rf"  2026-08-21 10:11:12 {JOB} {ID} redis media . RUNNING", LineReport(STARTED, ID, JOB, "media")),
+    (rf"  2026-08-21 10:11:12 {JOB} {UUID} sqs media . RUNNING", LineReport(STARTED, UUID, JOB, "media")),
     (
-        rf"  2026-08-21 10:11:12 {JOB} {ID} [redis media] .... 12.34ms 26.5MB DONE",
+        rf"  2026-08-21 10:11:12 {JOB} {ID} redis media .... 12.34ms 26.5MB DONE",
         LineReport(DONE, ID, JOB, "media", 0.01234),
     ),
-    (rf"  2026-08-21 10:11:12 {JOB} 4711 [database media] .. 5s FAIL", LineReport(FAILED, "4711", JOB, "media", 5.0)),
+    (rf"  2026-08-21 10:11:12 {JOB} 4711 database media .. 5s FAIL", LineReport(FAILED, "4711", JOB, "media", 5.0)),
+    ("  2026-08-21 10:11:12 Encode 4 videos ..... RUNNING", LineReport(STARTED, None, "Encode 4 videos")),
+    ("  2026-08-21 10:11:12 Encode 4 videos ..... 3ms DONE", LineReport(DONE, None, "Encode 4 videos", None, 0.003)),
+    (rf"  2026-08-21 10:11:12 {JOB} {ID} redis media 12.34ms 26.5MB DONE", LineReport(DONE, ID, JOB, "media", 0.01234)),
+    (rf"  2026-08-21 10:11:12 {JOB} {ID} 12.34ms DONE", LineReport(DONE, ID, JOB, None, 0.01234)),
+    (rf"  2026-08-21 10:11:12 {JOB} 4711 ...... RUNNING", LineReport(STARTED, "4711", JOB)),
     # coloured
     (
         f"  \x1b[90m2026-08-21 10:11:12\x1b[39m {JOB} \x1b[90m.\x1b[39m\x1b[90m.\x1b[39m \x1b[33;1mRUNNING\x1b[39;22m",

@@ -57,6 +57,13 @@ class Cluster:
                 return server
         return None
 
+    def replicated(self) -> None:
+        """Waits until the replicas have all that the masters have."""
+        for server in self.alive():
+            with server.connect() as client:
+                if client.role()[0] == "master":
+                    client.execute_command("WAIT", 1, 10_000)
+
     def alive(self) -> list[RedisServer]:
         return [server for server in self.servers.values() if server.process is not None]
 

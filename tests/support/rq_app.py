@@ -5,11 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import redis
 from rq import Queue
 
+from tests.support.fleetd_cli import Document
 from tests.support.job_log import JobLog
 from tests.support.redis_server import RedisServer
 from tests.support.releases import Releases
@@ -25,6 +29,26 @@ class RqApp:
     releases: Releases
     server: RedisServer
     jobs: JobLog
+
+    @property
+    def name(self) -> str:
+        """The framework's file."""
+        return "rq"
+
+    @property
+    def version(self) -> str:
+        """What is installed."""
+        return metadata.version("rq")
+
+    @property
+    def broker(self) -> str:
+        """Where the queues stand."""
+        return self.server.url
+
+    def pool(self, **keys: Any) -> Document:
+        """A [pool.X] table; `keys` are added to what every worker needs."""
+        directory = str(self.releases.current)
+        return {"framework": self.name, "directory": directory, "env": dict(self.environment), **keys}
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -44,15 +68,16 @@ class RqApp:
         first: int = 1,
         fail_every: int = 0,
         gate: str = "",
+        delay: float = 0.0,
     ) -> set[str]:
         """Pushes `count` jobs that work for `seconds`, and until the file `gate` is there; returns their ids.
 
-        Each whose number is a multiple of `fail_every` fails.
+        Each whose number is a multiple of `fail_every` fails.  With `delay` they are due so many seconds later.
         """
         ids = [f"{queue}-{number}" for number in range(first, first + count)]
         with redis.Redis.from_url(self.server.url) as client:
             target = Queue(queue, connection=client)
-            target.enqueue_many(
+            jobs = [
                 Queue.prepare_data(
                     "tasks.transcode",
                     args=(job, seconds, fail_every > 0 and number % fail_every == 0, gate),
@@ -60,7 +85,13 @@ class RqApp:
                     timeout=7200,
                 )
                 for number, job in enumerate(ids, start=first)
-            )
+            ]
+            if delay:
+                due = datetime.now(UTC) + timedelta(seconds=delay)
+                for job in jobs:
+                    target.enqueue_at(due, job.func, *job.args, job_id=job.job_id, job_timeout=job.timeout)
+            else:
+                target.enqueue_many(jobs)
         return set(ids)
 
     def waiting(self, queue: str = "default") -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from msgspec.structs import replace
+
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide
 from fleetd.core.effects import Spawn
@@ -206,10 +208,11 @@ def test_queues_as_their_broker_tells_and_the_jobs_that_came_from_them() -> None
     host.passes(2.0)
     host.tell(JobReported(run, LineMeaning.FAILED, Source.SOCKET, "j"))
     _, queue = host.picture().pools[0].queues
-    jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0)
+    jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0, (*(0,) * 59, 1))
     assert queue == QueueView("low", 6, 2, 1, 3, None, 14.0, "estimated", jobs)
+    assert host.picture().pools[0].jobs == jobs
     (encode,) = host.picture().pools[0].classes
-    assert (encode.name, encode.jobs) == ("Encode", jobs)
+    assert (encode.name, encode.jobs) == ("Encode", replace(jobs, by_minute=None))
     assert host.picture().brokers == (BrokerView("main", reachable=True, error=None),)
 
 

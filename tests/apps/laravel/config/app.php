@@ -10,7 +10,7 @@ return [
     'fallback_locale' => 'en',
     'key' => env('APP_KEY', 'base64:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='),
     'cipher' => 'AES-256-CBC',
-    'providers' => [
+    'providers' => array_merge(env('TELL_FLEETD') ? [App\Providers\FleetdServiceProvider::class] : [], [
         Illuminate\Bus\BusServiceProvider::class,
         Illuminate\Cache\CacheServiceProvider::class,
         Illuminate\Foundation\Providers\ConsoleSupportServiceProvider::class,
@@ -22,6 +22,6 @@ return [
         Illuminate\Queue\QueueServiceProvider::class,
         Illuminate\Redis\RedisServiceProvider::class,
         Illuminate\View\ViewServiceProvider::class,
-    ],
+    ]),
     'aliases' => [],
 ];

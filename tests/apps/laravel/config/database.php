@@ -1,8 +1,10 @@
 <?php
 
 return [
-    'default' => null,
-    'connections' => [],
+    'default' => env('DB_DATABASE') ? 'sqlite' : null,
+    'connections' => [
+        'sqlite' => ['driver' => 'sqlite', 'database' => env('DB_DATABASE'), 'prefix' => ''],
+    ],
     'redis' => [
         'client' => 'phpredis',
         'options' => ['prefix' => env('REDIS_PREFIX', 'laravel_database_')],

@@ -22,6 +22,8 @@ class TranscodeJob implements ShouldQueue
         public ?int $exit = null,
         public ?string $exec = null,
         public int $leak = 0,
+        public string $gate = '',
+        public string $then = '',
     ) {
     }
 
@@ -38,6 +40,18 @@ class TranscodeJob implements ShouldQueue
         if ($this->exit !== null) {
             exit($this->exit);
         }
+        if ($this->then === 'release' && $this->attempts() === 1) {
+            $this->log('released');
+            $this->release();
+
+            return;
+        }
+        if ($this->then === 'give-up') {
+            $this->log('failed');
+            $this->fail(new RuntimeException("transcode gave up: {$this->id}"));
+
+            return;
+        }
         if ($this->fail) {
             $this->log('failed');
             throw new RuntimeException("transcode failed on demand: {$this->id}");
@@ -45,12 +59,15 @@ class TranscodeJob implements ShouldQueue
         $this->log('done');
     }
 
-    /** usleep() returns early on a signal: go on to the deadline. */
+    /** usleep() returns early on a signal: go on to the deadline, and until the gate is there. */
     private function work(): void
     {
         $deadline = hrtime(true) + $this->ms * 1_000_000;
         while (($left = $deadline - hrtime(true)) > 0) {
             usleep(intdiv($left, 1000) + 1);
+        }
+        while ($this->gate !== '' && ! file_exists($this->gate)) {
+            usleep(10_000);
         }
     }
 

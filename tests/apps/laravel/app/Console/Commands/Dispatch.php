@@ -16,7 +16,10 @@ class Dispatch extends Command
         {--fail-every=0 : Every Nth job throws}
         {--exit= : The job ends its worker with this exit code}
         {--exec= : The job runs this command, as ffmpeg would be run}
-        {--leak=0 : The job keeps this many megabytes}';
+        {--leak=0 : The job keeps this many megabytes}
+        {--gate= : The job goes on until this file is there}
+        {--then= : release: the job gives itself back once; give-up: it fails without throwing}
+        {--delay=0 : Seconds until the jobs are due}';
 
     protected $description = 'Push transcode jobs';
 
@@ -32,7 +35,9 @@ class Dispatch extends Command
                 $this->option('exit') === null ? null : (int) $this->option('exit'),
                 $this->option('exec'),
                 (int) $this->option('leak'),
-            )->onQueue($this->option('queue'));
+                (string) $this->option('gate'),
+                (string) $this->option('then'),
+            )->onQueue($this->option('queue'))->delay((int) $this->option('delay') ?: null);
         }
 
         return 0;

@@ -6,6 +6,8 @@
         if worker.stopping:
             break
 
+For Celery, Dramatiq, huey and RQ one line does it: `fleetd.worker.celery` and its siblings.
+
 Standard library only; does nothing where there is no NOTIFY_SOCKET; safe in threads and after a fork; never holds a job
 up.  What is said of jobs is numbered and kept until the daemon has acknowledged it (`fleetd/shell/notify.py` has the
 protocol), so that a daemon that is killed, upgraded or away for a while counts each job once.
@@ -25,7 +27,7 @@ from collections import deque
 from types import FrameType, TracebackType
 from typing import Literal, Self
 
-__all__ = ["Job", "alive", "dropped", "flush", "handle_stop", "job", "ready", "status", "stopping"]
+__all__ = ["Job", "alive", "dropped", "flush", "handle_stop", "job", "ready", "report", "status", "stopping"]
 
 MOST_KEPT = 10_000
 """Messages kept while no daemon answers.  When there are more, those that tell the start of a job and were not sent yet
@@ -43,6 +45,7 @@ stopping: bool
 `worker.stopping`, an imported copy does not change."""
 
 Outcome = Literal["done", "failed", "released"]
+What = Literal["started", "done", "failed", "released"]
 
 
 class Job:
@@ -73,12 +76,19 @@ class Job:
 
 def job(name: str, queue: str | None = None, id: str | None = None, enqueued_at: float | None = None) -> Job:  # noqa: A002
     """A context manager around one job; `enqueued_at` is in Unix seconds.  What the block raises goes on."""
-    fields = {"X_FLEETD_JOB_ID": id or os.urandom(8).hex(), "X_FLEETD_JOB_NAME": name}
-    if queue is not None:
-        fields["X_FLEETD_QUEUE"] = queue
-    if enqueued_at is not None:
-        fields["X_FLEETD_ENQUEUED_AT"] = repr(float(enqueued_at))
-    return Job(fields)
+    return Job(_fields(name, queue, id or os.urandom(8).hex(), enqueued_at))
+
+
+def report(
+    what: What,
+    name: str,
+    queue: str | None = None,
+    *,
+    id: str,  # noqa: A002
+    enqueued_at: float | None = None,
+) -> None:
+    """What happened to a job, where its start and its end are told in different places; `id` ties them together."""
+    _line().tell({"X_FLEETD_JOB": what, **_fields(name, queue, id, enqueued_at)})
 
 
 def ready() -> None:
@@ -129,6 +139,15 @@ def __getattr__(name: str) -> bool:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     handle_stop()
     return _stop.asked
+
+
+def _fields(name: str, queue: str | None, id: str, enqueued_at: float | None) -> dict[str, str]:  # noqa: A002
+    fields = {"X_FLEETD_JOB_ID": id, "X_FLEETD_JOB_NAME": name}
+    if queue is not None:
+        fields["X_FLEETD_QUEUE"] = queue
+    if enqueued_at is not None:
+        fields["X_FLEETD_ENQUEUED_AT"] = repr(float(enqueued_at))
+    return fields
 
 
 class _Stop:

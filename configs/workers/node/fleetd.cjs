@@ -1,0 +1,187 @@
+// What a Node worker tells fleetd: the jobs of BullMQ workers (4, 5 and 6), and a graceful end.
+//
+//     const fleetd = require("./fleetd.cjs"); // import fleetd from "./fleetd.cjs" does as well
+//     const worker = new Worker("media", transcode, { connection });
+//     fleetd(worker);
+//
+// Node has no unix datagram sockets, so it tells on standard output: one line of JSON for each job that starts or ends,
+// which the framework "bullmq" reads.  No packages; does no harm where no fleetd is.
+"use strict";
+
+const fs = require("node:fs");
+
+const LONGEST_TEXT = 255; // characters of an id, a name, a queue
+const LONGEST_JSON = 1024; // bytes of the same in JSON
+const MOST_KEPT = 10_000; // lines kept while the pipe is full because nobody reads it
+const AGAIN = 20; // milliseconds until a full pipe is tried again
+const LAST_WAIT = 5_000; // milliseconds that the end of the process waits for a full pipe
+const GIVEN_BACK = new Set(["DelayedError", "WaitingError", "WaitingChildrenError"]);
+const RATE_LIMITED = "bullmq:rateLimitExceeded";
+
+const workers = new Map(); // worker -> its jobs in hand: id -> { id, name, queue, since, over }
+const mostJobs = Number(process.env.FLEETD_MAX_JOBS) || Infinity;
+const farewells = []; // what is to be done when all workers are closed
+let begun = 0; // jobs, of all workers
+let unready = 0; // workers
+let turn = Promise.resolve(); // pauses and resumes, one after the other
+let stopping = null;
+
+/**
+ * Tell fleetd of this worker's jobs.  Call it right after `new Worker(…)`, once for each worker.
+ *
+ * @param worker a BullMQ Worker
+ * @param options stop: end gracefully on SIGTERM and SIGINT, and after FLEETD_MAX_JOBS jobs (true);
+ *   pause: pause on SIGUSR2, go on at SIGCONT (false);
+ *   beforeExit: an async function, called when all workers are closed
+ * @returns the worker
+ */
+function fleetd(worker, options = {}) {
+  const jobs = new Map();
+  workers.set(worker, jobs);
+  unready += 1;
+  worker.waitUntilReady().then(
+    () => --unready || tell({ fleetd: "ready" }),
+    () => {}, // closed before it was ready
+  );
+  worker.on("active", (job) => start(worker, jobs, job, options));
+  worker.on("completed", (job) => end(worker, jobs, "done", job));
+  worker.on("failed", (job) => job && end(worker, jobs, "failed", job));
+  worker.on("error", (error) => {
+    for (const { bull } of [...jobs.values()].filter((job) => job.over && isTakenAway(job.bull, error))) {
+      end(worker, jobs, "released", bull);
+    }
+    if (worker.listenerCount("error") === 1) console.error(error); // as if nobody listened
+  });
+  watch(worker, jobs);
+  if (options.beforeExit) farewells.push(options.beforeExit);
+  if (options.stop !== false) {
+    on("SIGTERM", stop);
+    on("SIGINT", () => (stopping ? process.exit(130) : stop()));
+  }
+  if (options.pause) {
+    on("SIGUSR2", () => each((one) => one.pause()));
+    on("SIGCONT", () => each((one) => one.resume()));
+  }
+  return worker;
+}
+
+/** BullMQ has no event for a job that its processor gives back (moveToDelayed, rateLimit …): its errors tell. */
+function watch(worker, jobs) {
+  const processor = worker.processFn;
+  if (typeof processor !== "function") return; // jobs are fetched by hand
+  worker.processFn = async function (bull, ...rest) {
+    try {
+      return await processor.call(this, bull, ...rest);
+    } catch (error) {
+      if (GIVEN_BACK.has(error?.name) || error?.message === RATE_LIMITED) end(worker, jobs, "released", bull);
+      throw error;
+    } finally {
+      const job = jobs.get(bull.id);
+      if (job) job.over = true;
+    }
+  };
+}
+
+/** Whether the error says that another worker has, or had, the job: its lock ran out, it stalled, it was removed. */
+function isTakenAway({ id }, error) {
+  const told = [`Missing lock for job ${id}.`, `Missing key for job ${id}.`, `Lock mismatch for job ${id}.`, `Job ${id} is not in`];
+  return told.some((text) => String(error?.message).startsWith(text));
+}
+
+function start(worker, jobs, bull, options) {
+  jobs.set(bull.id, { bull, over: false, since: performance.now() });
+  tell({ fleetd: "started", ...which(worker, bull), enqueued_at: enqueuedAt(bull), name: short(bull.name) });
+  begun += 1;
+  if (begun >= mostJobs && options.stop !== false) stop(); // takes no further job; this one is finished first
+}
+
+function end(worker, jobs, how, bull) {
+  const job = jobs.get(bull.id);
+  jobs.delete(bull.id);
+  const runtime = job && Number(((performance.now() - job.since) / 1000).toFixed(6));
+  tell({ fleetd: how, ...which(worker, bull), runtime, name: short(bull.name) });
+}
+
+/** BullMQ numbers the jobs of each queue: where there are several, a number alone names none. */
+function which(worker, { id }) {
+  const queues = new Set([...workers.keys()].map((one) => one.name));
+  return { id: short(queues.size > 1 ? `${worker.name}:${id}` : id), queue: short(worker.name) };
+}
+
+/** Unix seconds from which on the job could be taken, for its first attempt; it is not known of later ones. */
+function enqueuedAt({ timestamp, opts, attemptsStarted, attemptsMade }) {
+  const first = (attemptsStarted ?? attemptsMade) <= 1; // BullMQ 4 has the second only, and counts it at the start
+  return first ? Math.min(timestamp + (opts?.delay ?? 0), Date.now()) / 1000 : undefined;
+}
+
+/** Three texts and the rest make a line that fits in PIPE_BUF. */
+function short(text) {
+  let cut = String(text).slice(0, LONGEST_TEXT);
+  while (Buffer.byteLength(JSON.stringify(cut)) > LONGEST_JSON) cut = cut.slice(0, -1);
+  return cut;
+}
+
+// -- signals --------------------------------------------------------------------------------------------------------
+
+const handled = new Set();
+
+function on(signal, handler) {
+  if (!handled.has(signal)) process.on(signal, handler);
+  handled.add(signal);
+}
+
+function each(what) {
+  turn = turn.then(() => Promise.all([...workers.keys()].map(what))).catch((error) => console.error(error));
+}
+
+/** Take no further job, finish those in hand, exit. */
+function stop() {
+  stopping ??= (async () => {
+    await Promise.all([...workers.keys()].map((worker) => worker.close()));
+    for (const farewell of farewells) await farewell();
+    process.exit();
+  })().catch((error) => {
+    console.error(error);
+    process.exit(1);
+  });
+}
+
+// -- lines ----------------------------------------------------------------------------------------------------------
+
+// process.stdout would lose what is queued in it when process.exit() is called.  A line of at most 4096 bytes (PIPE_BUF)
+// goes out whole or not at all, and this process waits for nobody who reads.
+const lines = [];
+let timer = null;
+
+function tell(message) {
+  lines.push(`${JSON.stringify(message)}\n`);
+  if (lines.length > MOST_KEPT) lines.splice(Math.max(0, lines.findIndex((line) => line.startsWith('{"fleetd":"started"'))), 1);
+  if (!timer) write();
+}
+
+function write() {
+  timer = null;
+  while (lines.length) {
+    try {
+      // What is queued there may have been written in part: begin a line of our own.
+      const amid = process.stdout.writableLength || process.stderr.writableLength;
+      fs.writeSync(1, amid ? `\n${lines[0]}` : lines[0]);
+    } catch (error) {
+      if (error.code === "EAGAIN") {
+        timer = setTimeout(write, AGAIN).unref();
+        return;
+      } // nobody is there to read it
+    }
+    lines.shift();
+  }
+}
+
+process.on("exit", () => {
+  const last = Date.now() + LAST_WAIT;
+  for (write(); lines.length && Date.now() < last; write()) {
+    clearTimeout(timer);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, AGAIN);
+  }
+});
+
+module.exports = fleetd;

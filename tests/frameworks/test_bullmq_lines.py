@@ -1,0 +1,75 @@
+"""The lines of fleetd.cjs: each read as what it means, and none lost where nobody reads them for a while."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetd.core.spec import LineMeaning
+from fleetd.frameworks.framework import builtin
+from fleetd.frameworks.lines import LineReport, Patterns, Scanner
+from tests.support.bullmq_app import SNIPPET, BullmqApp
+from tests.support.node import installed_node
+from tests.support.waiting import wait_for
+
+RECORDED = tomllib.loads((Path(__file__).parent / "lines" / "bullmq.toml").read_text("utf-8"))["line"]
+LINES = 2 * 400  # more than the 64 KiB of a pipe
+NOISE = "setInterval(() => console.log('x'.repeat(5000)), 1).unref();"
+
+
+def scanner() -> Scanner:
+    framework = builtin("bullmq")
+    assert framework is not None
+    return Scanner(Patterns(framework.patterns))
+
+
+@pytest.mark.parametrize("line", RECORDED, ids=lambda line: line["text"][:60])
+def test_a_recorded_line_is_read_as_what_it_means(line: dict[str, Any]) -> None:
+    assert line["source"]
+    means = line["means"]
+    expected = [] if means == "nothing" else [LineReport(**{**means, "meaning": LineMeaning(means["meaning"])})]
+    assert scanner().feed(line["text"].encode() + b"\n") == expected
+
+
+@pytest.mark.process
+@pytest.mark.redis
+def test_no_line_is_lost_in_a_full_pipe_beside_the_output_of_others(bullmq: BullmqApp, tmp_path: Path) -> None:
+    jobs = bullmq.enqueue(LINES // 2)
+    noise = tmp_path / "noise.cjs"
+    noise.write_text(NOISE)
+    environment = {**bullmq.environment, "FLEETD_QUEUES": "default", "FLEETD_MAX_JOBS": str(len(jobs))}
+    worker = subprocess.Popen(
+        [bullmq.node, "--require", str(noise), "worker.cjs"],
+        cwd=bullmq.releases.current,
+        env=environment,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        wait_for(lambda: bullmq.jobs.ended().total() == len(jobs), "all jobs, with nobody who reads")
+        output, _ = worker.communicate(timeout=30)
+    finally:
+        worker.kill()
+    assert worker.returncode == 0
+    reports = Counter((report.meaning, report.id) for report in scanner().feed(output))
+    meanings = LineMeaning.STARTED, LineMeaning.DONE
+    assert reports == dict.fromkeys(((meaning, job) for meaning in meanings for job in jobs), 1)
+
+
+@pytest.mark.process
+def test_it_is_imported_by_a_module(tmp_path: Path) -> None:
+    module = tmp_path / "worker.mjs"
+    module.write_text(f"import fleetd from {str(SNIPPET)!r};\nconsole.log(typeof fleetd);\n")
+    done = subprocess.run(
+        [installed_node().node, module],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("function\n", "")

@@ -1,0 +1,39 @@
+"""The daemon's side of a notify socket, for workers that tell of their jobs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from fleetd.core.events import Event, JobReported
+from fleetd.core.spec import LineMeaning
+from fleetd.shell.notify import NotifySocket
+
+
+class Daemon:
+    """The receiving side: takes, writes down, acknowledges; may die and come back."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.events: list[Event] = []
+        self.written: dict[str, int] = {}
+        self.socket: NotifySocket | None = None
+
+    def start(self) -> None:
+        self.socket = NotifySocket.bind(self.path, "r1", os.geteuid(), seen=self.written)
+
+    def die(self) -> None:
+        """As by SIGKILL: what is in the socket is lost, what was not written down too."""
+        assert self.socket is not None
+        self.socket.close()
+        self.socket = None
+
+    def work(self) -> list[Event]:
+        assert self.socket is not None
+        self.events += self.socket.receive()
+        self.written = dict(self.socket.seen)
+        self.socket.acknowledge()
+        return self.events
+
+    def jobs(self, meaning: LineMeaning) -> list[str | None]:
+        return [e.name for e in self.work() if isinstance(e, JobReported) and e.meaning is meaning]

@@ -1,0 +1,84 @@
+"""`fleetd.worker` in the workers of Celery, Dramatiq, huey and RQ: each job told once, and what is known of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tests.support.celery_app import CeleryApp
+from tests.support.dramatiq_app import DramatiqApp
+from tests.support.fleetd_cli import Document, Fleetd
+from tests.support.huey_app import HueyApp
+from tests.support.job_log import JobLog
+from tests.support.redis_server import RedisServer
+from tests.support.rq_app import rq_app
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.process, pytest.mark.redis]
+
+JOBS, FAIL_EVERY = 20, 10
+WAIT = 1.0  # seconds, at least, that the jobs have waited when the workers begin
+
+
+class App(Protocol):
+    name: str
+    jobs: JobLog
+
+    def pool(self, **keys: Any) -> Document: ...
+
+    def enqueue(self, count: int, *, queue: str, first: int = 1, fail_every: int = 0, gate: str = "") -> set[str]: ...
+
+
+def apps(root: Path, server: RedisServer) -> list[App]:
+    """One of each; their keys keep apart."""
+    tell = [kind(root / kind.name, server.url, tells=True) for kind in (CeleryApp, DramatiqApp, HueyApp)]
+    return [rq_app(root / "rq", server), *tell]
+
+
+def test_every_framework_tells_of_its_jobs(fleetd: Fleetd, tmp_path: Path, redis_server: RedisServer) -> None:
+    field = {app.name: app for app in apps(tmp_path, redis_server)}
+    gate = tmp_path / "gate"
+    for name, app in field.items():
+        app.enqueue(JOBS, queue=name, fail_every=FAIL_EVERY)
+    pools = {name: app.pool(queues=[name]) for name, app in field.items()}
+    pools["rq"]["options"] = {"worker-class": "fleetd.worker.rq.Worker"}
+    pools["dramatiq"]["options"]["verbosity"] = ""
+    fleetd.configure(pools)
+    pushed = time.time()
+    wait_for(lambda: time.time() > pushed + WAIT, "the jobs to have waited")
+    fleetd.start()
+    for name, app in field.items():
+        wait_for(lambda app=app: app.jobs.ended().total() == JOBS, f"{JOBS} jobs of {name}")
+        app.enqueue(1, queue=name, first=JOBS + 1, gate=str(gate))
+
+    def in_hand() -> dict[str, Document]:
+        found = {pool["name"]: pool["workers"][0]["job"] for pool in fleetd.status()["pools"]}
+        return found if all(found.values()) else {}
+
+    jobs = wait_for(in_hand, "each to have a job in hand", every=0.2)
+    assert {name: job["queue"] for name, job in jobs.items()} == {name: name for name in field}
+    assert {name: job["name"] for name, job in jobs.items()} == {
+        "celery": "tasks.transcode",
+        "dramatiq": "transcode-dramatiq",
+        "huey": "transcode",
+        "rq": "tasks.transcode",
+    }
+    assert {name: jobs[name]["id"] for name in ("celery", "huey", "rq")} == {
+        name: f"{name}-{JOBS + 1}" for name in ("celery", "huey", "rq")
+    }
+
+    gate.touch()
+
+    def counted() -> bool:
+        failed = JOBS // FAIL_EVERY
+        counts = {pool["name"]: (pool["jobs"]["done"], pool["jobs"]["failed"]) for pool in fleetd.status()["pools"]}
+        return counts == dict.fromkeys(field, (JOBS + 1 - failed, failed))
+
+    wait_for(counted, "every job to be counted once", every=0.2)
+    waits = {pool["name"]: pool["jobs"]["wait_p95"] for pool in fleetd.status()["pools"]}
+    assert waits.pop("huey") is None, "huey does not know"
+    assert all(wait is not None and WAIT < wait < 60 for wait in waits.values()), waits
+    assert all(worker["healthy"] for pool in fleetd.status()["pools"] for worker in pool["workers"])

@@ -1,0 +1,164 @@
+"""configs/workers/ruby/fleetd.rb in a real Sidekiq, and under ActiveJob, against a real notify socket."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from fleetd.core.events import JobReported, SaidReady
+from fleetd.core.spec import LineMeaning
+from tests.support.listening import Daemon
+from tests.support.redis_server import RedisServer
+from tests.support.requirement import need
+from tests.support.sidekiq_app import SNIPPET, SidekiqApp, sidekiq_app
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.sidekiq]
+
+_READY, STARTED, DONE, FAILED, RELEASED = LineMeaning
+
+
+@pytest.fixture
+def daemon(short_path: Path) -> Iterator[Daemon]:
+    daemon = Daemon(short_path / "r1.sock")
+    daemon.start()
+    yield daemon
+    if daemon.socket is not None:
+        daemon.die()
+
+
+@pytest.fixture
+def app(short_path: Path, redis_server: RedisServer) -> SidekiqApp:
+    return sidekiq_app(short_path / "app", redis_server, tells=True)
+
+
+@contextmanager
+def worker(app: SidekiqApp, socket: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    log = app.releases.root / "worker.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["sidekiq", "-r", "./jobs.rb", "-q", "media", *options],
+            cwd=app.releases.release("1"),
+            env={**app.environment, "NOTIFY_SOCKET": str(socket)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+
+
+def reports(daemon: Daemon) -> list[JobReported]:
+    return [event for event in daemon.work() if isinstance(event, JobReported)]
+
+
+def by_id(daemon: Daemon) -> dict[str | None, list[LineMeaning]]:
+    told: dict[str | None, list[LineMeaning]] = {}
+    for report in reports(daemon):
+        told.setdefault(report.id, []).append(report.meaning)
+    return told
+
+
+def test_jobs_done_failed_and_pushed_back_are_told_once(daemon: Daemon, app: SidekiqApp) -> None:
+    began = time.time()
+    app.enqueue(20, queue="media", fail_every=5)
+    app.enqueue(2, queue="media", first=101, gate="/nowhere")
+
+    with worker(app, daemon.path, "-c", "2", "-t", "1") as process:
+        wait_for(lambda: len(by_id(daemon)) == 22 and len(reports(daemon)) == 42, "22 jobs", within=30)
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: len(reports(daemon)) == 44, "the long jobs to be pushed back", within=20)
+        assert process.wait(timeout=20) == 0
+
+    assert by_id(daemon) == {
+        **{f"media-{number}": [STARTED, FAILED if number % 5 == 0 else DONE] for number in range(1, 21)},
+        "media-101": [STARTED, RELEASED],
+        "media-102": [STARTED, RELEASED],
+    }
+    told = reports(daemon)
+    assert any(isinstance(event, SaidReady) for event in daemon.events)
+    assert {(report.name, report.queue) for report in told} == {("TranscodeJob", "media")}
+    assert all(
+        report.enqueued_at is not None and began - 1 <= report.enqueued_at <= time.time()
+        for report in told
+        if report.meaning is STARTED
+    )
+
+
+def test_what_was_told_while_no_daemon_was_there_is_counted_later(daemon: Daemon, app: SidekiqApp) -> None:
+    with worker(app, daemon.path, "-c", "2"):
+        wait_for(daemon.work, "the worker to be ready", within=20)
+        daemon.die()
+        jobs = app.enqueue(30, queue="media", fail_every=10)
+        wait_for(lambda: app.jobs.ended().keys() == jobs, "the jobs to end", within=30)
+        daemon.start()
+        wait_for(lambda: len(reports(daemon)) >= 60, "what was missed to be told", within=20)
+
+    assert by_id(daemon) == {
+        f"media-{number}": [STARTED, FAILED if number % 10 == 0 else DONE] for number in range(1, 31)
+    }
+
+
+ACTIVE_JOB = f"""
+require "active_job"
+require "{SNIPPET}"
+class WaitingAdapter
+  JOBS = []
+  def enqueue(job)
+    JOBS << job.serialize
+  end
+  def enqueue_at(job, _at)
+    enqueue(job)
+  end
+end
+ActiveJob::Base.logger = nil
+ActiveJob::Base.queue_adapter = WaitingAdapter.new
+Fleetd.active_job
+class Inner < ActiveJob::Base
+  def perform; end
+end
+class Outer < ActiveJob::Base
+  queue_as :media
+  retry_on ArgumentError, wait: 0, attempts: 2
+  discard_on KeyError
+  def perform(error)
+    Inner.perform_now
+    raise error.constantize if error && executions == 1
+  end
+end
+[nil, "IOError", "ArgumentError", "KeyError"].each {{ |error| Outer.perform_later(error) }}
+until WaitingAdapter::JOBS.empty?
+  begin
+    ActiveJob::Base.execute(WaitingAdapter::JOBS.shift)
+  rescue IOError
+    nil
+  end
+end
+"""
+
+
+def test_jobs_of_active_job_are_told_and_what_they_perform_themselves_is_not(daemon: Daemon) -> None:
+    probe = subprocess.run(["ruby", "-e", 'require "active_job"'], check=False, capture_output=True, timeout=30)
+    need(probe.returncode == 0, "no ActiveJob: apt-get install --no-install-recommends ruby-activejob")
+
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "NOTIFY_SOCKET": str(daemon.path)}
+    process = subprocess.Popen(["ruby", "-e", ACTIVE_JOB], env=environment)
+    wait_for(lambda: daemon.work() is not None and process.poll() is not None, "the jobs", within=30)
+
+    assert process.returncode == 0
+    assert {(report.name, report.queue) for report in reports(daemon)} == {("Outer", "media")}
+    # An attempt that failed is told by two events; the second one does not count.
+    once = [[meaning for meaning, _ in groupby(told)] for told in by_id(daemon).values()]
+    assert once == [[STARTED, DONE], [STARTED, FAILED], [STARTED, FAILED, STARTED, DONE], [STARTED, FAILED]]
+    starts = [report.enqueued_at for report in reports(daemon) if report.meaning is STARTED]
+    assert all(at is not None and abs(at - time.time()) < 30 for at in starts)
