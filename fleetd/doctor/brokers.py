@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterator, Mapping
-from importlib import import_module
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -24,6 +24,9 @@ from fleetd.doctor import redis, timeouts
 from fleetd.doctor.redis import RedisFacts, Subject
 from fleetd.doctor.report import FLEET, Place, Rule, Told, broker_subject, place_of, pool_subject
 from fleetd.errors import FleetdError, UnreachableError, UsageError
+
+if TYPE_CHECKING:
+    from fleetd.brokers.amqp.acknowledging import ConsumerTimeout
 
 PATIENCE = 15.0  # seconds for one question, however many servers it takes
 
@@ -162,21 +165,25 @@ async def _read(spec: BrokerSpec, places: tuple[QueuePlace, ...]) -> Mapping[Que
         await broker.close()
 
 
-async def _acknowledged(broker: BrokerSpec, pool: PoolSpec) -> Any:
-    names = [place.ready[0] for place in pool.places]
-    return await _asked("amqp.acknowledging", "consumer_timeout", broker, names)
+async def _acknowledged(broker: BrokerSpec, pool: PoolSpec) -> ConsumerTimeout | None:
+    with _needing_packages():
+        from fleetd.brokers.amqp.acknowledging import consumer_timeout  # noqa: PLC0415 - only for who names a RabbitMQ
+
+        return await consumer_timeout(broker, [place.ready[0] for place in pool.places])
 
 
 async def _visible(broker: BrokerSpec, place: QueuePlace) -> Seconds | None:
-    seconds: Seconds | None = await _asked("sqs", "visibility_timeout", broker, place.ready[0])
-    return seconds
+    with _needing_packages():
+        from fleetd.brokers.sqs import visibility_timeout  # noqa: PLC0415 - only for who names SQS
+
+        return await visibility_timeout(broker, place.ready[0])
 
 
-async def _asked(module: str, function: str, *arguments: object) -> Any:
-    """The answer of a function of a kind of broker, which is imported only where there is such a broker."""
+@contextmanager
+def _needing_packages() -> Iterator[None]:
     try:
-        return await getattr(import_module(f"fleetd.brokers.{module}"), function)(*arguments)
-    except ModuleNotFoundError as error:  # that of a package is said when the queues are read
+        yield
+    except ModuleNotFoundError as error:  # said in full where the queues are read
         raise UsageError(f"it cannot be asked without the package {error.name}") from None
 
 

@@ -22,7 +22,7 @@ def examine(loaded: Loaded, findings: Iterable[Finding], instance: str) -> tuple
     """
     spec = loaded.spec
     assert spec is not None
-    told = [_of_check(finding, loaded) for finding in findings]
+    told = [of_check(finding, loaded) for finding in findings]
     told += host.judge(spec, host_facts.observe(instance))
     told += places.judge(spec, places.observe(instance, spec.daemon), _daemon_table(loaded))
     starts = {name: workers.observe(spec, pool) for name, pool in loaded.pools.items()}
@@ -54,7 +54,8 @@ def _probed(pool: ReadPool, starts: tuple[workers.Start, ...]) -> tuple[framewor
     return () if request is None else frameworks.observe(pool, request)
 
 
-def _of_check(finding: Finding, loaded: Loaded) -> Told:
+def of_check(finding: Finding, loaded: Loaded) -> Told:
+    """What `fleetd check` finds, with the subject that its key is of."""
     problem = finding.problem
     kind, _, rest = problem.key.partition(".")
     subject = {"fleet": FLEET, "pool": "pool", "broker": "broker"}.get(kind, HOST)

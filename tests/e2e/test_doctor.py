@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.fleetd_cli import Fleetd
+from tests.support.fleetd_cli import COMMAND, Fleetd
 from tests.support.laravel import LaravelApp
+from tests.support.rabbitmq_server import RabbitMQ
 from tests.support.redis_server import RedisServer, running_server
+from tests.support.sqs_server import CREDENTIALS, REGION, running_sqs
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process
 
 Document = dict[str, Any]
 FINE = {"command": "sleep 1000"}
+CELERY = {"framework": "celery", "command": "sleep 1000"}
 
 
 def examined(fleetd: Fleetd, code: int) -> Document:
@@ -163,7 +166,70 @@ def test_what_is_out_of_reach_is_said_beside_all_else(fleetd: Fleetd, kept: Redi
     assert "  out of reach: redis://127.0.0.1:1/0: connection refused" in fleetd.run("doctor", code=4).stdout
 
 
-# -- Laravel -----------------------------------------------------------------------------------------------------------
+# -- RabbitMQ and SQS --------------------------------------------------------------------------------------------------
+
+
+def test_a_rabbitmq_that_waits_for_less_than_a_job_takes(fleetd: Fleetd, rabbitmq: RabbitMQ) -> None:
+    """By its default, and by a policy that the management API tells of; and a queue is not there."""
+    url = rabbitmq.vhost()
+    vhost = url.rpartition("/")[2]
+    for queue in ("media", "mail"):
+        rabbitmq.call("PUT", f"/api/queues/{vhost}/{queue}", {"durable": True})
+    fleetd.configure(
+        {
+            "long": {**CELERY, "queues": ["media"], "job-timeout": "1h"},
+            "short": {**CELERY, "queues": ["media"], "job-timeout": "10m"},
+            "gone": {**CELERY, "queues": ["media", "no-such-queue"]},
+            "down": {**CELERY, "queues": ["media"], "broker": "down"},
+        },
+        broker={"default": {"url": url}, "down": {"url": "amqp://guest:S3cret@127.0.0.1:1"}},
+    )
+    done = fleetd.run("doctor", "--json", code=4)
+    document = json.loads(done.stdout)
+    assert "S3cret" not in done.stdout
+    assert found(document, "pool long") == {"consumer-timeout": "warning"}
+    assert "RabbitMQ waits 30m for the acknowledgement of a job (its default" in what(document, "consumer-timeout")
+    assert found(document, "pool short") == {}
+    assert found(document, "pool gone") == {"queue": "warning"}
+    assert found(document, "broker default") == {}
+    assert found(document, "broker down") == {"broker-read": "unreachable"}
+
+
+def test_an_sqs_queue_that_gives_jobs_away(fleetd: Fleetd) -> None:
+    with running_sqs() as server:
+        client = server.client()
+        client.create_queue(QueueName="acme-media", Attributes={"VisibilityTimeout": "60"})
+        client.close()
+        fleetd.environment |= CREDENTIALS
+        broker = {"url": f"sqs://{REGION}", "endpoint": server.endpoint, "prefix": "acme-"}
+        laravel = {"framework": "laravel", "command": "sleep 1000"}
+        fleetd.configure(
+            {
+                "media": {**laravel, "queues": ["media"], "job-timeout": "60s"},
+                "gone": {**laravel, "queues": ["mail"]},
+            },
+            broker={"default": broker},
+        )
+        document = examined(fleetd, 1)
+    assert found(document, "pool media") == {"retry-after": "error"}
+    assert "after 1m (visibility timeout of queue media), and may take 1m" in what(document, "retry-after")
+    assert found(document, "pool gone") == {"queue": "warning"}
+
+
+# -- frameworks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_celery_that_gives_jobs_away(fleetd: Fleetd) -> None:
+    """What its broker_transport_options say, as `celery report` shows them."""
+    app = "from celery import Celery\napp = Celery(broker='redis://:S3cret@127.0.0.1:1/0')\n"
+    (fleetd.directory / "app.py").write_text(
+        f"{app}app.conf.broker_transport_options = {{'visibility_timeout': 600}}\n"
+    )
+    pool = {"framework": "celery", "directory": str(fleetd.directory), "queues": ["media"], "job-timeout": "10m"}
+    fleetd.configure({"media": {**pool, "options": {"celery": str(COMMAND.parent / "celery"), "app": "app"}}})
+    document = examined(fleetd, 1)
+    assert found(document, "pool media") == {"retry-after": "error"}
+    assert "after 10m (visibility_timeout of the broker transport), and may take 10m" in what(document, "retry-after")
 
 
 @pytest.mark.laravel
