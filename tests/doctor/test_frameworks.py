@@ -54,6 +54,7 @@ def said(text: str) -> Output:
         ("laravel", said(LARAVEL_8), OK, "Laravel 8.83.26"),
         ("laravel", said("Deprecated: something in x.php\n" + LARAVEL_12), OK, "Laravel 12.1.1"),
         ("laravel", said("Laravel Framework 7.30.4\n"), WARNING, "Laravel 7.30.4 is older than 8.0"),
+        ("laravel", Output(LARAVEL_8, 255), ERROR, "Laravel is not found: `asked` failed (exit code 255)"),
         ("laravel", Output("", 1), ERROR, "Laravel is not found: `asked` failed (exit code 1)"),
         ("laravel", Output("", None), ERROR, "Laravel is not found: `asked` did not end within 10 s"),
         ("laravel", said("Symfony 6.4.1\n"), ERROR, "Laravel is not found: `asked` does not say that it is Laravel"),

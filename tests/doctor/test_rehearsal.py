@@ -110,6 +110,8 @@ def test_each_slot_that_differs_is_rehearsed(tmp_path: Path) -> None:
     assert [each.verdict for each in found] == [Verdict.OK, Verdict.OK, Verdict.ERROR, Verdict.OK]
     assert "gpu-2" in found[2].what
     assert len(told('command = "true"\nnumprocs = 4')) == 1
+    everywhere = told(f'command = "no-such-program"\nnumprocs = 2\ndirectory = "{tmp_path}/gpu-{{slot}}"')
+    assert [each.check for each in everywhere] == ["program"], "what is the same for all is told once"
 
 
 @pytest.mark.root
