@@ -170,4 +170,4 @@ def _masked(value: Any) -> Any:
 def _for_people(argv: tuple[str, ...]) -> str:
     """A command line with `${NAME}` as it is written, and program text left out."""
     words = (word.replace(masked("${"), "${") for word in argv)
-    return " ".join("…" if "\n" in word else word for word in words)
+    return " ".join("…" if "\n" in word or "(" in word else word for word in words)

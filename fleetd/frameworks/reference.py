@@ -11,7 +11,16 @@ from collections.abc import Iterable
 from fleetd.core.signals import name_of
 from fleetd.core.spec import LineMeaning
 from fleetd.frameworks.framework import Framework, builtin, builtin_names
-from fleetd.frameworks.keys import OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, PLACEHOLDERS, PROBE_KEYS, TOP_KEYS, Key
+from fleetd.frameworks.keys import (
+    EVENT_KEYS,
+    OPTION_KEYS,
+    PATTERN_KEYS,
+    PLACE_KEYS,
+    PLACEHOLDERS,
+    PROBE_KEYS,
+    TOP_KEYS,
+    Key,
+)
 from fleetd.frameworks.places import Places
 
 _HEAD = """\
@@ -65,6 +74,8 @@ def render() -> str:
         _LINES,
         "### In `brokers.KIND`\n",
         _table(("key", "value", "meaning"), _rows(PLACE_KEYS)),
+        "### In `brokers.redis.events`\n",
+        _table(("key", "value", "meaning"), _rows(EVENT_KEYS)),
         "### In each of `probes`\n",
         _table(("key", "value", "meaning"), _rows(PROBE_KEYS)),
         "## Placeholders of `command`\n",

@@ -103,7 +103,7 @@ UNTOLD = JobsView(None, None, None, None, None, None, None)
 
 
 class QueueView(Struct, frozen=True):
-    """A queue as its broker shows it (`due` are delayed jobs whose time has come), and the jobs that came from it."""
+    """A queue as its broker shows it (`due`: delayed jobs whose time has come); `jobs` are those that this pool had."""
 
     name: str
     ready: int | None
@@ -114,6 +114,7 @@ class QueueView(Struct, frozen=True):
     wait: float | None
     wait_source: str | None
     jobs: JobsView
+    all_jobs: JobsView | None  # on all hosts, as the broker tells since it is read; None: it does not
 
 
 class ClassView(Struct, frozen=True):
@@ -276,7 +277,8 @@ def _workers(state: State, pool: Pool, samples: Mapping[str, Sample]) -> Iterato
 
 
 def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sample) -> WorkerView:
-    tells = pool.spec.reports_jobs or (run is not None and run.by_socket)
+    counted = run if run is not None and run.tells_jobs else None
+    watched = run if run is not None and run.tells_jobs_in_hand else None
     job = run.oldest_job if run is not None else None
     return WorkerView(
         name=f"{pool.name}:{slot.index}",
@@ -285,17 +287,17 @@ def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sampl
         pid=run.pid if run else None,
         state=worker_state(state, pool, slot, run),
         healthy=run is not None and run.was_healthy,
-        busy=run.is_busy if run is not None and tells else None,
+        busy=watched.is_busy if watched else None,
         epoch=run.release.epoch if run else None,
         directory=run.directory if run else None,
         started_at=run.started_at if run else None,
-        jobs_done=run.jobs_done if run is not None and tells else None,
-        jobs_failed=run.jobs_failed if run is not None and tells else None,
+        jobs_done=counted.jobs_done if counted else None,
+        jobs_failed=counted.jobs_failed if counted else None,
         starts=slot.starts,
         rss=sample.rss,
         cpu=sample.cpu,
         output_dropped=sample.output_dropped,
-        jobs_in_hand=len(run.jobs) if run is not None and tells else None,
+        jobs_in_hand=len(watched.jobs) if watched else None,
         job=None if job is None else JobView(job.id, job.name, job.queue, job.started_at),
         last_exit=_exit(slot.last_exit),
         status=made_visible(run.status_text) if run is not None and run.status_text else None,
@@ -308,7 +310,7 @@ def _exit(last: LastExit | None) -> ExitView | None:
 
 def _tells(pool: Pool) -> bool:
     """Whether anything tells of the pool's jobs: then 0 is a number, and not a lack of one."""
-    told = any(run.by_socket for slot in pool.slots.values() for run in slot.runs())
+    told = any(run.tells_jobs for slot in pool.slots.values() for run in slot.runs())
     return pool.spec.reports_jobs or told or not pool.ledger.pool.is_empty
 
 
@@ -331,8 +333,8 @@ def _p95(values: Sequence[float]) -> float | None:
 
 def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
     depth = pool.depths.get(name, UNKNOWN)
-    figures = pool.ledger.queues.get(name)
-    runtimes = (each.runtime for each in (figures, pool.ledger.pool) if each is not None)
+    figures, flow = pool.ledger.queues.get(name), pool.flows.get(name)
+    runtimes = (each.runtime for each in (figures, flow, pool.ledger.pool) if each is not None)
     runtime = next((runtime for runtime in runtimes if runtime is not None), None)
     wait = waiting(depth, now.unix, runtime, sum(slot.takes_jobs for slot in pool.slots.values()))
     age = None if depth.oldest_at is None else round(max(0.0, now.unix - depth.oldest_at), 3)
@@ -346,6 +348,7 @@ def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
         wait=None if wait is None else round(wait.seconds, 3),
         wait_source=None if wait is None else wait.source,
         jobs=UNTOLD if figures is None else _jobs(figures, now, lately.get((pool.name, name), _NONE)),
+        all_jobs=None if flow is None else _jobs(flow, now),
     )
 
 

@@ -64,6 +64,8 @@ def said(text: str) -> Output:
         ("sidekiq", said("Sidekiq 7.2.4\n"), OK, "Sidekiq 7.2.4"),
         ("sidekiq", said("Sidekiq 4.2.10\n"), WARNING, "Sidekiq 4.2.10 is older than 5.0"),
         ("dramatiq", said("dramatiq 1.17.1\n"), OK, "Dramatiq 1.17.1"),
+        ("dramatiq", said("2.2.1\n"), OK, "Dramatiq 2.2.1"),
+        ("bullmq", said("5.81.5\n"), OK, "BullMQ 5.81.5"),
     ],
 )
 def test_version(framework: str, output: Output, verdict: Verdict, what: str) -> None:
