@@ -55,18 +55,28 @@ def _probed(pool: ReadPool, starts: tuple[workers.Start, ...]) -> tuple[framewor
 
 
 def of_check(finding: Finding, loaded: Loaded) -> Told:
-    """What `fleetd check` finds, with the subject that its key is of."""
+    """What `fleetd check` finds, with the subject that its key is of.  Its messages go on from the key."""
     problem = finding.problem
-    kind, _, rest = problem.key.partition(".")
-    subject = {"fleet": FLEET, "pool": "pool", "broker": "broker"}.get(kind, HOST)
-    names = loaded.pools if kind == "pool" else {} if loaded.spec is None else loaded.spec.brokers
-    name = next((each for each in names if rest == each or rest.startswith((f"{each}.", f'"{each}".'))), None)
-    if subject in {"pool", "broker"}:
-        subject = HOST if name is None else pool_subject(name) if subject == "pool" else broker_subject(name)
+    subject, key = _subject(problem.key, loaded)
+    what = f"{key or problem.where.file}: {problem.message}"
     verdict = Verdict.ERROR if finding.severity is Severity.ERROR else Verdict.WARNING
-    return Told(
-        subject, CHECK, verdict, problem.message, remedy=problem.remedy, place=Place(problem.where, problem.key)
-    )
+    return Told(subject, CHECK, verdict, what, remedy=problem.remedy, place=Place(problem.where, problem.key))
+
+
+def _subject(key: str, loaded: Loaded) -> tuple[str, str]:
+    """The subject of a key, and the key within it."""
+    kind, _, rest = key.partition(".")
+    if kind == FLEET:
+        return FLEET, rest
+    named = {
+        "pool": {name: pool_subject(name) for name in loaded.pools},
+        "broker": {name: broker_subject(name) for name in (loaded.spec.brokers if loaded.spec else ())},
+    }.get(kind, {})
+    for name, subject in named.items():
+        for written in (name, f'"{name}"'):
+            if rest == written or rest.startswith(f"{written}."):
+                return subject, rest.removeprefix(written).removeprefix(".")
+    return HOST, key
 
 
 def _daemon_table(loaded: Loaded) -> Place:

@@ -59,20 +59,20 @@ def test_a_finding_in_the_form_of_check() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "subject"),
+    ("key", "subject", "what"),
     [
-        ("pool.media.user", "pool media"),
-        ('pool."media.fast".user', "pool media.fast"),
-        ("broker.default.url", "broker default"),
-        ("fleet.host", "fleet"),
-        ("daemon.log-directory", "host"),
-        ("", "host"),
+        ("pool.media.user", "pool media", "user: is odd"),
+        ('pool."media.fast".user', "pool media.fast", "user: is odd"),
+        ("broker.default.url", "broker default", "url: is odd"),
+        ("fleet.host", "fleet", "host: is odd"),
+        ("daemon.log-directory", "host", "daemon.log-directory: is odd"),
+        ("", "host", "pool.toml: is odd"),
     ],
 )
-def test_what_check_finds_stands_with_its_subject(key: str, subject: str) -> None:
+def test_what_check_finds_stands_with_its_subject(key: str, subject: str, what: str) -> None:
     finding = Finding(Severity.ERROR, Problem(Where("pool.toml", 7), key, "is odd", "change it"))
     told = examine.of_check(finding, files())
-    assert (told.subject, told.verdict, told.what, told.remedy) == (subject, Verdict.ERROR, "is odd", "change it")
+    assert (told.subject, told.verdict, told.what, told.remedy) == (subject, Verdict.ERROR, what, "change it")
     assert str(told.place) == (f"pool.toml:7: {key}" if key else "pool.toml:7")
 
 
