@@ -6,7 +6,7 @@ A broker is read as the daemon reads it, and then asked for what the doctor alon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +180,7 @@ async def _visible(broker: BrokerSpec, place: QueuePlace) -> Seconds | None:
 
 
 @contextmanager
-def _needing_packages() -> Iterator[None]:
+def _needing_packages() -> Generator[None]:
     try:
         yield
     except ModuleNotFoundError as error:  # said in full where the queues are read

@@ -195,6 +195,7 @@ def test_a_rabbitmq_that_waits_for_less_than_a_job_takes(fleetd: Fleetd, rabbitm
     assert found(document, "broker down") == {"broker-read": "unreachable"}
 
 
+@pytest.mark.full
 def test_an_sqs_queue_that_gives_jobs_away(fleetd: Fleetd) -> None:
     with running_sqs() as server:
         client = server.client()
