@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fleetd.cli import reference as commands
 from fleetd.config import reference as pool_file
+from fleetd.doctor import reference as doctor
 from fleetd.frameworks import reference as frameworks
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,7 @@ def main() -> int:
 def pages() -> dict[str, Callable[[], str]]:
     """Each generated page, and what makes it."""
     return {
+        "docs/doctor.md": doctor.render,
         "docs/reference/commands.md": commands.reference,
         "docs/reference/frameworks.md": frameworks.render,
         "docs/reference/pool-file.md": pool_file.reference,

@@ -50,7 +50,7 @@ COMMANDS: Mapping[str, Command] = {
         "fleetd completion bash > /etc/bash_completion.d/fleetd",
         "completion",
     ),
-    "doctor": Command("check the host and the brokers", "fleetd doctor -c media.toml", None),
+    "doctor": Command("check the host, the brokers and the frameworks", "fleetd doctor -c media.toml", "doctor"),
     "import": Command(
         "turn a supervisord.conf or a Procfile into a pool file", "fleetd import supervisord.conf > pools.toml", None
     ),

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fleetd.config.broker_url import kind_of
 from fleetd.config.files import Document, gather
@@ -40,6 +40,7 @@ class Loaded(Struct, frozen=True):
     not_yet: tuple[NotYet, ...]
     files: tuple[str, ...]  # all that were read, in this order
     pools: Mapping[str, ReadPool]
+    tables: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType({}))  # "fleet", "daemon", "broker.NAME"
 
     @property
     def refused(self) -> tuple[NotYet, ...]:
@@ -82,6 +83,9 @@ def load(paths: Sequence[str], source: Source, frameworks: Frameworks, *, instan
         not_yet=tuple(sorted(reader.not_yet, key=lambda note: place(note.problem))),
         files=tuple(document.files),
         pools=MappingProxyType(pools),
+        tables=MappingProxyType(
+            document.single | {f"broker.{name}": node for name, node in document.named["broker"].items()}
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from fleetd.core.queues import EventStream, Place
 from fleetd.core.spec import EMPTY, LineMeaning, LinePattern, Seconds
-from fleetd.frameworks import reading, template
+from fleetd.frameworks import probes, reading, template
 from fleetd.frameworks.keys import (
     BROKERS,
     ENFORCEABLE,
@@ -25,6 +25,7 @@ from fleetd.frameworks.keys import (
     TOP_KEYS,
 )
 from fleetd.frameworks.places import Places
+from fleetd.frameworks.probes import Probe
 from fleetd.frameworks.reading import Complaint, Table
 
 HERE = Path(__file__).parent
@@ -52,6 +53,7 @@ class Framework(Struct, frozen=True):
     options: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     option_meanings: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     places: Mapping[str, Places] = field(default_factory=lambda: MappingProxyType({}))  # by kind of broker
+    probes: tuple[Probe, ...] = ()
 
     @property
     def command(self) -> tuple[str, ...] | None:
@@ -96,6 +98,18 @@ class Framework(Struct, frozen=True):
         `job_timeout` and `max_lifetime` are seconds, `max_memory` bytes.  `{slot} {pool} {host} {epoch}` and `{{` stay
         as they are, for the spawn.  An option that is "" or false counts as unset, one that is true expands to nothing.
         """
+        limits = template.limits(
+            max_jobs=max_jobs, job_timeout=job_timeout, max_memory=max_memory, max_lifetime=max_lifetime
+        )
+        values = template.Values(queues, limits, self._options(options))
+        return template.expand(self.arguments or (), values)
+
+    def probe_line(self, probe: Probe, options: Mapping[str, str | int | bool]) -> tuple[str, ...]:
+        """The arguments of one of its probes, in the same way; a pool's queues and limits are not in them."""
+        return template.expand(probe.arguments, template.Values((), {}, self._options(options)))
+
+    def _options(self, options: Mapping[str, str | int | bool]) -> dict[str, str]:
+        """The texts for `{options.NAME}`; one that is unset is left out."""
         given = {key.replace("_", "-"): value for key, value in options.items()}
         texts: dict[str, str] = {}
         for name, default in self.options.items():
@@ -104,10 +118,7 @@ class Framework(Struct, frozen=True):
                 texts[name] = ""
             elif value not in (None, "", False):
                 texts[name] = str(value)
-        limits = template.limits(
-            max_jobs=max_jobs, job_timeout=job_timeout, max_memory=max_memory, max_lifetime=max_lifetime
-        )
-        return template.expand(self.arguments or (), template.Values(queues, limits, texts))
+        return texts
 
 
 class Shipped:
@@ -172,6 +183,7 @@ def define(name: str, table: Mapping[str, Any], *, trusted: bool = False) -> Fra
         options=options,
         option_meanings=meanings,
         places=_places(top),
+        probes=probes.read(top, options, _command, None if trusted else _judge),
     )
     return wrong or framework
 
@@ -247,10 +259,10 @@ def _patterns(top: Table, *, trusted: bool) -> tuple[LinePattern, ...]:
     return tuple(patterns)
 
 
-def _judge(entry: Table, expression: str) -> None:
+def _judge(entry: Table, expression: str, *groups: str) -> None:
     from fleetd.frameworks import regex  # noqa: PLC0415 - only a user's own framework needs it
 
-    for problem in regex.problems(expression):
+    for problem in regex.problems(expression, groups or regex.GROUPS):
         entry.complain("regex", problem)
 
 

@@ -16,6 +16,7 @@ class Key(Struct, frozen=True):
 ENFORCEABLE = ("max-jobs", "job-timeout", "max-memory", "max-lifetime")
 EXIT_REASONS = ("exit", "max-jobs", "max-memory", "max-lifetime", "job-timeout", "restart", "stop")
 BROKERS = ("redis", "amqp", "sqs", "sql")
+PROBE_MEANINGS = ("version", "extension", "retry-after")
 
 TOP_KEYS = (
     Key("about", "text", "One line for people."),
@@ -50,6 +51,7 @@ TOP_KEYS = (
     Key("options", "table of tables", "The framework's own settings, which a pool sets in `options`."),
     Key("patterns", "array of tables", "The lines of its output that mean something."),
     Key("brokers", "table of tables", f"Where queues stand, by kind of broker: {', '.join(BROKERS)}."),
+    Key("probes", "array of tables", "Commands that tell `fleetd doctor` what the installed framework is and does."),
 )
 OPTION_KEYS = (
     Key("default", "text", "Its value where a pool does not set it; without it the option is unset."),
@@ -99,6 +101,30 @@ EVENT_KEYS = (
     Key("done", "list of words", "What says that it was done."),
     Key("failed", "list of words", "What says that it failed."),
     Key("released", "list of words", "What says that it was given back."),
+)
+PROBE_KEYS = (
+    Key(
+        "means",
+        "word",
+        "`version`: a pool cannot work if the command fails, or no line matches. `extension`: something that has to be "
+        "there; no line that matches means that it is missing. `retry-after`: the seconds after which the broker gives "
+        "a job in hand to another worker.",
+    ),
+    Key("about", "text", "What is asked for, for people."),
+    Key(
+        "command",
+        "list of arguments",
+        "As the framework's own `command`. Run by `fleetd doctor` alone, as the pool's user, in its directory and with "
+        "its environment, for at most 10 s; not for a pool with a command of its own.",
+    ),
+    Key("regex", "regular expression", "Searched in each line of standard output; the group `value` has the answer."),
+    Key("only-with", "text", "The answer counts only if the output has this in it."),
+    Key("default", "duration", "For `retry-after`: what holds where no line matches."),
+    Key("against", "duration", "For `retry-after`: the longest job where the pool sets no `job-timeout`."),
+    Key("minimum", "version", "For `version`: the oldest that this file is for."),
+    Key("options", "table: option = version", "For `version`: options that came with a later one."),
+    Key("without", "text", "For `extension`: what happens without it."),
+    Key("remedy", "text", "What to do if it is missing, too old or too short."),
 )
 PLACEHOLDERS = (
     Key("{queues}", "one argument", "The pool's queues, joined by commas."),

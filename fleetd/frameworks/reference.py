@@ -11,7 +11,16 @@ from collections.abc import Iterable
 from fleetd.core.signals import name_of
 from fleetd.core.spec import LineMeaning
 from fleetd.frameworks.framework import Framework, builtin, builtin_names
-from fleetd.frameworks.keys import EVENT_KEYS, OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, PLACEHOLDERS, TOP_KEYS, Key
+from fleetd.frameworks.keys import (
+    EVENT_KEYS,
+    OPTION_KEYS,
+    PATTERN_KEYS,
+    PLACE_KEYS,
+    PLACEHOLDERS,
+    PROBE_KEYS,
+    TOP_KEYS,
+    Key,
+)
 from fleetd.frameworks.places import Places
 
 _HEAD = """\
@@ -67,6 +76,8 @@ def render() -> str:
         _table(("key", "value", "meaning"), _rows(PLACE_KEYS)),
         "### In `brokers.redis.events`\n",
         _table(("key", "value", "meaning"), _rows(EVENT_KEYS)),
+        "### In each of `probes`\n",
+        _table(("key", "value", "meaning"), _rows(PROBE_KEYS)),
         "## Placeholders of `command`\n",
         _table(("placeholder", "gives", "meaning"), _rows(PLACEHOLDERS)),
         _DROPPED,
@@ -119,6 +130,8 @@ def _facts(framework: Framework) -> Iterable[str]:
         yield f"Gets the broker's URL in `{framework.broker_env}`"
     for kind, places in framework.places.items():
         yield f"Queues in {kind}: " + _where(places)
+    if framework.probes:
+        yield "`fleetd doctor` asks for: " + ", ".join(probe.about for probe in framework.probes)
 
 
 def _where(places: Places) -> str:

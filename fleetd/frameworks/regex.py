@@ -70,16 +70,16 @@ class _NotAllowedError(Exception):
     """The expression uses what cannot be judged; the message says what."""
 
 
-def problems(expression: str) -> list[str]:
-    """What is wrong with an expression, one sentence each; none if it may be used."""
+def problems(expression: str, groups: tuple[str, ...] = GROUPS) -> list[str]:
+    """What is wrong with an expression, one sentence each; none if it may be used.  `groups` are those it may have."""
     try:
         compiled = re.compile(expression.encode())
     except re.error as error:
         return [f"is no regular expression: {error}"]
     found = [
-        f"has a group {group}: only {', '.join(GROUPS)} have a meaning"
+        f"has a group {group}: only {', '.join(groups)} {'have' if groups[1:] else 'has'} a meaning"
         for group in compiled.groupindex
-        if group not in GROUPS
+        if group not in groups
     ]
     try:
         tree = _parse(expression)

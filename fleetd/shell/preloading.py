@@ -102,7 +102,8 @@ def _find(name: str, path: str, directory: Path) -> Path:
         return directory / name
     for folder in path.split(":"):
         candidate = directory / folder / name
-        if candidate.is_file() and os.access(candidate, os.X_OK):
+        # Path.is_file raises for a folder that this user may not enter.
+        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):  # noqa: PTH113
             return candidate
     raise LaunchError(f"command {name}: not found in PATH")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fleetd.core.capacity import DESCRIPTORS_A_RUN
 from fleetd.errors import FleetdError
 from fleetd.shell.adopted import AdoptedExits
 from fleetd.shell.cgroup import name_of, usable_folder
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 TIDY_SECONDS = 0.5  # after which what is left of runs that are over is removed
 SPARE_DESCRIPTORS = 64  # what the rest of the daemon needs
-DESCRIPTORS_A_RUN = 6  # pidfd, output and notify socket, the two again where they are read, and a log file
 
 
 class Processes:

@@ -6,6 +6,7 @@ import math
 
 from msgspec import Struct
 
+from fleetd.core.capacity import DESCRIPTORS_A_RUN, most_runs, nofile_asked
 from fleetd.core.drain_time import longest_drain
 from fleetd.core.spec import FleetSpec, Seconds
 from fleetd.systemd.access import Setting
@@ -16,7 +17,6 @@ END_SECONDS: Seconds = 30.0  # from the last worker's end to the daemon's, on a 
 SHORTEST_STOP: Seconds = 90.0  # what systemd gives every service
 MOST_DESCRIPTORS = 524_288  # the hard limit that systemd gives every service
 FIRST_DESCRIPTORS = 1024
-DESCRIPTORS_A_RUN = 6  # of the daemon, as of the keeper
 SPARE_DESCRIPTORS = 1024  # for what is scaled up later, and the rest of the daemon
 
 
@@ -45,9 +45,7 @@ def stop_seconds(spec: FleetSpec) -> int:
 
 def descriptors(spec: FleetSpec) -> int:
     """The hard LimitNOFILE= for these pools: what daemon and keeper hold, and what workers are given."""
-    runs = 2 * sum(pool.numprocs for pool in spec.pools.values())
-    asked = [limit for pool in spec.pools.values() for name, limit in pool.launch.limits if name == "nofile"]
-    return max(DESCRIPTORS_A_RUN * runs + SPARE_DESCRIPTORS, *asked, MOST_DESCRIPTORS)
+    return max(DESCRIPTORS_A_RUN * most_runs(spec) + SPARE_DESCRIPTORS, nofile_asked(spec), MOST_DESCRIPTORS)
 
 
 def render(text: str, wanted: Wanted) -> str:

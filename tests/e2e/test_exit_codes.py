@@ -129,7 +129,7 @@ def test_2_an_invalid_file(fleetd: Fleetd) -> None:
         fleetd.run(*arguments, code=2)
 
 
-@pytest.mark.parametrize("verb", ["import", "lock", "dashboard", "doctor"])
+@pytest.mark.parametrize("verb", ["import", "lock", "dashboard"])
 def test_2_what_is_not_yet_in_this_version(verb: str) -> None:
     done = pexpect.run(f"{COMMAND} {verb}", withexitstatus=True, encoding="utf-8")
     assert done == (f"fleetd {verb}: not yet in this version\r\n", 2)

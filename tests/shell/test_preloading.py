@@ -70,6 +70,8 @@ def test_what_is_no_python_program(tmp_path: Path, head: str) -> None:
 def test_a_command_that_is_not_there_or_blocks_who_opens_it(tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match="command rq: not found in PATH"):
         python_program(("rq",), str(tmp_path), Path("/"))
+    with pytest.raises(LaunchError, match="command rq: not found in PATH"):
+        python_program(("rq",), f"/{'x' * 300}:{tmp_path}", Path("/"))  # a folder that cannot be looked into
     with pytest.raises(LaunchError, match="no such file"):
         python_program(("./rq",), "", tmp_path)
     os.mkfifo(tmp_path / "fifo")
