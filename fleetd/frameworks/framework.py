@@ -75,8 +75,9 @@ class Framework(Struct, frozen=True):
     ) -> tuple[str, ...]:
         """The arguments for a pool: what has no value is dropped; () if the framework has no command of its own.
 
-        `job_timeout` and `max_lifetime` are seconds, `max_memory` bytes.  `{slot} {pool} {host} {epoch}` and `{{` stay
-        as they are, for the spawn.  An option that is "" or false counts as unset, one that is true expands to nothing.
+        `job_timeout` and `max_lifetime` are seconds, `max_memory` bytes.  `{slot} {pool} {host} {epoch} {run}` and `{{`
+        stay as they are, for the spawn.  An option that is "" or false counts as unset, one that is true expands to
+        nothing.
         """
         given = {key.replace("_", "-"): value for key, value in options.items()}
         texts: dict[str, str] = {}
