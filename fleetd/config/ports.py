@@ -75,12 +75,17 @@ class Framework(Protocol):
 
     @property
     def ready_line(self) -> bool:
-        """Whether one of the patterns means READY."""
+        """Whether its output surely tells that a worker is ready."""
         ...
 
     @property
     def reports_jobs(self) -> bool:
-        """Whether its output tells of jobs."""
+        """Whether its output surely tells of jobs."""
+        ...
+
+    @property
+    def reports_starts(self) -> bool:
+        """Whether its output surely tells that jobs have started."""
         ...
 
     @property

@@ -12,8 +12,9 @@ from msgspec import Struct, field
 
 from fleetd.core.chance import Chance
 from fleetd.core.epochs import Epochs
-from fleetd.core.figures import Ledger
+from fleetd.core.figures import Figures, Ledger
 from fleetd.core.membership import Membership
+from fleetd.core.minutes import History
 from fleetd.core.queues import Depth
 from fleetd.core.records import Counters, JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollState
@@ -132,6 +133,16 @@ class Run(Struct):
         return next(iter(self.jobs.values()), None)
 
     @property
+    def tells_jobs(self) -> bool:
+        """Whether it is known to tell of jobs."""
+        return self.release.spec.reports_jobs or self.by_socket or self.tells_starts or self.jobs_counted > 0
+
+    @property
+    def tells_jobs_in_hand(self) -> bool:
+        """Whether it is known to tell of jobs when they start, so that none in hand means none."""
+        return self.release.spec.reports_starts or self.by_socket or self.tells_starts
+
+    @property
     def reached_max_jobs(self) -> bool:
         """Whether it has done as many jobs as a run of its pool may."""
         return self.max_jobs is not None and self.jobs_counted >= self.max_jobs
@@ -242,6 +253,7 @@ class Pool(Struct):
     alive: int = 0  # runs, whatever their place
     ledger: Ledger = field(default_factory=Ledger)
     depths: dict[str, Depth] = field(default_factory=dict)  # of its queues, as far as its broker tells
+    flows: dict[str, Figures] = field(default_factory=dict)  # jobs of its queues on all hosts, as its broker tells
     without: set[int] = field(default_factory=set)  # slots that should take jobs, and do not
     unproven: set[int] = field(default_factory=set)  # slots that should take jobs, and have never come up
     surging: set[int] = field(default_factory=set)  # slots with a successor
@@ -320,6 +332,7 @@ class State(Struct):
     remembered: dict[str, PoolMemory] = field(default_factory=dict)
     adopted: tuple[RunRecord, ...] = ()
     counted: Mapping[str, Counters] = field(default_factory=dict)  # by pool, as the journal has them
+    history: History = field(default_factory=History)
     brokers_lost: dict[str, str] = field(default_factory=dict)  # those out of reach, and why
     deadlines: list[tuple[Seconds, str, int]] = field(default_factory=list)  # a heap: when, pool, slot
     next_paced_start: Seconds = 0.0

@@ -11,10 +11,19 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from fleetd.core.queues import Place
+from fleetd.core.queues import EventStream, Place
 from fleetd.core.spec import EMPTY, LineMeaning, LinePattern, Seconds
 from fleetd.frameworks import reading, template
-from fleetd.frameworks.keys import BROKERS, ENFORCEABLE, EXIT_REASONS, OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, TOP_KEYS
+from fleetd.frameworks.keys import (
+    BROKERS,
+    ENFORCEABLE,
+    EVENT_KEYS,
+    EXIT_REASONS,
+    OPTION_KEYS,
+    PATTERN_KEYS,
+    PLACE_KEYS,
+    TOP_KEYS,
+)
 from fleetd.frameworks.places import Places
 from fleetd.frameworks.reading import Complaint, Table
 
@@ -39,6 +48,7 @@ class Framework(Struct, frozen=True):
     env: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     broker_env: str | None = None
     python: bool = False  # the command is a Python program
+    may_be_silent: bool = False  # it tells of jobs only where the application is set up for it
     options: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     option_meanings: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     places: Mapping[str, Places] = field(default_factory=lambda: MappingProxyType({}))  # by kind of broker
@@ -50,13 +60,21 @@ class Framework(Struct, frozen=True):
 
     @property
     def ready_line(self) -> bool:
-        """Whether one of the patterns means READY."""
-        return any(pattern.meaning is LineMeaning.READY for pattern in self.patterns)
+        """Whether its output surely tells that a worker is ready."""
+        return self._tells(LineMeaning.READY)
 
     @property
     def reports_jobs(self) -> bool:
-        """Whether its output tells that jobs were done."""
-        return any(pattern.meaning is LineMeaning.DONE for pattern in self.patterns)
+        """Whether its output surely tells that jobs were done."""
+        return self._tells(LineMeaning.DONE)
+
+    @property
+    def reports_starts(self) -> bool:
+        """Whether its output surely tells that jobs have started."""
+        return self._tells(LineMeaning.STARTED)
+
+    def _tells(self, meaning: LineMeaning) -> bool:
+        return not self.may_be_silent and any(pattern.meaning is meaning for pattern in self.patterns)
 
     def place(self, kind: str, queue: str, prefix: str | None) -> Place | None:
         """Where a queue stands in a kind of broker; None: the file does not say."""
@@ -151,6 +169,7 @@ def define(name: str, table: Mapping[str, Any], *, trusted: bool = False) -> Fra
         env=_env(top),
         broker_env=top.take("broker-env", reading.filled),
         python=top.take("python", reading.flag) or False,
+        may_be_silent=top.take("may-be-silent", reading.flag) or False,
         options=options,
         option_meanings=meanings,
         places=_places(top),
@@ -258,5 +277,24 @@ def _places(top: Table) -> Mapping[str, Places]:
                 enqueued_at=entry.take("enqueued-at", names) or (),
                 record=entry.take("record", reading.filled),
                 record_field=entry.take("record-field", reading.filled),
+                events=_events(entry) if kind == "redis" else None,
             )
     return MappingProxyType(places)
+
+
+def _events(entry: Table) -> EventStream | None:
+    table = entry.nested("events")
+    if table is None:
+        return None
+    table.refuse_others([key.name for key in EVENT_KEYS])
+    table.require("stream", "what", "job")
+    words = reading.several(reading.filled)
+    return EventStream(
+        stream=table.take("stream", reading.filled) or "",
+        what=table.take("what", reading.filled) or "",
+        job=table.take("job", reading.filled) or "",
+        started=table.take("started", words) or (),
+        done=table.take("done", words) or (),
+        failed=table.take("failed", words) or (),
+        released=table.take("released", words) or (),
+    )

@@ -40,6 +40,13 @@ TOP_KEYS = (
     Key("env", "table", "Environment of its workers, under the pool's own."),
     Key("broker-env", "text", "The variable from which its workers read the broker's URL."),
     Key("python", "true or false", "Whether the command is a Python program, which `preload` can load beforehand."),
+    Key(
+        "may-be-silent",
+        "true or false",
+        "Whether its lines come only where the application is set up for them: until a worker tells of a job, nothing "
+        "is known of its jobs, rather than that there were none; and nobody waits for its ready line, unless a pool "
+        'says `ready = "line"`.',
+    ),
     Key("options", "table of tables", "The framework's own settings, which a pool sets in `options`."),
     Key("patterns", "array of tables", "The lines of its output that mean something."),
     Key("brokers", "table of tables", f"Where queues stand, by kind of broker: {', '.join(BROKERS)}."),
@@ -82,6 +89,16 @@ PLACE_KEYS = (
     ),
     Key("record", "name", "The hash of a job, where the list holds ids only; `{job}` is the id."),
     Key("record-field", "name", "The field of that hash that holds the job's JSON."),
+    Key("events", "table", "A stream that tells what becomes of the queue's jobs, whoever works on them; Redis only."),
+)
+EVENT_KEYS = (
+    Key("stream", "name", "The Redis stream; `{prefix}` and `{queue}` are filled in. Required."),
+    Key("what", "name", "The field of an entry that says what happened. Required."),
+    Key("job", "name", "The field that has the job's id. Required."),
+    Key("started", "list of words", "What says that a job was begun."),
+    Key("done", "list of words", "What says that it was done."),
+    Key("failed", "list of words", "What says that it failed."),
+    Key("released", "list of words", "What says that it was given back."),
 )
 PLACEHOLDERS = (
     Key("{queues}", "one argument", "The pool's queues, joined by commas."),

@@ -60,6 +60,11 @@ def jobs(fleetd: Fleetd) -> tuple[Any, Any]:
     return told["done"], told["failed"]
 
 
+def waiting(fleetd: Fleetd, jobs: int) -> Document | None:
+    (queue,) = fleetd.pool("media")["queues"]
+    return dict(queue) if queue["ready"] == jobs else None
+
+
 @pytest.mark.redis
 def test_the_example_is_counted_paused_and_drained(encoder: Fleetd) -> None:
     checked = encoder.run("check").stdout
@@ -91,6 +96,9 @@ def test_the_example_is_counted_paused_and_drained(encoder: Fleetd) -> None:
     add(encoder, 22, 2)
     assert encoder.pids("media") == pids, "a pause by signals keeps the workers"
     assert jobs(encoder) == (17, 4)
+    queue = wait_for(lambda: waiting(encoder, 2), "the queue to be read", within=15)
+    assert (queue["reserved"], queue["delayed"], queue["wait_source"]) == (0, None, "measured")
+    assert 0 <= queue["oldest_age"] < 60
     encoder.run("resume", "media")
     wait_for(lambda: jobs(encoder) == (19, 4), "the jobs that waited")
     assert encoder.pids("media") == pids

@@ -149,6 +149,9 @@ def test_a_users_framework_has_the_same_keys_in_either_spelling() -> None:
     assert (mine.drain_signal, mine.stop_timeout, mine.exit_reasons) == (2, 90.0, {3: "max-jobs"})
     assert mine.env == {"MY_VAR": "1"}
     assert mine.ready_line
+    assert not defined(
+        {"may-be-silent": True, "patterns": [{"meaning": "ready", "literal": "up", "regex": "^up$"}]}
+    ).ready_line
     assert not mine.reports_jobs
     assert mine.patterns[0].meaning is LineMeaning.READY
     assert mine.places["redis"].due_unit == 1000

@@ -14,7 +14,7 @@ from tests.support.rabbitmq_server import RabbitMQ
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 App = CeleryApp | DramatiqApp | HueyApp
 
