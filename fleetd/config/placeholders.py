@@ -1,4 +1,4 @@
-"""`{slot}`, `{pool}`, `{host}`, `{queues}`, `{epoch}` in commands, environment and directories; `{{` is a brace."""
+"""`{slot}`, `{pool}`, `{host}`, `{queues}`, `{epoch}`, `{run}` in commands and the like; `{{` is a brace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fleetd.config.problems import Unfit
 from fleetd.config.suggestions import nearest
 
-NAMES = ("slot", "pool", "host", "queues", "epoch")
+NAMES = ("slot", "pool", "host", "queues", "epoch", "run")
 _BRACE = re.compile(r"\{\{|\{(?:([^{}]*)\})?")
 
 

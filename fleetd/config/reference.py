@@ -23,8 +23,8 @@ its JSON Schema, `fleetd init` writes one to begin with.
   also stands for an empty variable. A variable that is unset and has no default is an error. `$${` is a literal `${`.
   Numbers and booleans may be given so too: `numprocs = "${WORKERS:-2}"`. In a `command` that is one string, the value
   stays one word. What came from the environment is never shown: messages and `fleetd check` print `${NAME}`.
-- `{slot}`, `{pool}`, `{host}`, `{queues}` (with commas) and `{epoch}` in `command`, `env` and `directory` are filled in
-  at every spawn; `{{` is a literal brace.
+- `{slot}`, `{pool}`, `{host}`, `{queues}` (with commas), `{epoch}` and `{run}` (another one each time) in `command`,
+  `env` and `directory` are filled in at every spawn; `{{` is a literal brace.
 - Several `-c` files make one configuration, and so do files that are included. Each table may be there once.
 """
 

@@ -70,7 +70,8 @@ class GiveUp(Struct, frozen=True):
 class Launch(Struct, frozen=True):
     """Everything that makes a worker's process; a pool whose Launch changed is rolled.
 
-    `command`, `env` values and `directory` may hold `{slot}`, `{pool}`, `{host}`, `{queues}`, `{epoch}`; `{{` is `{`.
+    `command`, `env` values and `directory` may hold `{slot}`, `{pool}`, `{host}`, `{queues}`, `{epoch}`, `{run}`;
+    `{{` is `{`.
     The `shown_*` fields are the same texts with `${NAME}` left as written, for display: they hold no secret.
     """
 

@@ -95,8 +95,9 @@ class Framework(Struct, frozen=True):
     ) -> tuple[str, ...]:
         """The arguments for a pool: what has no value is dropped; () if the framework has no command of its own.
 
-        `job_timeout` and `max_lifetime` are seconds, `max_memory` bytes.  `{slot} {pool} {host} {epoch}` and `{{` stay
-        as they are, for the spawn.  An option that is "" or false counts as unset, one that is true expands to nothing.
+        `job_timeout` and `max_lifetime` are seconds, `max_memory` bytes.  `{slot} {pool} {host} {epoch} {run}` and `{{`
+        stay as they are, for the spawn.  An option that is "" or false counts as unset, one that is true expands to
+        nothing.
         """
         limits = template.limits(
             max_jobs=max_jobs, job_timeout=job_timeout, max_memory=max_memory, max_lifetime=max_lifetime

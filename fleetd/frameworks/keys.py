@@ -136,5 +136,5 @@ PLACEHOLDERS = (
     Key("{max-memory}", "bytes", "`max-memory`; `{max-memory-kib}` and `{max-memory-mib}` in KiB and MiB."),
     Key("{options.NAME}", "text", "An option; true expands to nothing, false and the empty text count as unset."),
     Key("{options.NAME...}", "several arguments", "An option, split as a shell splits words."),
-    Key("{slot} {pool} {host} {epoch}", "text", "Filled in at each start."),
+    Key("{slot} {pool} {host} {epoch} {run}", "text", "Filled in at each start; the run is another one each time."),
 )

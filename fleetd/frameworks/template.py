@@ -1,7 +1,7 @@
 """Templates of a framework's command line: what stands in braces is filled in when the pool files are read.
 
 An argument with a placeholder that has no value is dropped; a group of arguments is dropped as a whole.  `{{` is a
-literal brace, and stays as it is here, as do `{slot}`, `{pool}`, `{host}` and `{epoch}`: they are filled in at a spawn.
+literal brace, and stays as it is here, as do `{slot}`, `{pool}`, `{host}`, `{epoch}`, `{run}`: a spawn fills them in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from msgspec import Struct
 Group = tuple[str, ...]
 
 _PLACEHOLDER = re.compile(r"\{\{|\{([^{}]*)\}")
-AT_SPAWN = frozenset({"slot", "pool", "host", "epoch"})
+AT_SPAWN = frozenset({"slot", "pool", "host", "epoch", "run"})
 LIMITS = ("max-jobs", "job-timeout", "max-memory", "max-memory-kib", "max-memory-mib", "max-lifetime")
 _LISTS = frozenset({"queues"})
 _SEVERAL = "..."

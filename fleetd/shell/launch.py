@@ -18,7 +18,7 @@ from fleetd.core.spec import Launch, Seconds
 from fleetd.shell.preloading import preload_of
 from fleetd.shell.spawn_request import LaunchError, SpawnRequest
 
-PLACEHOLDER = re.compile(r"\{\{|\{(slot|pool|host|queues|epoch)\}")
+PLACEHOLDER = re.compile(r"\{\{|\{(slot|pool|host|queues|epoch|run)\}")
 PRIVATE = re.compile(
     r"FLEETD_|(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES)|WATCHDOG_(USEC|PID)|INVOCATION_ID|JOURNAL_STREAM|MAINPID)$"
 )  # what was told to the daemon and is not true of a worker
@@ -103,7 +103,7 @@ def _is_gone(directory: str) -> bool:
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """Put values in for {slot}, {pool}, {host}, {queues} and {epoch}; `{{` is a literal brace, any other stays."""
+    """Put values in for {slot}, {pool}, {host}, {queues}, {epoch}, {run}; `{{` is a literal brace, any other stays."""
     return PLACEHOLDER.sub(lambda match: values[match[1]] if match[1] else "{", text)
 
 
@@ -156,6 +156,7 @@ def _values(spawn: Spawn, place: Place) -> dict[str, str]:
         "host": place.host,
         "queues": ",".join(spawn.launch.queues),
         "epoch": _shown(spawn.epoch),
+        "run": spawn.run,
     }
 
 

@@ -21,7 +21,7 @@ Json = dict[str, Any]
 OF_A_RUN = frozenset(
     {"FLEETD_SLOT", "FLEETD_WORKER", "FLEETD_MAX_JOBS", "FLEETD_EPOCH", "FLEETD_RUN", "NOTIFY_SOCKET", "WATCHDOG_USEC"}
 )  # what a template is not told, as it is another for each worker
-DIFFERS = re.compile(r"\{\{|\{(?:slot|epoch)\}")
+DIFFERS = re.compile(r"\{\{|\{(?:slot|epoch|run)\}")
 PYTHON = re.compile(r"python(\d+(\.\d+)?)?[a-z]?")
 WITH_VALUE = ("-W", "-X")  # options of the interpreter that the next argument belongs to
 HEAD_BYTES = 4096

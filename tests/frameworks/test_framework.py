@@ -183,7 +183,7 @@ def test_every_problem_is_told_at_once() -> None:
         "command.1 {queues...} must be an argument of its own, not part of 'x{queues...}'",
         (
             "command.2 {quue} is no placeholder: use {queues}, {queue}, {options.NAME}, {max-jobs}, {job-timeout}, "
-            "{max-memory}, {max-memory-kib}, {max-memory-mib}, {max-lifetime}, {epoch}, {host}, {pool}, {slot}"
+            "{max-memory}, {max-memory-kib}, {max-memory-mib}, {max-lifetime}, {epoch}, {host}, {pool}, {run}, {slot}"
         ),
         "command.3 {options.none} is not in the table of options: add options.none",
         "pause-signal must be the name of a signal, such as TERM, not 'FOO'",

@@ -39,8 +39,8 @@ def test_what_was_told_to_the_daemon_alone_is_not_passed_on() -> None:
 
 
 def test_placeholders() -> None:
-    values = {"slot": "3", "pool": "media", "host": "h", "queues": "a,b", "epoch": ""}
-    assert expand("{pool}-{slot}@{host} {queues} [{epoch}]", values) == "media-3@h a,b []"
+    values = {"slot": "3", "pool": "media", "host": "h", "queues": "a,b", "epoch": "", "run": "r1"}
+    assert expand("{pool}-{slot}@{host} {queues} [{epoch}] {run}", values) == "media-3@h a,b [] r1"
     assert expand('{{"a": {{"b": 1}}', values) == '{"a": {"b": 1}}'
     assert expand("{{slot} {unknown} }", values) == "{slot} {unknown} }"
 

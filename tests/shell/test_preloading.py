@@ -85,14 +85,14 @@ def asked(launch: Launch, env: dict[str, str]) -> dict[str, object]:
 
 
 def test_a_template_is_not_told_what_is_one_workers_own() -> None:
-    env = {"GPU": "3", "BOTH": "x{{3", "SAME": "s", "BRACE": "{slot}", "PATH": "/bin", "FLEETD_RUN": "r1",
+    env = {"GPU": "3", "BOTH": "x{{3", "NODE": "r1", "SAME": "s", "BRACE": "{slot}", "PATH": "/bin", "FLEETD_RUN": "r1",
            "NOTIFY_SOCKET": "/n", "FLEETD_SLOT": "3", "FLEETD_POOL": "media"}  # fmt: skip
-    templates = {"GPU": "{slot}", "BOTH": "x{{{epoch}", "SAME": "{pool}", "BRACE": "{{slot}"}
+    templates = {"GPU": "{slot}", "BOTH": "x{{{epoch}", "NODE": "{run}", "SAME": "{pool}", "BRACE": "{{slot}"}
     request = asked(Launch((), entry="jobs:main", preload=("jobs",), env=templates), env)
     assert request == {
         "pool": "media", "generation": 4, "timeout": 30.0, "python": ("python3",), "modules": ("jobs",),
         "run": ("entry", "jobs:main"), "arguments": (),
-        "own": ["BOTH", "FLEETD_RUN", "FLEETD_SLOT", "GPU", "NOTIFY_SOCKET"],
+        "own": ["BOTH", "FLEETD_RUN", "FLEETD_SLOT", "GPU", "NODE", "NOTIFY_SOCKET"],
     }  # fmt: skip
 
 

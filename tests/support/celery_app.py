@@ -32,7 +32,6 @@ class CeleryApp(PythonApp):
         return {
             "app": "tasks",
             "concurrency": 1,
-            "hostname": "{pool}-{slot}@%h",
             "arguments": "--without-mingle --without-gossip --without-heartbeat",
         }
 
