@@ -115,6 +115,30 @@ def test_jobs_that_do_not_just_end_are_told_of_too(
 
 
 @pytest.mark.process
+@pytest.mark.redis
+@pytest.mark.full
+def test_a_worker_without_its_redis_and_without_a_job_ends(bullmq: BullmqApp) -> None:
+    environment = {**bullmq.environment, "FLEETD_QUEUES": "default"}
+    worker = subprocess.Popen(
+        [bullmq.node, "worker.cjs"],
+        cwd=bullmq.releases.current,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert worker.stdout is not None
+    try:
+        assert worker.stdout.readline() == b'{"fleetd":"ready"}\n'
+        bullmq.server.stop()
+        worker.terminate()
+        assert worker.wait(timeout=30) == 0
+    finally:
+        worker.kill()
+        worker.wait(timeout=10)
+        worker.stdout.close()
+
+
+@pytest.mark.process
 def test_it_is_imported_by_a_module(tmp_path: Path) -> None:
     module = tmp_path / "worker.mjs"
     module.write_text(f"import fleetd from {str(SNIPPET)!r};\nconsole.log(typeof fleetd);\n")

@@ -29,6 +29,11 @@ def queues(fleetd: Fleetd, pool: str, **expected: int) -> list[Document]:
     return [queue for queue in found if queue.items() >= expected.items()]
 
 
+def by_events(fleetd: Fleetd, pool: str) -> list[tuple[int, int]]:
+    told = [queue["all_jobs"] or {"done": 0, "failed": 0} for queue in fleetd.pool(pool)["queues"]]
+    return [(jobs["done"], jobs["failed"]) for jobs in told]
+
+
 def the_worker(fleetd: Fleetd, pool: str) -> Document:
     (worker,) = fleetd.pool(pool)["workers"]
     return dict(worker)
@@ -96,3 +101,7 @@ def test_a_job_in_hand_is_told_and_finished_before_the_worker_leaves(bullmq: Bul
     exits = [event["fields"]["reason"] for event in fleetd.exits(3) if event["pool"] == "small"]
     assert exits == ["max-jobs", "max-jobs"]
     assert bullmq.jobs.interrupted().total() == 0
+
+    # BullMQ's own events, which are read whatever a script tells.
+    for pool, of_each in (("one", (3, 0)), ("small", (3, 3))):
+        wait_for(lambda: set(by_events(fleetd, pool)) == {of_each}, f"{of_each}, not {by_events(fleetd, pool)}")  # noqa: B023

@@ -9,12 +9,13 @@
 "use strict";
 
 const fs = require("node:fs");
+const { setTimeout: sleep } = require("node:timers/promises");
 
 const LONGEST_TEXT = 255; // characters of an id, a name, a queue
 const LONGEST_JSON = 1024; // bytes of the same in JSON
 const MOST_KEPT = 10_000; // lines kept while the pipe is full because nobody reads it
 const AGAIN = 20; // milliseconds until a full pipe is tried again
-const LAST_WAIT = 5_000; // milliseconds that the end of the process waits for a full pipe
+const LAST_WAIT = 5_000; // milliseconds that the end waits for a full pipe, and, without a job in hand, for Redis
 const GIVEN_BACK = new Set(["DelayedError", "WaitingError", "WaitingChildrenError"]);
 const RATE_LIMITED = "bullmq:rateLimitExceeded";
 
@@ -47,11 +48,10 @@ function fleetd(worker, options = {}) {
   worker.on("completed", (job) => end(worker, jobs, "done", job));
   worker.on("failed", (job) => job && end(worker, jobs, "failed", job));
   worker.on("error", (error) => {
-    for (const { bull } of [...jobs.values()].filter((job) => job.over && isTakenAway(job.bull, error))) {
-      end(worker, jobs, "released", bull);
-    }
+    release(worker, jobs, (bull) => isTakenAway(bull, error ?? {}));
     if (worker.listenerCount("error") === 1) console.error(error); // as if nobody listened
   });
+  worker.on("closed", () => release(worker, jobs));
   watch(worker, jobs);
   if (options.beforeExit) farewells.push(options.beforeExit);
   if (options.stop !== false) {
@@ -59,7 +59,7 @@ function fleetd(worker, options = {}) {
     on("SIGINT", () => (stopping ? process.exit(130) : stop()));
   }
   if (options.pause) {
-    on("SIGUSR2", () => each((one) => one.pause()));
+    on("SIGUSR2", () => each(async (one, its) => (await one.pause(), release(one, its))));
     on("SIGCONT", () => each((one) => one.resume()));
   }
   return worker;
@@ -83,9 +83,14 @@ function watch(worker, jobs) {
 }
 
 /** Whether the error says that another worker has, or had, the job: its lock ran out, it stalled, it was removed. */
-function isTakenAway({ id }, error) {
-  const told = [`Missing lock for job ${id}.`, `Missing key for job ${id}.`, `Lock mismatch for job ${id}.`, `Job ${id} is not in`];
-  return told.some((text) => String(error?.message).startsWith(text));
+function isTakenAway({ id }, { message = "" }) {
+  const told = ["Missing lock for job ID.", "Missing key for job ID.", "Lock mismatch for job ID.", "Job ID is not in"];
+  return told.some((text) => message.startsWith(text.replace("ID", () => id)));
+}
+
+/** End jobs whose processors are over and that have no other end; BullMQ tells no error in a pause, nor at the end. */
+function release(worker, jobs, which = () => true) {
+  for (const { bull, over } of [...jobs.values()]) if (over && which(bull)) end(worker, jobs, "released", bull);
 }
 
 function start(worker, jobs, bull, options) {
@@ -131,13 +136,13 @@ function on(signal, handler) {
 }
 
 function each(what) {
-  turn = turn.then(() => Promise.all([...workers.keys()].map(what))).catch((error) => console.error(error));
+  turn = turn.then(() => Promise.all([...workers].map((pair) => what(...pair)))).catch((error) => console.error(error));
 }
 
 /** Take no further job, finish those in hand, exit. */
 function stop() {
   stopping ??= (async () => {
-    await Promise.all([...workers.keys()].map((worker) => worker.close()));
+    await Promise.race([Promise.all([...workers.keys()].map((worker) => worker.close())), idle()]);
     for (const farewell of farewells) await farewell();
     process.exit();
   })().catch((error) => {
@@ -146,16 +151,25 @@ function stop() {
   });
 }
 
+/** A worker cannot close while its Redis is away; without a job in hand that is no reason to stay. */
+async function idle() {
+  do await sleep(LAST_WAIT);
+  while ([...workers.values()].some((jobs) => jobs.size));
+}
+
 // -- lines ----------------------------------------------------------------------------------------------------------
 
-// process.stdout would lose what is queued in it when process.exit() is called.  A line of at most 4096 bytes (PIPE_BUF)
+// process.stdout would lose what is queued in it at process.exit().  A line of at most 4096 bytes, PIPE_BUF,
 // goes out whole or not at all, and this process waits for nobody who reads.
 const lines = [];
 let timer = null;
 
 function tell(message) {
   lines.push(`${JSON.stringify(message)}\n`);
-  if (lines.length > MOST_KEPT) lines.splice(Math.max(0, lines.findIndex((line) => line.startsWith('{"fleetd":"started"'))), 1);
+  if (lines.length > MOST_KEPT) {
+    const start = lines.findIndex((line) => line.startsWith('{"fleetd":"started"'));
+    lines.splice(Math.max(0, start), 1);
+  }
   if (!timer) write();
 }
 
