@@ -91,6 +91,7 @@ def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramewo
         max_surge=surge,
         max_unavailable=unavailable,
         reports_jobs=framework.reports_jobs,
+        reports_starts=framework.reports_starts,
         jobs_at_once=framework.jobs_at_once,
         patterns=framework.patterns,
         broker=broker.name if broker and places else None,

@@ -80,7 +80,12 @@ class Framework(Protocol):
 
     @property
     def reports_jobs(self) -> bool:
-        """Whether its output tells of jobs."""
+        """Whether its output surely tells of jobs."""
+        ...
+
+    @property
+    def reports_starts(self) -> bool:
+        """Whether its output surely tells that jobs have started."""
         ...
 
     @property

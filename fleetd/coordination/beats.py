@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from fleetd import __version__
 from fleetd.coordination.port import LEASE, Beat, Seen
 from fleetd.core import progress
 from fleetd.core.events import FleetObserved
+from fleetd.core.minutes import Row
 from fleetd.core.spec import FleetSpec, Seconds
 from fleetd.core.state import State
 
@@ -13,7 +17,14 @@ MARGIN: Seconds = 1.0  # before its lease ends, a turn is not used any more
 
 
 def compose(
-    state: State, spec: FleetSpec, own_id: str, status: bytes | None = None, events: tuple[bytes, ...] = ()
+    state: State,
+    spec: FleetSpec,
+    own_id: str,
+    status: bytes | None = None,
+    events: tuple[bytes, ...] = (),
+    *,
+    life: str = "",
+    minutes: Mapping[int, tuple[Row, ...]] = MappingProxyType({}),
 ) -> Beat:
     """All that a member of a fleet has to say now."""
     membership, member = state.fleet, spec.member
@@ -33,6 +44,8 @@ def compose(
         paused=tuple(sorted(membership.paused)),
         incarnation=membership.incarnation,
         events=events,
+        life=life,
+        minutes=minutes,
     )
 
 

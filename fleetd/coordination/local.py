@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from fleetd.coordination.kept import KeptRollout, kept
+from fleetd.coordination.local_fleet import Enrolled, LocalFleet, raised
+from fleetd.coordination.minutes import summed_up
 from fleetd.coordination.names import host_of
 from fleetd.coordination.port import (
-    KEPT_EVENTS,
-    KEPT_ROLLOUTS,
     LEASE,
     Beat,
     FleetEvent,
@@ -28,83 +27,15 @@ from fleetd.coordination.port import (
     Request,
     Rollout,
     RolloutState,
+    Row,
     Seen,
 )
 from fleetd.coordination.positions import parsed
 from fleetd.core.epochs import FURTHEST_AHEAD, LARGEST, read
 from fleetd.core.scope import Scope
-from fleetd.core.spec import Amount
 from fleetd.errors import FleetdError
 
 DAY = 86_400.0
-
-
-class _Enrolled(Struct):
-    """A member: until when it is believed, and what it said of itself."""
-
-    id: str
-    lease_end: float
-    pools: tuple[str, ...]
-    version: str
-    max_parallel_hosts: Amount
-    status: bytes | None
-    epoch: int  # the greatest that it believes
-
-
-class LocalFleet:
-    """What all members of one fleet share; `clock` gives Unix seconds."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
-        self.listeners: set[asyncio.Queue[str | None]] = set()
-        self.flush()
-
-    def flush(self) -> None:
-        """Forget everything, as a database that is emptied does."""
-        self.incarnation = ""
-        self.members: dict[str, _Enrolled] = {}
-        self.epochs: dict[str, str] = {}  # by the EpochKey's text; raw, since anyone may write there
-        self.last: str | None = None  # the greatest number that was given out
-        self.kept: dict[int, KeptRollout] = {}
-        self.turns: dict[str, float] = {}
-        self.paused: set[str] = set()
-        self.requests: dict[str, tuple[int, float]] = {}
-        self.events: list[tuple[tuple[int, int], bytes]] = []
-
-    def live(self, now: float) -> dict[str, _Enrolled]:
-        """The members whose lease has not ended."""
-        return {name: member for name, member in self.members.items() if member.lease_end > now}
-
-    def strictest(self, now: float) -> int:
-        """The least that a live member allows of hosts that roll at the same time."""
-        live = self.live(now)
-        hosts = len(set(map(host_of, live)))
-        return max(1, min((member.max_parallel_hosts.of(hosts) for member in live.values()), default=1))
-
-    def raise_epoch(self, key: str, value: int, now: float) -> None:
-        """Set a key that is missing or lower; one that is not sane is left for its operator to see."""
-        self.epochs[key] = _raised(self.epochs.get(key), value, now)
-
-    def keep(self, rollout: KeptRollout) -> None:
-        """Keep a new rollout, and no more than the last ones."""
-        self.kept[rollout.epoch] = rollout
-        for epoch in sorted(self.kept)[:-KEPT_ROLLOUTS]:
-            del self.kept[epoch]
-
-    def add_events(self, documents: Iterable[bytes], now: float) -> None:
-        """Append to the stream; a position is greater than all before."""
-        for document in documents:
-            position = (int(now * 1000), 0)
-            if self.events and self.events[-1][0] >= position:
-                milliseconds, number = self.events[-1][0]
-                position = (milliseconds, number + 1)
-            self.events.append((position, document))
-        del self.events[:-KEPT_EVENTS]
-
-    def wake(self, hint: str) -> None:
-        """Tell everyone who listens."""
-        for listener in self.listeners:
-            listener.put_nowait(hint)
 
 
 class LocalCoordinator:
@@ -130,6 +61,7 @@ class LocalCoordinator:
             for rollout in seen:
                 rollout.hosts[beat.member] = replace(rollout.hosts[beat.member], lease_until=now + LEASE)
         fleet.add_events(beat.events, now)
+        fleet.note_minutes(beat, now)
         shown = {epoch for epoch, rollout in fleet.kept.items() if rollout.is_open or epoch in beat.reports}
         return Seen(
             clock=now,
@@ -242,6 +174,11 @@ class LocalCoordinator:
             chosen = [event for event in events if event[0] > begin][:count]
         return [FleetEvent(f"{ms}-{number}", msgspec.json.decode(text)) for (ms, number), text in chosen]
 
+    async def minutes(self, first: int, last: int) -> Mapping[int, tuple[Row, ...]]:
+        """See the port."""
+        kept = self._fleet.minutes
+        return {minute: summed_up(kept[minute].values()) for minute in range(first, last + 1) if kept.get(minute)}
+
     async def hints(self) -> AsyncIterator[str]:
         """See the port."""
         queue: asyncio.Queue[str | None] = asyncio.Queue()
@@ -271,7 +208,7 @@ def _enrol(fleet: LocalFleet, beat: Beat, now: float) -> bool:
     remembered = before.status if before is not None and before.lease_end > now else None
     status = beat.status if beat.status is not None else remembered
     epoch = max(beat.epochs.values(), default=0)
-    fleet.members[beat.member] = _Enrolled(
+    fleet.members[beat.member] = Enrolled(
         beat.id, now + LEASE, beat.pools, beat.version, beat.max_parallel_hosts, status, epoch
     )
     _prune(fleet, now)
@@ -298,14 +235,7 @@ def _raise_epochs(fleet: LocalFleet, beat: Beat, now: float) -> None:
     for key, value in known.items():
         fleet.raise_epoch(key, value, now)
     if known:
-        fleet.last = _raised(fleet.last, max(known.values()), now)
-
-
-def _raised(raw: str | None, value: int, now: float) -> str:
-    if raw is None:
-        return str(value)
-    stored = read(raw, now)
-    return raw if stored is None or stored >= value else str(value)
+        fleet.last = raised(fleet.last, max(known.values()), now)
 
 
 def _forced(raw: str | None, value: int, now: float) -> str:
@@ -344,7 +274,7 @@ def _turn(fleet: LocalFleet, beat: Beat, now: float) -> bool:
     return True
 
 
-def _is_in(scope: Scope, name: str, member: _Enrolled) -> bool:
+def _is_in(scope: Scope, name: str, member: Enrolled) -> bool:
     is_host = scope.hosts is None or host_of(name) in scope.hosts
     return is_host and (scope.pools is None or not set(scope.pools).isdisjoint(member.pools))
 
@@ -380,7 +310,7 @@ def _next_epoch(fleet: LocalFleet, keys: list[str], hosts: list[str], now: float
     return epoch
 
 
-def _shown(name: str, member: _Enrolled, now: float) -> Member:
+def _shown(name: str, member: Enrolled, now: float) -> Member:
     is_live = member.lease_end > now
     status: Any = msgspec.json.decode(member.status) if is_live and member.status is not None else None
     return Member(

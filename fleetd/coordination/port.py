@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fleetd.core.minutes import Row
 from fleetd.core.roll import RollError
 from fleetd.core.rollout import HostProgress, HostState, Intent, Report, Rollout, RolloutState
 from fleetd.core.scope import Scope
@@ -32,6 +33,7 @@ __all__ = [
     "RollError",
     "Rollout",
     "RolloutState",
+    "Row",
     "Scope",
     "Seen",
 ]
@@ -40,6 +42,7 @@ PROTOCOL = 1  # what members of other versions must know of each other
 LEASE = 10.0  # seconds for which a member, and its turn, are believed without a new beat
 KEPT_ROLLOUTS = 100
 KEPT_EVENTS = 10_000
+KEPT_MINUTES = 25 * 60  # a day, and the hour that is just going on
 
 
 class Beat(Struct, frozen=True):
@@ -49,7 +52,8 @@ class Beat(Struct, frozen=True):
     EpochKey's text, for all keys that apply to it (0: none): a lower or missing one at the coordinator is raised to it.
     `wants_turn` are the epochs of the rollouts for which it has workers to replace; none: it gives its turn back.
     `paused` are the pauses that it remembers, by the field's text, to be set again where the coordinator has lost its
-    memory (`incarnation` is not the one that it knows).
+    memory (`incarnation` is not the one that it knows).  `minutes` are whole rows of the history, by the minute
+    since 1970: they take the place of those that the same `life`, the member's process, told before.
     """
 
     member: str  # HOST/INSTANCE
@@ -64,6 +68,8 @@ class Beat(Struct, frozen=True):
     paused: tuple[str, ...] = ()
     incarnation: str = ""
     events: tuple[bytes, ...] = ()  # JSON documents, oldest first
+    life: str = ""
+    minutes: Mapping[int, tuple[Row, ...]] = {}
 
 
 class Seen(Struct, frozen=True):
@@ -179,6 +185,13 @@ class Coordinator(Protocol):
 
     async def events(self, after: str | None, count: int) -> list[FleetEvent]:
         """At most `count` events after a position, oldest first; None: the last ones."""
+        ...
+
+    async def minutes(self, first: int, last: int) -> Mapping[int, tuple[Row, ...]]:
+        """The history of the fleet's jobs from one minute (since 1970) to another: a row for each pool and queue.
+
+        Minutes in which nothing ended are left out; what is older than a day is not kept.
+        """
         ...
 
     def hints(self) -> AsyncIterator[str]:

@@ -42,7 +42,9 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
     queue = report.queue or _only_queue(pool)
     run.jobs[key] = Job(report.id, report.name, queue, turn.now.mono, turn.now.unix)
     if report.enqueued_at is not None:
-        pool.ledger.start(queue, report.name, max(0.0, turn.now.unix - report.enqueued_at))
+        wait = max(0.0, turn.now.unix - report.enqueued_at)
+        pool.ledger.start(queue, report.name, wait)
+        turn.state.history.start(turn.now.unix, pool.name, queue, wait)
     return bool(stale)
 
 
@@ -65,6 +67,7 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     queue = report.queue or (job.queue if job is not None else _only_queue(pool))
     name = report.name or (job.name if job is not None else None)
     runtime = report.runtime if report.runtime is not None else _measured(job, turn.now)
+    turn.state.history.end(turn.now.unix, pool.name, queue, runtime, failed=failed)
     turn.emit(Count(pool.name, pool.ledger.end(queue, name, runtime, turn.now.mono, failed=failed)))
     return True
 

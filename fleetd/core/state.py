@@ -14,6 +14,7 @@ from fleetd.core.chance import Chance
 from fleetd.core.epochs import Epochs
 from fleetd.core.figures import Ledger
 from fleetd.core.membership import Membership
+from fleetd.core.minutes import History
 from fleetd.core.queues import Depth
 from fleetd.core.records import Counters, JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollState
@@ -130,6 +131,16 @@ class Run(Struct):
     def oldest_job(self) -> Job | None:
         """The job that is longest in hand."""
         return next(iter(self.jobs.values()), None)
+
+    @property
+    def tells_jobs(self) -> bool:
+        """Whether it is known to tell of jobs."""
+        return self.release.spec.reports_jobs or self.by_socket or self.tells_starts or self.jobs_counted > 0
+
+    @property
+    def tells_jobs_in_hand(self) -> bool:
+        """Whether it is known to tell of jobs when they start, so that none in hand means none."""
+        return self.release.spec.reports_starts or self.by_socket or self.tells_starts
 
     @property
     def reached_max_jobs(self) -> bool:
@@ -320,6 +331,7 @@ class State(Struct):
     remembered: dict[str, PoolMemory] = field(default_factory=dict)
     adopted: tuple[RunRecord, ...] = ()
     counted: Mapping[str, Counters] = field(default_factory=dict)  # by pool, as the journal has them
+    history: History = field(default_factory=History)
     brokers_lost: dict[str, str] = field(default_factory=dict)  # those out of reach, and why
     deadlines: list[tuple[Seconds, str, int]] = field(default_factory=list)  # a heap: when, pool, slot
     next_paced_start: Seconds = 0.0

@@ -39,6 +39,7 @@ class Framework(Struct, frozen=True):
     env: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     broker_env: str | None = None
     python: bool = False  # the command is a Python program
+    may_be_silent: bool = False  # it tells of jobs only where the application is set up for it
     options: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     option_meanings: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     places: Mapping[str, Places] = field(default_factory=lambda: MappingProxyType({}))  # by kind of broker
@@ -55,8 +56,16 @@ class Framework(Struct, frozen=True):
 
     @property
     def reports_jobs(self) -> bool:
-        """Whether its output tells that jobs were done."""
-        return any(pattern.meaning is LineMeaning.DONE for pattern in self.patterns)
+        """Whether its output surely tells that jobs were done."""
+        return self._tells(LineMeaning.DONE)
+
+    @property
+    def reports_starts(self) -> bool:
+        """Whether its output surely tells that jobs have started."""
+        return self._tells(LineMeaning.STARTED)
+
+    def _tells(self, meaning: LineMeaning) -> bool:
+        return not self.may_be_silent and any(pattern.meaning is meaning for pattern in self.patterns)
 
     def place(self, kind: str, queue: str, prefix: str | None) -> Place | None:
         """Where a queue stands in a kind of broker; None: the file does not say."""
@@ -150,6 +159,7 @@ def define(name: str, table: Mapping[str, Any], *, trusted: bool = False) -> Fra
         env=_env(top),
         broker_env=top.take("broker-env", reading.filled),
         python=top.take("python", reading.flag) or False,
+        may_be_silent=top.take("may-be-silent", reading.flag) or False,
         options=options,
         option_meanings=meanings,
         places=_places(top),

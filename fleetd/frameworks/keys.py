@@ -40,6 +40,12 @@ TOP_KEYS = (
     Key("env", "table", "Environment of its workers, under the pool's own."),
     Key("broker-env", "text", "The variable from which its workers read the broker's URL."),
     Key("python", "true or false", "Whether the command is a Python program, which `preload` can load beforehand."),
+    Key(
+        "may-be-silent",
+        "true or false",
+        "Whether its lines come only where the application is set up for them: until a worker tells of a job, nothing "
+        "is known of its jobs, rather than that there were none.",
+    ),
     Key("options", "table of tables", "The framework's own settings, which a pool sets in `options`."),
     Key("patterns", "array of tables", "The lines of its output that mean something."),
     Key("brokers", "table of tables", f"Where queues stand, by kind of broker: {', '.join(BROKERS)}."),

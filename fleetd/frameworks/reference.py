@@ -21,7 +21,7 @@ _HEAD = """\
 
 A framework is data: one TOML file that says how its workers are started, told to stop, and understood. The shipped ones
 are listed below; a pool file adds another as `[framework.NAME]` with the same keys, and a pool uses it by
-`framework = "NAME"`. Keys may be written in snake_case too.
+`framework = "NAME"` ([an example from end to end](../frameworks.md)). Keys may be written in snake_case too.
 
 ```toml
 [framework.encoder]

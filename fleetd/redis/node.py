@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.exceptions import NoScriptError, RedisError, ResponseError
@@ -12,6 +12,8 @@ from fleetd.config.redis_url import Endpoint, Place, RedisUrl
 from fleetd.errors import FleetdError
 from fleetd.redis.failures import ACL_HINT, asked_at, explain, explain_login, is_turned_away, moved_to
 from fleetd.redis.wire import PATIENCE, Wire, wire_to
+
+_IN_A_ROW = 50  # answers that are read before others have a turn
 
 
 class MovedError(Exception):
@@ -67,18 +69,24 @@ class Node:
 
     async def ask_all(self, commands: Sequence[Sequence[str | bytes | int]]) -> list[Any]:
         """The answers to commands that are sent at once; one that was refused has its ResponseError for an answer."""
+        answers: list[Any] = []
         try:
-            await self._wire.send_packed_command(self._wire.pack_commands(commands))
-            return [await self._answer() for _ in commands]
+            async with asyncio.timeout(PATIENCE):
+                await self._wire.send_packed_command(_packed(commands))
+                for _ in commands:
+                    answers.append(await self._answer())
+                    if len(answers) % _IN_A_ROW == 0:
+                        await asyncio.sleep(0)
         except (RedisError, OSError) as error:
             raise self._judged(error) from None
         except BaseException:
             self.abort()
             raise
+        return answers
 
     async def _answer(self) -> Any:
         try:
-            return await self._wire.read_response()
+            return await self._wire.listen()
         except ResponseError as error:
             if is_turned_away(error) and moved_to(error) is None and asked_at(error) is None:
                 raise
@@ -121,3 +129,12 @@ class Node:
     async def close(self) -> None:
         """The same, and wait until the socket is closed."""
         await self._wire.close()
+
+
+def _packed(commands: Iterable[Sequence[str | bytes | int]]) -> bytes:
+    """Commands as the protocol has them; redis-py's own way takes twice as long."""
+    packed: list[bytes] = []
+    for words in commands:
+        encoded = [word if isinstance(word, bytes) else str(word).encode() for word in words]
+        packed += [b"*%d\r\n" % len(encoded), *(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)]
+    return b"".join(packed)

@@ -53,8 +53,11 @@ class Wire(redis_py.AbstractConnection):
 
     async def listen(self) -> Any:
         """The next message, however long it takes: a peer that is gone is found by TCP."""
-        self.socket_timeout = None
-        return await self.read_response()
+        limit, self.socket_timeout = self.socket_timeout, None
+        try:
+            return await self.read_response()
+        finally:
+            self.socket_timeout = limit
 
 
 class _Tcp(Wire, redis_py.Connection):

@@ -20,7 +20,7 @@ from fleetd.config.kinds import HOST_PATTERN
 from fleetd.coordination.beats import compose, observed
 from fleetd.coordination.cancelling import ended
 from fleetd.coordination.opening import open_fleet
-from fleetd.coordination.port import Beat, Coordinator
+from fleetd.coordination.port import Beat, Coordinator, Row
 from fleetd.core import fleet
 from fleetd.core.events import Event, FleetLost
 from fleetd.core.membership import Membership
@@ -42,7 +42,7 @@ HINT_SPREAD = 0.2  # seconds over which the members of a fleet answer a hint
 FIRST_WITHIN = 1.0  # seconds that a starting daemon waits for the fleet before it starts workers
 LEAVE_WITHIN = 1.0  # seconds that an ending daemon waits for the fleet
 MEASURED_EVERY = 10.0  # seconds between two measurements of memory and CPU for the published document
-EVENTS_A_BEAT = 100
+EVENTS_A_BEAT, MINUTES_A_BEAT = 100, 10
 
 
 def join(daemon: Daemon, spec: MemberSpec) -> Heartbeat:
@@ -98,6 +98,8 @@ class Heartbeat:
         self._told = 0
         self._published: bytes | None = None  # what the fleet has of this host
         self._samples: tuple[float, Mapping[str, Sample]] = (0.0, {})
+        self._life = f"{host.identity.pid}.{host.identity.started_at:.3f}"  # in one process, several in a row
+        self._minutes: Mapping[int, tuple[Row, ...]] = {}  # the last that the fleet was told of
         self._said: object = None
         self._tasks: list[asyncio.Task[None]] = []
         host.facts.forward(self._collect)
@@ -180,6 +182,7 @@ class Heartbeat:
         if not seen.held_by_other:
             while self._events and self._events[0][0] <= events:
                 self._events.popleft()
+            self._minutes = beat.minutes or self._minutes
             self._published = None if seen.needs_status else beat.status or self._published
             if seen.needs_status and self._host.state.spec is not None:
                 self._due.set()
@@ -189,8 +192,18 @@ class Heartbeat:
         """The beat, and the number of the last event in it."""
         told = list(islice(self._events, EVENTS_A_BEAT))
         events = tuple(self._document(number, each) for number, each in told)
-        beat = compose(self._host.state, self._host.spec, self._id, self._status(), events)
+        minutes = self._news_of_minutes()
+        beat = compose(
+            self._host.state, self._host.spec, self._id, self._status(), events, life=self._life, minutes=minutes
+        )
         return beat, told[-1][0] if told else 0
+
+    def _news_of_minutes(self) -> Mapping[int, tuple[Row, ...]]:
+        """The minutes that have changed since the fleet was told of them, the oldest first, a few at a time."""
+        since = max(self._minutes, default=0)
+        known = self._host.state.history.rows(since)
+        news = ((minute, rows) for minute, rows in known.items() if rows != self._minutes.get(minute))
+        return dict(islice(news, MINUTES_A_BEAT))
 
     def _status(self) -> bytes | None:
         """The document to publish, if it has changed."""
@@ -220,7 +233,6 @@ class Heartbeat:
         self._events.append((self._told, told))
 
     def _document(self, number: int, told: Told) -> bytes:
-        daemon = f"{self._host.identity.pid}.{self._host.identity.started_at:.3f}"  # in one process, several in a row
-        who: dict[str, Any] = {"id": f"{self._id[:8]}-{daemon}-{number}"}
+        who: dict[str, Any] = {"id": f"{self._id[:8]}-{self._life}-{number}"}
         who |= {"host": self._host.identity.host, "instance": self._host.identity.instance}
         return encode_any(told.document() | who)

@@ -18,7 +18,12 @@ from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
 from fleetd.views.control_characters import made_visible
 
 SCHEMA = 1
+MINUTES = 60  # that are told one by one
 MOST_CLASSES = 50  # of jobs that a picture shows: those with the most jobs
+
+
+Lately = Mapping[tuple[str, str | None], tuple[int, ...]]  # jobs in each of the last minutes, by pool and queue
+_NONE = (0,) * MINUTES
 
 
 class Sample(Struct, frozen=True):
@@ -91,9 +96,10 @@ class JobsView(Struct, frozen=True):
     runtime_avg: float | None
     runtime_p95: float | None
     wait_p95: float | None
+    by_minute: tuple[int, ...] | None  # those that ended in each of the last 60 minutes; not told of a class
 
 
-UNTOLD = JobsView(None, None, None, None, None, None)
+UNTOLD = JobsView(None, None, None, None, None, None, None)
 
 
 class QueueView(Struct, frozen=True):
@@ -177,6 +183,7 @@ def snapshot(
     state: State, now: Moment, identity: Identity, samples: Mapping[str, Sample], pools: frozenset[str] | None = None
 ) -> Snapshot:
     """The picture of the state now; `pools` narrows it, `samples` are by run."""
+    lately = state.history.lately(now.unix, MINUTES)
     return Snapshot(
         schema=SCHEMA,
         instance=identity.instance,
@@ -188,7 +195,9 @@ def snapshot(
         fleet=None if state.fleet is None else _fleet(state.fleet),
         brokers=tuple(_brokers(state)),
         pools=tuple(
-            _pool(state, pool, now, samples) for name, pool in state.pools.items() if pools is None or name in pools
+            _pool(state, pool, now, samples, lately)
+            for name, pool in state.pools.items()
+            if pools is None or name in pools
         ),
     )
 
@@ -242,16 +251,17 @@ _STATE_OF_PHASE = {
 }
 
 
-def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample]) -> PoolView:
+def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample], lately: Lately) -> PoolView:
+    its = [minutes for (name, _), minutes in lately.items() if name == pool.name]
     return PoolView(
         name=pool.name,
         framework=pool.spec.framework,
         state=pool_state(state, pool),
         paused=pool.is_paused,
         numprocs=pool.numprocs,
-        jobs=_jobs(pool.ledger.pool, now) if _tells(pool) else UNTOLD,
+        jobs=_jobs(pool.ledger.pool, now, tuple(map(sum, zip(_NONE, *its, strict=True)))) if _tells(pool) else UNTOLD,
         broker=pool.spec.broker,
-        queues=tuple(_queue(pool, name, now) for name in pool.spec.launch.queues),
+        queues=tuple(_queue(pool, name, now, lately) for name in pool.spec.launch.queues),
         classes=tuple(_classes(pool, now)),
         workers=tuple(_workers(state, pool, samples)),
     )
@@ -266,7 +276,8 @@ def _workers(state: State, pool: Pool, samples: Mapping[str, Sample]) -> Iterato
 
 
 def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sample) -> WorkerView:
-    tells = pool.spec.reports_jobs or (run is not None and run.by_socket)
+    counted = run if run is not None and run.tells_jobs else None
+    watched = run if run is not None and run.tells_jobs_in_hand else None
     job = run.oldest_job if run is not None else None
     return WorkerView(
         name=f"{pool.name}:{slot.index}",
@@ -275,17 +286,17 @@ def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sampl
         pid=run.pid if run else None,
         state=worker_state(state, pool, slot, run),
         healthy=run is not None and run.was_healthy,
-        busy=run.is_busy if run is not None and tells else None,
+        busy=watched.is_busy if watched else None,
         epoch=run.release.epoch if run else None,
         directory=run.directory if run else None,
         started_at=run.started_at if run else None,
-        jobs_done=run.jobs_done if run is not None and tells else None,
-        jobs_failed=run.jobs_failed if run is not None and tells else None,
+        jobs_done=counted.jobs_done if counted else None,
+        jobs_failed=counted.jobs_failed if counted else None,
         starts=slot.starts,
         rss=sample.rss,
         cpu=sample.cpu,
         output_dropped=sample.output_dropped,
-        jobs_in_hand=len(run.jobs) if run is not None and tells else None,
+        jobs_in_hand=len(watched.jobs) if watched else None,
         job=None if job is None else JobView(job.id, job.name, job.queue, job.started_at),
         last_exit=_exit(slot.last_exit),
         status=made_visible(run.status_text) if run is not None and run.status_text else None,
@@ -298,11 +309,11 @@ def _exit(last: LastExit | None) -> ExitView | None:
 
 def _tells(pool: Pool) -> bool:
     """Whether anything tells of the pool's jobs: then 0 is a number, and not a lack of one."""
-    told = any(run.by_socket for slot in pool.slots.values() for run in slot.runs())
+    told = any(run.tells_jobs for slot in pool.slots.values() for run in slot.runs())
     return pool.spec.reports_jobs or told or not pool.ledger.pool.is_empty
 
 
-def _jobs(figures: Figures, now: Moment) -> JobsView:
+def _jobs(figures: Figures, now: Moment, by_minute: tuple[int, ...] | None = None) -> JobsView:
     return JobsView(
         done=figures.done,
         failed=figures.failed,
@@ -310,6 +321,7 @@ def _jobs(figures: Figures, now: Moment) -> JobsView:
         runtime_avg=None if figures.runtime is None else round(figures.runtime, 6),
         runtime_p95=_p95(figures.runtimes),
         wait_p95=_p95(figures.waits),
+        by_minute=by_minute,
     )
 
 
@@ -318,7 +330,7 @@ def _p95(values: Sequence[float]) -> float | None:
     return round(sorted(values)[min(len(values) - 1, int(0.95 * len(values)))], 6) if values else None
 
 
-def _queue(pool: Pool, name: str, now: Moment) -> QueueView:
+def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
     depth = pool.depths.get(name, UNKNOWN)
     figures = pool.ledger.queues.get(name)
     runtimes = (each.runtime for each in (figures, pool.ledger.pool) if each is not None)
@@ -334,7 +346,7 @@ def _queue(pool: Pool, name: str, now: Moment) -> QueueView:
         oldest_age=age,
         wait=None if wait is None else round(wait.seconds, 3),
         wait_source=None if wait is None else wait.source,
-        jobs=UNTOLD if figures is None else _jobs(figures, now),
+        jobs=UNTOLD if figures is None else _jobs(figures, now, lately.get((pool.name, name), _NONE)),
     )
 
 

@@ -9,7 +9,7 @@ from fleetd.core.health import is_expected, is_up
 from fleetd.core.membership import Membership
 from fleetd.core.roll import Roll, RollState
 from fleetd.core.spec import Seconds
-from fleetd.core.state import Phase, Pool, Slot, State
+from fleetd.core.state import Phase, Slot, State
 from fleetd.views.control_characters import made_visible
 
 LONGEST = 500  # characters: a service manager takes a message of 4 KiB at most
@@ -85,8 +85,9 @@ def _counts(state: State) -> str:
     }
     parts = [f"{len(expected) - len(missing)}/{_workers(len(expected))}"]
     parts += [f"{count} {what}" for what, count in counts.items() if count]
-    if any(map(_tells, state.pools.values())) or any(run.by_socket for run in state.runs.values()):
-        parts.append(f"{sum(run.is_busy for run in state.runs.values())} busy")
+    telling = [run for run in state.runs.values() if run.tells_jobs_in_hand]
+    if telling or any(pool.spec.reports_starts for pool in state.pools.values()):
+        parts.append(f"{sum(run.is_busy for run in telling)} busy")
     epoch = None if state.fleet is None else max(state.fleet.epochs.values(), default=None)
     if epoch is not None:
         parts.append(f"epoch {epoch}")
@@ -95,10 +96,6 @@ def _counts(state: State) -> str:
 
 def _is_failing(slot: Slot) -> bool:
     return bool(slot.given_up or slot.failures or slot.finished)
-
-
-def _tells(pool: Pool) -> bool:
-    return pool.spec.reports_jobs
 
 
 def _notes(state: State) -> Iterator[str]:

@@ -16,7 +16,8 @@ from fleetd.client.contact import PATIENCE
 from fleetd.client.following import Follower, Outcome
 from fleetd.client.rollout_text import begun, changes, summary, trouble
 from fleetd.client.verdict import End, View
-from fleetd.coordination.local import LocalCoordinator, LocalFleet
+from fleetd.coordination.local import LocalCoordinator
+from fleetd.coordination.local_fleet import LocalFleet
 from fleetd.coordination.port import HostProgress, Member, Request, Rollout
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount

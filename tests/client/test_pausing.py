@@ -10,7 +10,8 @@ import pytest
 
 from fleetd.client.contact import PATIENCE
 from fleetd.client.pausing import Change, Place, pause, pending, resume, until
-from fleetd.coordination.local import LocalCoordinator, LocalFleet
+from fleetd.coordination.local import LocalCoordinator
+from fleetd.coordination.local_fleet import LocalFleet
 from fleetd.coordination.port import Member
 from fleetd.errors import FleetdError, NotFoundError, UnreachableError, UsageError, WaitTimeoutError
 from tests.support.simulated_member import SimulatedMember

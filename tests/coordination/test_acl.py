@@ -12,11 +12,12 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
-from fleetd.coordination.port import Coordinator
+from fleetd.coordination.port import Coordinator, Row
 from fleetd.coordination.redis.connection import Connection
 from fleetd.coordination.redis.coordinator import RedisCoordinator
 from fleetd.coordination.redis.keys import Keys
 from fleetd.coordination.redis.scripts import script
+from fleetd.core.minutes import minute_of
 from fleetd.errors import UnreachableError
 from tests.support.coordination import FleetUnderTest, RedisWorld
 from tests.support.redis_server import RedisServer
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 PASSWORD = "a-password"
 STEPS = {
     "member": ("beat", "leave"),
-    "requester": ("request", "watch", "rollouts", "steer", "members", "pause"),
+    "requester": ("request", "watch", "rollouts", "steer", "members", "pause", "minutes"),
 }
 PLAIN = {"member": set[str](), "requester": {"hgetall", "hkeys", "xrange", "xrevrange", "type"}}
 CONNECTING = {"select", "role", "cluster|slots", "eval", "evalsha", "subscribe"}
@@ -92,6 +93,9 @@ def test_each_does_all_its_steps(redis_server: RedisServer) -> None:
         [event] = requester.events()
         assert event.document == {"kind": "up"}
         assert requester.events(event.position) == []
+        minute, row = minute_of(member.world.clock()), Row("media", "high", 1)
+        member.beat("a/x", life="1", minutes={minute: (row,)})
+        assert requester.minutes(minute, minute) == {minute: (row,)}
         member.leave("a/x")
         assert [found.name for found in requester.members()] == ["b/x"]
 

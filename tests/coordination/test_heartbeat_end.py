@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from fleetd.coordination.local import LocalCoordinator, LocalFleet
+from fleetd.coordination.local import LocalCoordinator
+from fleetd.coordination.local_fleet import LocalFleet
 from fleetd.coordination.port import Beat, Seen
 from tests.bench.fleet_scale.host import SimulatedHost, spec_of
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from fleetd.coordination.port import HostProgress, HostState, Intent, Report, Request, RollError
+from fleetd.coordination.port import KEPT_MINUTES, HostProgress, HostState, Intent, Report, Request, RollError, Row
 from fleetd.coordination.redis import keys as keys_module
 from fleetd.coordination.redis.connection import Connection
 from fleetd.coordination.redis.coordinator import RedisCoordinator
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.redis
 
 def everything_used(fleet: FleetUnderTest) -> int:
     """Each key of the fleet is written; the epoch of a rollout that runs."""
-    fleet.beat("a/x", events=(b'{"n":1}',))
+    fleet.beat("a/x", events=(b'{"n":1}',), life="1", minutes={29_900_000: (Row("media", "high", 1),)})
     fleet.pause("host:b")
     for scope in (Scope(), Scope(pools=("media",)), Scope(hosts=("a",)), Scope(("a",), ("media",))):
         rollout = fleet.request(scope, identity=f"r{scope}")
@@ -39,7 +39,7 @@ def test_names_and_types(on_redis: FleetUnderTest, world: RedisWorld) -> None:
     assert {key: kind for key, kind in found.items() if not key.startswith(("rollout:", "request:"))} == {
         **dict.fromkeys(strings, "string"),
         **dict.fromkeys(("members", "turns", "rollouts"), "zset"),
-        **dict.fromkeys(("roster", "paused"), "hash"),
+        **dict.fromkeys(("roster", "paused", "minute:29900000"), "hash"),
         "rollouts:open": "set",
         "events": "stream",
     }
@@ -56,7 +56,7 @@ def test_every_key_expires_or_says_why_not(on_redis: FleetUnderTest, world: Redi
     for key in world.all_keys():
         name = key.removeprefix(world.keys.start)
         reason = lives[name.split(":")[0] if name != "rollouts:open" else "rollouts"]
-        expires = {"member": 10, "request": 86_400}.get(name.split(":")[0])
+        expires = {"member": 10, "request": 86_400, "minute": 60 * KEPT_MINUTES}.get(name.split(":")[0])
         if expires is None:
             assert world.client.ttl(key) == -1
             assert reason.startswith(("ever: ", "until "))

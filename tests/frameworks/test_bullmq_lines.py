@@ -65,6 +65,11 @@ def test_it_is_imported_by_a_module(tmp_path: Path) -> None:
     module = tmp_path / "worker.mjs"
     module.write_text(f"import fleetd from {str(SNIPPET)!r};\nconsole.log(typeof fleetd);\n")
     done = subprocess.run(
-        [installed_node().node, module], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60
+        [installed_node().node, module],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
     )
     assert (done.stdout, done.stderr) == ("function\n", "")

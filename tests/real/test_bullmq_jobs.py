@@ -24,6 +24,11 @@ def counts(fleetd: Fleetd, pool: str) -> tuple[int, int]:
     return jobs["done"], jobs["failed"]
 
 
+def queues(fleetd: Fleetd, pool: str, **expected: int) -> list[Document]:
+    found: list[Document] = fleetd.pool(pool)["queues"]
+    return [queue for queue in found if queue.items() >= expected.items()]
+
+
 def the_worker(fleetd: Fleetd, pool: str) -> Document:
     (worker,) = fleetd.pool(pool)["workers"]
     return dict(worker)
@@ -48,7 +53,10 @@ def test_two_hundred_jobs_are_counted_though_the_daemon_is_killed(bullmq: Bullmq
 
 def test_a_job_in_hand_is_told_and_finished_before_the_worker_leaves(bullmq: BullmqApp, fleetd: Fleetd) -> None:
     gate = fleetd.directory / "gate"
-    fleetd.configure({"one": bullmq.pool(queues=["one"]), "small": bullmq.pool(queues=["a", "b"], **{"max-jobs": 5})})
+    fleetd.configure(
+        {"one": bullmq.pool(queues=["one"]), "small": bullmq.pool(queues=["a", "b"], **{"max-jobs": 5})},
+        broker={"default": {"url": bullmq.broker, "every": 0.25}},
+    )
     fleetd.start()
     bullmq.enqueue(1, queue="one", gate=str(gate), name=ODD)
     bullmq.enqueue(6, queue="a", fail_every=2)
@@ -59,6 +67,10 @@ def test_a_job_in_hand_is_told_and_finished_before_the_worker_leaves(bullmq: Bul
     paused = fleetd.popen("pause", "one")
     wait_for(lambda: the_worker(fleetd, "one")["state"] == "stopping", "the worker to drain")
     bullmq.enqueue(1, queue="one", first=2)
+    bullmq.enqueue(1, queue="one", first=9, delay=3600)
+    (queue,) = wait_for(lambda: queues(fleetd, "one", ready=1, delayed=1, reserved=1), "the queue to be read")
+    assert queue["wait_source"] == "measured"
+    assert 0 <= queue["oldest_age"] < 60
     assert list(bullmq.jobs.in_hand()) == ["one-1"]
     held = time.time() - job["started_at"]
     gate.touch()

@@ -24,7 +24,9 @@ def count(fleetd: Fleetd, app: SidekiqApp, jobs: int) -> tuple[int, int]:
     return counted()
 
 
-@pytest.mark.parametrize("tells", [False, True], ids=["lines", "middleware"])
+@pytest.mark.parametrize(
+    "tells", [pytest.param(False, id="lines"), pytest.param(True, id="middleware", marks=pytest.mark.full)]
+)
 def test_jobs_are_counted_and_a_drain_loses_none(fleetd: Fleetd, redis_server: RedisServer, tells: bool) -> None:
     app = sidekiq_app(fleetd.directory / "app", redis_server, tells=tells)
     gate = fleetd.directory / "gate"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import redis
 
-from fleetd.coordination.local import LocalCoordinator, LocalFleet
+from fleetd.coordination.local import LocalCoordinator
+from fleetd.coordination.local_fleet import LocalFleet
 from fleetd.coordination.port import (
     Beat,
     Coordinator,
@@ -23,6 +24,7 @@ from fleetd.coordination.port import (
     Report,
     Request,
     Rollout,
+    Row,
     Seen,
 )
 from fleetd.coordination.redis.connection import Connection
@@ -163,6 +165,9 @@ class FleetUnderTest:
 
     def events(self, after: str | None = None, count: int = 100) -> list[FleetEvent]:
         return self.run(self.coordinator.events(after, count))
+
+    def minutes(self, first: int, last: int) -> Mapping[int, tuple[Row, ...]]:
+        return self.run(self.coordinator.minutes(first, last))
 
     def report(self, rollout: Rollout, member: str, state: str, *, wants: bool = False, **fields: Any) -> Seen:
         """A beat that tells of one rollout."""

@@ -12,7 +12,8 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from fleetd.coordination.beats import compose, observed
-from fleetd.coordination.local import LocalCoordinator, LocalFleet
+from fleetd.coordination.local import LocalCoordinator
+from fleetd.coordination.local_fleet import LocalFleet
 from fleetd.coordination.port import Intent, Request, Rollout, Scope
 from fleetd.core.decide import decide
 from fleetd.core.effects import Announce

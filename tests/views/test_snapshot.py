@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from msgspec.structs import replace
+
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide
 from fleetd.core.effects import Spawn
@@ -140,7 +142,7 @@ def test_a_paused_pool() -> None:
 
 
 def test_a_job_in_hand_and_the_counts() -> None:
-    host = Host(pool(reports_jobs=True))
+    host = Host(pool(reports_jobs=True, reports_starts=True))
     host.started()
     host.passes(1.5)
     (run,) = host.runs
@@ -206,10 +208,11 @@ def test_queues_as_their_broker_tells_and_the_jobs_that_came_from_them() -> None
     host.passes(2.0)
     host.tell(JobReported(run, LineMeaning.FAILED, Source.SOCKET, "j"))
     _, queue = host.picture().pools[0].queues
-    jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0)
+    jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0, (*(0,) * 59, 1))
     assert queue == QueueView("low", 6, 2, 1, 3, None, 14.0, "estimated", jobs)
+    assert host.picture().pools[0].jobs == jobs
     (encode,) = host.picture().pools[0].classes
-    assert (encode.name, encode.jobs) == ("Encode", jobs)
+    assert (encode.name, encode.jobs) == ("Encode", replace(jobs, by_minute=None))
     assert host.picture().brokers == (BrokerView("main", reachable=True, error=None),)
 
 
@@ -220,3 +223,23 @@ def test_of_a_broker_out_of_reach_nothing_is_known() -> None:
     picture = host.picture()
     assert [queue.ready for queue in picture.pools[0].queues] == [None, None]
     assert picture.brokers == (BrokerView("main", reachable=False, error="redis://queue:6379/0: connection refused"),)
+
+
+def test_a_framework_that_tells_no_starts_is_not_said_to_be_idle() -> None:
+    host = Host(pool(reports_jobs=True))
+    host.started()
+    (run,) = host.runs
+    (worker,) = host.picture().pools[0].workers
+    assert (worker.busy, worker.jobs_in_hand, worker.jobs_done) == (None, None, 0)
+    host.tell(JobReported(run, LineMeaning.STARTED, Source.OUTPUT, "j"))
+    (worker,) = host.picture().pools[0].workers
+    assert (worker.busy, worker.jobs_in_hand) == (True, 1)
+
+
+def test_a_framework_that_may_be_silent_has_no_counts_until_it_tells_of_a_job() -> None:
+    host = Host(pool(reports_jobs=False))
+    host.started()
+    (run,) = host.runs
+    assert host.picture().pools[0].jobs == UNTOLD
+    host.tell(JobReported(run, LineMeaning.STARTED, Source.OUTPUT, "j"))
+    assert (host.picture().pools[0].jobs.done, host.picture().pools[0].workers[0].jobs_done) == (0, 0)

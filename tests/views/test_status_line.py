@@ -64,7 +64,7 @@ def test_all_is_well() -> None:
 
 def test_nobody_guesses_who_is_busy_where_workers_do_not_tell() -> None:
     assert line(working(pool(numprocs=2))) == "2/2 workers"
-    assert line(working(pool(numprocs=2, reports_jobs=True))) == "2/2 workers, 0 busy"
+    assert line(working(pool(numprocs=2, reports_starts=True))) == "2/2 workers, 0 busy"
 
 
 def test_no_worker_of_it_has_come_up_yet() -> None:

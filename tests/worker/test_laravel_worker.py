@@ -43,7 +43,7 @@ def worker(
 ) -> Iterator[subprocess.Popen[str]]:
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", **app.environment}
     if socket is not None:
-        environment["NOTIFY_SOCKET"] = str(socket)
+        environment |= {"NOTIFY_SOCKET": str(socket), "FLEETD_RUN": "r1"}
     process = subprocess.Popen(
         ["php", *php, "artisan", "queue:work", "--queue=media", "--sleep=0.1", *options],
         cwd=app.releases.release("1"),

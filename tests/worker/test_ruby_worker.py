@@ -46,7 +46,7 @@ def worker(app: SidekiqApp, socket: Path, *options: str) -> Iterator[subprocess.
         process = subprocess.Popen(
             ["sidekiq", "-r", "./jobs.rb", "-q", "media", *options],
             cwd=app.releases.release("1"),
-            env={**app.environment, "NOTIFY_SOCKET": str(socket)},
+            env={**app.environment, "NOTIFY_SOCKET": str(socket), "FLEETD_RUN": "r1"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -109,6 +109,42 @@ def test_what_was_told_while_no_daemon_was_there_is_counted_later(daemon: Daemon
     }
 
 
+def run_script(daemon: Daemon, script: str, **environment: str) -> None:
+    """Runs it to its end, with the daemon listening."""
+    told = {"PATH": "/usr/local/bin:/usr/bin:/bin", "NOTIFY_SOCKET": str(daemon.path), "FLEETD_RUN": "r1"}
+    process = subprocess.Popen(["ruby", "-e", script], env={**told, **environment})
+    try:
+        wait_for(lambda: daemon.work() is not None and process.poll() is not None, "the script to end", within=30)
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+    assert process.returncode == 0
+
+
+FORKING = f"""
+require "{SNIPPET}"
+Fleetd.job("started", Fleetd.fields("a", "A\nX_FLEETD_JOB=done", "media"), 1_790_000_000_500)
+Process.wait(fork {{ 300.times {{ |n| Fleetd.job("done", Fleetd.fields("b#{{n}}", "B", nil)) }} }})
+Fleetd.job("done", Fleetd.fields("a", "A", "media"))
+"""
+
+
+def test_a_forked_child_tells_by_a_line_of_its_own(daemon: Daemon) -> None:
+    run_script(daemon, FORKING)
+
+    told = reports(daemon)
+    assert told[0].meaning is STARTED
+    assert (told[0].name, told[0].enqueued_at) == ("A X_FLEETD_JOB=done", 1790000000.5)
+    assert by_id(daemon) == {"a": [STARTED, DONE], **{f"b{number}": [DONE] for number in range(300)}}
+    assert len(daemon.written) == 2
+
+
+def test_nothing_is_told_where_the_socket_is_another_program_s(daemon: Daemon) -> None:
+    run_script(daemon, FORKING.replace("require", 'ENV.delete("FLEETD_RUN")\nrequire', 1))
+
+    assert daemon.work() == []
+
+
 ACTIVE_JOB = f"""
 require "active_job"
 require "{SNIPPET}"
@@ -151,11 +187,8 @@ def test_jobs_of_active_job_are_told_and_what_they_perform_themselves_is_not(dae
     probe = subprocess.run(["ruby", "-e", 'require "active_job"'], check=False, capture_output=True, timeout=30)
     need(probe.returncode == 0, "no ActiveJob: apt-get install --no-install-recommends ruby-activejob")
 
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "NOTIFY_SOCKET": str(daemon.path)}
-    process = subprocess.Popen(["ruby", "-e", ACTIVE_JOB], env=environment)
-    wait_for(lambda: daemon.work() is not None and process.poll() is not None, "the jobs", within=30)
+    run_script(daemon, ACTIVE_JOB)
 
-    assert process.returncode == 0
     assert {(report.name, report.queue) for report in reports(daemon)} == {("Outer", "media")}
     # An attempt that failed is told by two events; the second one does not count.
     once = [[meaning for meaning, _ in groupby(told)] for told in by_id(daemon).values()]

@@ -33,9 +33,9 @@ class FleetdServiceProvider extends ServiceProvider
 
             return is_object($command) ? ['availableAt' => self::due($command->delay ?? null)] : [];
         });
-        $address = getenv('NOTIFY_SOCKET');
-        if (! is_string($address) || $address === '' || ! $this->app->runningInConsole()) {
-            return;
+        $address = (string) getenv('NOTIFY_SOCKET');
+        if ($address === '' || getenv('FLEETD_RUN') === false || ! $this->app->runningInConsole()) {
+            return; // no worker of fleetd's: others have such sockets too
         }
         $this->line = new FleetdLine($address);
         $events = $this->app['events'];
@@ -129,6 +129,7 @@ class FleetdServiceProvider extends ServiceProvider
 class FleetdLine
 {
     const MOST_KEPT = 10000;
+    const WINDOW = 256; // messages on their way
 
     private $address;
 
@@ -206,7 +207,7 @@ class FleetdLine
                 $this->patience = min($this->patience * 2, 10);
                 $this->sendAgain();
             }
-            while ($this->flying < count($this->kept) && $this->send($this->flying)) {
+            while ($this->flying < min(count($this->kept), self::WINDOW) && $this->send($this->flying)) {
                 $this->flying++;
             }
         }

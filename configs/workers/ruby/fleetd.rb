@@ -91,7 +91,7 @@ module Fleetd
 
   def line
     address = ENV["NOTIFY_SOCKET"].to_s
-    return if address.empty?
+    return if address.empty? || !ENV.key?("FLEETD_RUN") # no worker of fleetd's: others have such sockets too
     return @line if @line && @line.pid == Process.pid # a forked child has a line of its own
 
     LOCK.synchronize { @line = Line.new(address) unless @line && @line.pid == Process.pid }
@@ -100,6 +100,7 @@ module Fleetd
 
   LOCK = Mutex.new
   MOST_KEPT = 10_000
+  WINDOW = 256 # messages on their way
   PATIENCE = 0.2 # seconds that an answer may take at first, before all is sent again
   ANSWER = /\AX_FLEETD_SENDER=(\w+)\nX_FLEETD_ACK=(\d+)\z/.freeze
 
@@ -164,7 +165,7 @@ module Fleetd
         @patience = [@patience * 2, 10].min
         send_again
       end
-      @flying += 1 while @flying < @kept.size && deliver(@kept[@flying], @acknowledged + @flying + 1)
+      @flying += 1 while @flying < [@kept.size, WINDOW].min && deliver(@kept[@flying], @acknowledged + @flying + 1)
       # Nothing could be sent: it is tried again after a while.
       @heard_at = now if @flying.zero? && now - @heard_at >= @patience
     end

@@ -11,7 +11,7 @@ from msgspec import Struct
 from fleetd.brokers.amqp.absent import Absent
 from fleetd.brokers.amqp.declares import Declares
 from fleetd.brokers.amqp.failures import LostError, told
-from fleetd.brokers.amqp.management import Management, Queue
+from fleetd.brokers.amqp.management import Management, Queue, Settings
 from fleetd.brokers.amqp.methods import Size
 from fleetd.brokers.amqp.wire import Wire
 from fleetd.config.amqp_url import AmqpUrl
@@ -54,6 +54,13 @@ class RabbitMQ:
         """RabbitMQ's, as it says when one logs in."""
         with told(self._url):
             return (await self._connected()).wire.version
+
+    async def settings(self, queues: Sequence[str]) -> list[Settings]:
+        """What arguments and policies say of those of the queues that are there; nothing without the management API."""
+        if self._management is None or not queues:
+            return []
+        with told(self._management.site):
+            return await self._management.settings(queues)
 
     async def _known(self, names: Sequence[str]) -> Mapping[str, Known]:
         queues = await self._by_management(names)
@@ -107,8 +114,10 @@ class RabbitMQ:
             return await (await self._connected()).sizes(names)
 
     async def _connected(self) -> Declares:
-        if self._declares is None or self._declares.wire.is_closed:
+        if self._declares is not None and self._declares.wire.is_closed:
+            self._declares.wire.abort()  # the server's end was closed, ours not yet
             self._declares = None
+        if self._declares is None:
             self._declares = Declares(await Wire.open(self._url, self._context))
         return self._declares
 

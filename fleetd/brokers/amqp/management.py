@@ -10,7 +10,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -21,13 +21,14 @@ from fleetd.brokers.amqp.failures import PATIENCE, shown
 from fleetd.brokers.amqp.http import Site, get
 from fleetd.errors import FleetdError, UnreachableError
 
+T = TypeVar("T")
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _TOTALS = "columns=name,messages_ready,messages_unacknowledged&disable_stats=true&enable_queue_totals=true"
 _CONSUMERS = "columns=name,consumers"
+_SETTINGS = "columns=name,arguments,effective_policy_definition"
 # A vhost may have thousands of queues: only those asked for are worked out and sent, as many as go into one URL.
 _PAGE = 500
 _LONGEST = 5000  # characters of names in a URL; RabbitMQ takes 8000 in all
-T = TypeVar("T")
 
 
 class Queue(Struct, frozen=True):
@@ -44,8 +45,16 @@ class Queue(Struct, frozen=True):
         return self.messages_ready is not None and self.messages_unacknowledged is not None
 
 
-class _Page(Struct, frozen=True):
-    items: list[Queue]
+class Settings(Struct, frozen=True):
+    """What a queue was declared with, and what policies say of it."""
+
+    name: str
+    arguments: dict[str, Any] = {}
+    effective_policy_definition: dict[str, Any] | None = None
+
+
+class _Page(Struct, Generic[T], frozen=True):
+    items: list[T]
 
 
 class _Trouble(Struct, frozen=True):
@@ -65,13 +74,19 @@ class Management:
         consumers: dict[str, int | None] = {}
         async with asyncio.timeout(2 * PATIENCE):
             for pattern in _patterns(names):
-                found |= {queue.name: queue for queue in await self._page(_TOTALS, pattern)}
-                consumers |= {queue.name: queue.consumers for queue in await self._page(_CONSUMERS, pattern)}
+                found |= {queue.name: queue for queue in await self._items(_TOTALS, pattern, Queue)}
+                consumers |= {queue.name: queue.consumers for queue in await self._items(_CONSUMERS, pattern, Queue)}
         return {name: replace(found[name], consumers=consumers.get(name)) for name in names if name in found}
 
-    async def _page(self, wanted: str, pattern: str) -> list[Queue]:
+    async def settings(self, names: Sequence[str]) -> list[Settings]:
+        """Of those of the queues that are there."""
+        found = [queue for pattern in _patterns(names) for queue in await self._items(_SETTINGS, pattern, Settings)]
+        return [queue for queue in found if queue.name in names]
+
+    async def _items(self, wanted: str, pattern: str, form: type[T]) -> list[T]:
         query = f"{wanted}&page=1&page_size={_PAGE}&use_regex=true&name={pattern}"
-        return (await self.get(f"/api/queues/{self._vhost}?{query}", _Page)).items
+        page: _Page[T] = await self.get(f"/api/queues/{self._vhost}?{query}", _Page[form])  # type: ignore[valid-type]
+        return page.items
 
     async def get(self, path: str, form: type[T]) -> T:
         """What is at a path of the API."""

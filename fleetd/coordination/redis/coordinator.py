@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from fleetd.coordination.minutes import summed_up
 from fleetd.coordination.names import is_pause
-from fleetd.coordination.port import Beat, FleetEvent, HostProgress, HostState, Member, Request, Rollout, Seen
+from fleetd.coordination.port import Beat, FleetEvent, HostProgress, HostState, Member, Request, Rollout, Row, Seen
 from fleetd.coordination.positions import parsed
 from fleetd.coordination.redis import encoding
 from fleetd.coordination.redis.connection import Connection
@@ -14,6 +15,7 @@ from fleetd.coordination.redis.keys import Keys
 from fleetd.coordination.redis.scripts import script
 from fleetd.errors import FleetdError, UnreachableError
 
+MINUTES_A_CALL = 10  # each with a few rows of every member
 _ASKED = encoding.text(HostProgress(HostState.ASKED))
 
 
@@ -29,7 +31,12 @@ class RedisCoordinator:
         its = self._keys
         keys = [its.members, its.roster, its.turns, its.rollouts, its.open, its.paused, its.incarnation, its.events]
         keys += [its.last, its.member(beat.member), *map(its.epoch, beat.epochs)]
-        words: list[str | bytes] = [its.rollout_start, encoding.spoken(beat), encoding.published(beat), *beat.events]
+        words: list[str | bytes] = [
+            its.rollout_start,
+            encoding.spoken(beat, its),
+            encoding.published(beat),
+            *beat.events,
+        ]
         answer = await self._run("beat", keys, words)
         if answer[1]:
             return Seen(clock=float(answer[0]), held_by_other=True)
@@ -124,6 +131,16 @@ class RedisCoordinator:
             if found or len(page) < count:
                 return found
             after = _text(page[-1][0])
+
+    async def minutes(self, first: int, last: int) -> Mapping[int, tuple[Row, ...]]:
+        """See the port."""
+        found: dict[int, tuple[Row, ...]] = {}
+        wanted = range(first, last + 1)
+        for page in (wanted[at : at + MINUTES_A_CALL] for at in range(0, len(wanted), MINUTES_A_CALL)):
+            (hashes,) = await self._run("minutes", [self._keys.rollouts], [self._keys.minute(each) for each in page])
+            rows = zip(page, map(encoding.rows_of, hashes), strict=True)
+            found |= {minute: summed_up(each) for minute, each in rows if each}
+        return found
 
     def hints(self) -> AsyncIterator[str]:
         """See the port."""

@@ -27,9 +27,13 @@ from fleetd.coordination.port import (
     Request,
     Rollout,
     RolloutState,
+    Row,
 )
+from fleetd.coordination.redis.keys import Keys
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
+
+ROWS_A_PART = 500
 
 T = TypeVar("T")
 _encode = msgspec.json.encode
@@ -72,7 +76,7 @@ def published(beat: Beat) -> bytes:
     return head[:-1] + b',"status":' + beat.status + b"}"
 
 
-def spoken(beat: Beat) -> str:
+def spoken(beat: Beat, keys: Keys) -> str:
     """A beat for its script; epochs are texts, since JSON numbers are rounded there."""
     return text(
         {
@@ -84,8 +88,39 @@ def spoken(beat: Beat) -> str:
             "wants": [str(epoch) for epoch in beat.wants_turn],
             "paused": beat.paused,
             "incarnation": beat.incarnation,
+            "minutes": list(_minutes(beat, keys)),
         }
     )
+
+
+def _minutes(beat: Beat, keys: Keys) -> Iterable[list[str]]:
+    """For each minute its key, the fields and values; in parts that a script can take."""
+    for minute, rows in beat.minutes.items():
+        for at in range(0, len(rows), ROWS_A_PART):
+            part = rows[at : at + ROWS_A_PART]
+            fields = ((f"{beat.member} {beat.life} {row.pool} {row.queue or ''}", text(_figures(row))) for row in part)
+            yield [keys.minute(minute), *(word for field in fields for word in field)]
+
+
+def _figures(row: Row) -> tuple[float, ...]:
+    """The numbers of a row, in their order."""
+    return (row.done, row.failed, round(row.runtime, 3), row.timed, round(row.wait, 3), row.waited)
+
+
+def rows_of(flat: Sequence[bytes]) -> list[Row]:
+    """The rows of a minute's hash, of all members; what makes no sense is left out."""
+    found = (_row_of(*pair) for pair in zip(flat[::2], flat[1::2], strict=True))
+    return [row for row in found if row is not None]
+
+
+def _row_of(field: bytes, value: bytes) -> Row | None:
+    member, _, rest = field.decode(errors="replace").partition(" ")
+    _, _, subject = rest.partition(" ")
+    pool, _, queue = subject.partition(" ")
+    figures = _decoded(value, tuple[int, int, float, int, float, int])
+    if figures is None or not (is_member(member) and is_name(pool)):
+        return None
+    return Row(pool, queue or None, *figures)
 
 
 def _report(epoch: int, report: Report) -> dict[str, Any]:

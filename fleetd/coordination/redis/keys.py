@@ -17,6 +17,7 @@ All start with `fleetd:{NAME}:`; the braces keep them in one Cluster slot, so th
 | `incarnation` | string: random, of this life of the database | ever: its loss tells that pauses were lost, too |
 | `request:ID` | string: the epoch that a request got, so that it is applied once | a day |
 | `events` | stream | ever: about the last 10,000 |
+| `minute:UNIXMINUTE` | hash: MEMBER LIFE POOL QUEUE to what ended in that minute, as JSON | 25 hours |
 | `wake` | channel | |
 
 Fields of a rollout beside those of the contract: `resumes`, `superseded_by`, `halted_by`, `ended`, `remaining`: how
@@ -63,6 +64,10 @@ class Keys:
     def member(self, name: str) -> str:
         """Of what HOST/INSTANCE published."""
         return f"{self.start}member:{name}"
+
+    def minute(self, minute: int) -> str:
+        """Of the jobs of a minute since 1970."""
+        return f"{self.start}minute:{minute}"
 
     def request(self, identity: str) -> str:
         """Of what a request got."""

@@ -4,6 +4,7 @@
 --       9 restart-epoch:last  10 member:HOST/INSTANCE  11… the epoch keys that apply to the member
 -- ARGV  1 the start of every rollout's key  2 the beat as JSON: member, id, roster (text), epochs (texts, of KEYS 11…),
 --       reports (epoch, state, resumes, progress (text), who, label, scope (text), mode, asked_max_parallel_hosts, request), wants, paused, incarnation
+--          minutes (key, then fields and values)
 --       3 the document to publish, "" for as before  4… events
 -- Returns {"ok", clock, held, needs_status, incarnation, epoch texts (false: none), rollouts, paused, has_turn},
 --       or {"ok", clock, "1"} when another daemon has the name, or {"wrong", sentence}.
@@ -34,6 +35,7 @@ elseif #beat.reports > 0 then
 end
 if wrong then return {'wrong', wrong} end
 
+local MINUTES_KEPT = 25 * 3600 * 1000
 local lease_end = seconds(now + LEASE)
 
 local function is_of_other()
@@ -259,6 +261,11 @@ for _, report in ipairs(beat.reports) do take(report) end
 local has_turn = take_turn()
 if has_turn then note_turn() end
 for i = 4, #ARGV do redis.pcall('XADD', events, 'MAXLEN', '~', 10000, '*', 'e', ARGV[i]) end
+
+for _, minute in ipairs(beat.minutes) do
+  local key = table.remove(minute, 1)
+  if not is_error(redis.pcall('HSET', key, unpack(minute))) then redis.call('PEXPIRE', key, MINUTES_KEPT) end
+end
 
 local fields = redis.pcall('HKEYS', paused)
 if fields.err then fields = {} end

@@ -1,0 +1,91 @@
+"""The history of jobs by the minute: what ended in each, by pool and queue, for a day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+
+from fleetd.core.spec import Seconds
+
+MINUTE = 60
+KEPT = 24 * 60  # minutes
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """What ended in one minute: jobs of one queue of a pool (None: of an unknown one).
+
+    `runtime` and `wait` are sums, in seconds, over the `timed` and `waited` jobs of which they are known.
+    """
+
+    pool: str
+    queue: str | None = None
+    done: int = 0
+    failed: int = 0
+    runtime: Seconds = 0.0
+    timed: int = 0
+    wait: Seconds = 0.0
+    waited: int = 0
+
+
+class _Cell(Struct):
+    done: int = 0
+    failed: int = 0
+    runtime: Seconds = 0.0
+    timed: int = 0
+    wait: Seconds = 0.0
+    waited: int = 0
+
+
+class History(Struct):
+    """The last minutes in which something ended, as this daemon has seen them itself."""
+
+    minutes: dict[int, dict[tuple[str, str | None], _Cell]] = field(default_factory=dict)
+
+    def end(self, unix: float, pool: str, queue: str | None, runtime: Seconds | None, *, failed: bool) -> None:
+        """A job was done or failed at `unix`."""
+        cell = self._cell(unix, pool, queue)
+        if failed:
+            cell.failed += 1
+        else:
+            cell.done += 1
+        if runtime is not None:
+            cell.runtime += runtime
+            cell.timed += 1
+
+    def start(self, unix: float, pool: str, queue: str | None, wait: Seconds) -> None:
+        """A job started at `unix` that had waited so long."""
+        cell = self._cell(unix, pool, queue)
+        cell.wait += wait
+        cell.waited += 1
+
+    def rows(self, first: int, last: int | None = None) -> Mapping[int, tuple[Row, ...]]:
+        """The rows from one minute to another (both in minutes since 1970; None: all from `first` on), oldest first."""
+        wanted = sorted(minute for minute in self.minutes if minute >= first and (last is None or minute <= last))
+        return {minute: tuple(_row(*item) for item in self.minutes[minute].items()) for minute in wanted}
+
+    def lately(self, unix: float, minutes: int) -> Mapping[tuple[str, str | None], tuple[int, ...]]:
+        """How many jobs ended in each of the last minutes, the present one last, by pool and queue."""
+        present = minute_of(unix)
+        counts: dict[tuple[str, str | None], list[int]] = {}
+        for minute in range(present - minutes + 1, present + 1):
+            for key, cell in self.minutes.get(minute, {}).items():
+                counts.setdefault(key, [0] * minutes)[minute - present - 1] += cell.done + cell.failed
+        return {key: tuple(each) for key, each in counts.items()}
+
+    def _cell(self, unix: float, pool: str, queue: str | None) -> _Cell:
+        minute = minute_of(unix)
+        if minute not in self.minutes:
+            self.minutes[minute] = {}
+            for old in [each for each in self.minutes if each <= minute - KEPT]:
+                del self.minutes[old]
+        return self.minutes[minute].setdefault((pool, queue), _Cell())
+
+
+def minute_of(unix: float) -> int:
+    """The minute since 1970 in which an instant lies."""
+    return int(unix // MINUTE)
+
+
+def _row(key: tuple[str, str | None], cell: _Cell) -> Row:
+    return Row(*key, cell.done, cell.failed, cell.runtime, cell.timed, cell.wait, cell.waited)
