@@ -64,7 +64,7 @@ def run(case: Case, known: Row | None) -> Row | None:
                 finally:
                     fleetd.end()
         except (AssertionError, subprocess.TimeoutExpired):
-            sys.stderr.write(f"{', '.join(case.key)}:\n{traceback.format_exc(limit=-2)}")
+            sys.stderr.write(f"{', '.join(case.key)}:\n{traceback.format_exc(limit=-2)}{fleetd.daemon_log()}\n")
             return None
         except (pytest.skip.Exception, pytest.fail.Exception) as missing:
             sys.stderr.write(f"{', '.join(case.key)}: {missing}\n")
