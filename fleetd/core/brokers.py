@@ -5,6 +5,8 @@ from __future__ import annotations
 from fleetd.core.effects import Announce
 from fleetd.core.events import QueuesRead
 from fleetd.core.facts import Fact, Kind
+from fleetd.core.figures import row
+from fleetd.core.state import Pool
 from fleetd.core.turn import Turn
 
 
@@ -14,6 +16,7 @@ def observe(turn: Turn, event: QueuesRead) -> None:
     for pool in state.pools.values():
         if pool.spec.broker == event.broker:
             pool.depths = dict(event.depths.get(pool.name, {}))
+            _count_flows(turn, pool)
     was_lost = event.broker in state.brokers_lost
     if event.error is None:
         state.brokers_lost.pop(event.broker, None)
@@ -23,3 +26,12 @@ def observe(turn: Turn, event: QueuesRead) -> None:
     state.brokers_lost[event.broker] = event.error
     if not was_lost:
         turn.emit(Announce(Fact(Kind.BROKER_LOST, fields={"broker": event.broker, "error": event.error})))
+
+
+def _count_flows(turn: Turn, pool: Pool) -> None:
+    """Add up what brokers tell of jobs that ended, whoever worked on them."""
+    for queue, depth in pool.depths.items():
+        if depth.ended is not None:
+            flow = pool.flows.setdefault(queue, row())
+            for job in depth.ended:
+                flow.end(job.runtime, turn.now.mono, failed=job.failed)

@@ -93,14 +93,15 @@ class Ledger(Struct):
         self.pool.done, self.pool.failed = counters.total
         for rows, tallies in ((self.queues, counters.queues), (self.classes, counters.classes)):
             for key, tally in tallies.items():
-                rows[key] = _row(*tally)
+                rows[key] = row(*tally)
 
     def _rows(self, queue: str | None, name: str | None) -> list[Figures]:
         pairs = ((self.queues, queue), (self.classes, name))
-        return [rows.setdefault(key, _row()) for rows, wanted in pairs for key in _keys(rows, wanted)]
+        return [rows.setdefault(key, row()) for rows, wanted in pairs for key in _keys(rows, wanted)]
 
 
-def _row(done: int = 0, failed: int = 0) -> Figures:
+def row(done: int = 0, failed: int = 0) -> Figures:
+    """The figures of a part of a pool, which remember fewer jobs."""
     return Figures(done, failed, deque(maxlen=RECENT_OF_ROW), deque(maxlen=RECENT_OF_ROW))
 
 

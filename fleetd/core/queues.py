@@ -7,12 +7,20 @@ from msgspec import Struct
 Seconds = float
 
 
+class Ended(Struct, frozen=True):
+    """A job that was done or failed, on whatever host."""
+
+    failed: bool
+    runtime: Seconds | None = None
+
+
 class Depth(Struct, frozen=True):
     """What a broker tells of a queue; None: it does not tell (0 is said only of what was counted).
 
     `delayed` jobs wait for a time that has not come; `due` ones waited for one that has come, and were not moved to the
     ready ones yet.  `oldest_at` is when the oldest ready job was enqueued, in Unix seconds; None also where none waits.
-    `consumers` are all workers that are attached to the queue, on whatever host.
+    `consumers` are all workers that are attached to the queue, on whatever host; `ended` are the jobs that ended since
+    the last read, None where nothing tells of them, or nothing was read before.
     """
 
     ready: int | None = None
@@ -21,6 +29,7 @@ class Depth(Struct, frozen=True):
     reserved: int | None = None
     oldest_at: float | None = None
     consumers: int | None = None
+    ended: tuple[Ended, ...] | None = None
 
     @property
     def waiting(self) -> int | None:
@@ -29,6 +38,22 @@ class Depth(Struct, frozen=True):
 
 
 UNKNOWN = Depth()
+
+
+class EventStream(Struct, frozen=True):
+    """A Redis stream in which a framework tells what becomes of a queue's jobs, whoever works on them.
+
+    The field `what` of an entry says what happened to the job in its field `job`: one of the words of `started`, `done`
+    or `failed`; or of `released`, when it was given back.
+    """
+
+    stream: str
+    what: str
+    job: str
+    started: tuple[str, ...] = ()
+    done: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
 
 
 class Place(Struct, frozen=True):
@@ -46,6 +71,7 @@ class Place(Struct, frozen=True):
     enqueued_at: tuple[str, ...] = ()
     record: str | None = None
     record_field: str | None = None
+    events: EventStream | None = None
 
 
 class Waiting(Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from fleetd.core.chance import Chance
 from fleetd.core.epochs import Epochs
-from fleetd.core.figures import Ledger
+from fleetd.core.figures import Figures, Ledger
 from fleetd.core.membership import Membership
 from fleetd.core.minutes import History
 from fleetd.core.queues import Depth
@@ -253,6 +253,7 @@ class Pool(Struct):
     alive: int = 0  # runs, whatever their place
     ledger: Ledger = field(default_factory=Ledger)
     depths: dict[str, Depth] = field(default_factory=dict)  # of its queues, as far as its broker tells
+    flows: dict[str, Figures] = field(default_factory=dict)  # jobs of its queues on all hosts, as its broker tells
     without: set[int] = field(default_factory=set)  # slots that should take jobs, and do not
     unproven: set[int] = field(default_factory=set)  # slots that should take jobs, and have never come up
     surging: set[int] = field(default_factory=set)  # slots with a successor

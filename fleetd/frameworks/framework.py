@@ -11,10 +11,19 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from fleetd.core.queues import Place
+from fleetd.core.queues import EventStream, Place
 from fleetd.core.spec import EMPTY, LineMeaning, LinePattern, Seconds
 from fleetd.frameworks import reading, template
-from fleetd.frameworks.keys import BROKERS, ENFORCEABLE, EXIT_REASONS, OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, TOP_KEYS
+from fleetd.frameworks.keys import (
+    BROKERS,
+    ENFORCEABLE,
+    EVENT_KEYS,
+    EXIT_REASONS,
+    OPTION_KEYS,
+    PATTERN_KEYS,
+    PLACE_KEYS,
+    TOP_KEYS,
+)
 from fleetd.frameworks.places import Places
 from fleetd.frameworks.reading import Complaint, Table
 
@@ -267,5 +276,24 @@ def _places(top: Table) -> Mapping[str, Places]:
                 enqueued_at=entry.take("enqueued-at", names) or (),
                 record=entry.take("record", reading.filled),
                 record_field=entry.take("record-field", reading.filled),
+                events=_events(entry) if kind == "redis" else None,
             )
     return MappingProxyType(places)
+
+
+def _events(entry: Table) -> EventStream | None:
+    table = entry.nested("events")
+    if table is None:
+        return None
+    table.refuse_others([key.name for key in EVENT_KEYS])
+    table.require("stream", "what", "job")
+    words = reading.several(reading.filled)
+    return EventStream(
+        stream=table.take("stream", reading.filled) or "",
+        what=table.take("what", reading.filled) or "",
+        job=table.take("job", reading.filled) or "",
+        started=table.take("started", words) or (),
+        done=table.take("done", words) or (),
+        failed=table.take("failed", words) or (),
+        released=table.take("released", words) or (),
+    )

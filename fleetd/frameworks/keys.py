@@ -88,6 +88,16 @@ PLACE_KEYS = (
     ),
     Key("record", "name", "The hash of a job, where the list holds ids only; `{job}` is the id."),
     Key("record-field", "name", "The field of that hash that holds the job's JSON."),
+    Key("events", "table", "A stream that tells what becomes of the queue's jobs, whoever works on them; Redis only."),
+)
+EVENT_KEYS = (
+    Key("stream", "name", "The Redis stream; `{prefix}` and `{queue}` are filled in. Required."),
+    Key("what", "name", "The field of an entry that says what happened. Required."),
+    Key("job", "name", "The field that has the job's id. Required."),
+    Key("started", "list of words", "What says that a job was begun."),
+    Key("done", "list of words", "What says that it was done."),
+    Key("failed", "list of words", "What says that it failed."),
+    Key("released", "list of words", "What says that it was given back."),
 )
 PLACEHOLDERS = (
     Key("{queues}", "one argument", "The pool's queues, joined by commas."),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fleetd.core.queues import Place
+from fleetd.core.queues import EventStream, Place
 
 _KNOWN = re.compile(r"\{(prefix|queue)\}")
 
@@ -33,6 +34,7 @@ class Places(Struct, frozen=True):
     enqueued_at: tuple[str, ...] = ()
     record: str | None = None
     record_field: str | None = None
+    events: EventStream | None = None
 
     def of(self, queue: str, prefix: str | None = None) -> Place:
         """Where the queue stands in a broker with that prefix; None: the framework's own."""
@@ -51,4 +53,5 @@ class Places(Struct, frozen=True):
             enqueued_at=self.enqueued_at,
             record=None if self.record is None else filled(self.record),
             record_field=self.record_field,
+            events=None if self.events is None else replace(self.events, stream=filled(self.events.stream)),
         )

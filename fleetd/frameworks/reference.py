@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from fleetd.core.signals import name_of
 from fleetd.core.spec import LineMeaning
 from fleetd.frameworks.framework import Framework, builtin, builtin_names
-from fleetd.frameworks.keys import OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, PLACEHOLDERS, TOP_KEYS, Key
+from fleetd.frameworks.keys import EVENT_KEYS, OPTION_KEYS, PATTERN_KEYS, PLACE_KEYS, PLACEHOLDERS, TOP_KEYS, Key
 from fleetd.frameworks.places import Places
 
 _HEAD = """\
@@ -65,6 +65,8 @@ def render() -> str:
         _LINES,
         "### In `brokers.KIND`\n",
         _table(("key", "value", "meaning"), _rows(PLACE_KEYS)),
+        "### In `brokers.redis.events`\n",
+        _table(("key", "value", "meaning"), _rows(EVENT_KEYS)),
         "## Placeholders of `command`\n",
         _table(("placeholder", "gives", "meaning"), _rows(PLACEHOLDERS)),
         _DROPPED,

@@ -103,7 +103,7 @@ UNTOLD = JobsView(None, None, None, None, None, None, None)
 
 
 class QueueView(Struct, frozen=True):
-    """A queue as its broker shows it (`due` are delayed jobs whose time has come), and the jobs that came from it."""
+    """A queue as its broker shows it (`due`: delayed jobs whose time has come); `jobs` are those that this pool had."""
 
     name: str
     ready: int | None
@@ -114,6 +114,7 @@ class QueueView(Struct, frozen=True):
     wait: float | None
     wait_source: str | None
     jobs: JobsView
+    all_jobs: JobsView | None  # on all hosts, as the broker tells since it is read; None: it does not
 
 
 class ClassView(Struct, frozen=True):
@@ -332,8 +333,8 @@ def _p95(values: Sequence[float]) -> float | None:
 
 def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
     depth = pool.depths.get(name, UNKNOWN)
-    figures = pool.ledger.queues.get(name)
-    runtimes = (each.runtime for each in (figures, pool.ledger.pool) if each is not None)
+    figures, flow = pool.ledger.queues.get(name), pool.flows.get(name)
+    runtimes = (each.runtime for each in (figures, flow, pool.ledger.pool) if each is not None)
     runtime = next((runtime for runtime in runtimes if runtime is not None), None)
     wait = waiting(depth, now.unix, runtime, sum(slot.takes_jobs for slot in pool.slots.values()))
     age = None if depth.oldest_at is None else round(max(0.0, now.unix - depth.oldest_at), 3)
@@ -347,6 +348,7 @@ def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
         wait=None if wait is None else round(wait.seconds, 3),
         wait_source=None if wait is None else wait.source,
         jobs=UNTOLD if figures is None else _jobs(figures, now, lately.get((pool.name, name), _NONE)),
+        all_jobs=None if flow is None else _jobs(flow, now),
     )
 
 

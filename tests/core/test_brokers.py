@@ -4,7 +4,7 @@ from fleetd.core.chance import Chance
 from fleetd.core.decide import decide
 from fleetd.core.effects import Announce
 from fleetd.core.events import Event, QueuesRead, Restored, SpecChanged
-from fleetd.core.queues import Depth
+from fleetd.core.queues import Depth, Ended
 from fleetd.core.records import Remembered
 from fleetd.core.spec import FleetSpec, Launch, PoolSpec
 from fleetd.core.state import Moment, State
@@ -28,3 +28,13 @@ def test_a_broker_that_goes_and_comes_is_told_of_once_and_its_queues_are_unknown
     assert (state.pools["a"].depths, state.pools["b"].depths) == ({}, full)
     assert told(state, QueuesRead("x", {"a": full})) == ["broker.reached"]
     assert state.pools["a"].depths == full
+
+
+def test_jobs_of_all_hosts_are_counted_apart_from_those_of_the_pool() -> None:
+    state = State(Chance(1))
+    told(state, Restored(Remembered()))
+    told(state, SpecChanged(FleetSpec({"a": PoolSpec("a", Launch(("w",), queues=("q",)), broker="x")})))
+    for ended in (None, (Ended(failed=False, runtime=2.0), Ended(failed=True)), ()):
+        told(state, QueuesRead("x", {"a": {"q": Depth(ready=1, ended=ended)}}))
+    assert state.pools["a"].flows["q"].tally == (1, 1)
+    assert state.pools["a"].ledger.pool.is_empty

@@ -97,7 +97,7 @@ def test_what_is_not_known_is_none() -> None:
     ) * 6
     assert host.picture().pools[0].jobs == UNTOLD
     queue = host.picture().pools[0].queues[0]
-    assert queue == QueueView("high", None, None, None, None, None, None, None, UNTOLD)
+    assert queue == QueueView("high", None, None, None, None, None, None, None, UNTOLD, None)
 
 
 def test_the_states_of_a_worker() -> None:
@@ -209,7 +209,7 @@ def test_queues_as_their_broker_tells_and_the_jobs_that_came_from_them() -> None
     host.tell(JobReported(run, LineMeaning.FAILED, Source.SOCKET, "j"))
     _, queue = host.picture().pools[0].queues
     jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0, (*(0,) * 59, 1))
-    assert queue == QueueView("low", 6, 2, 1, 3, None, 14.0, "estimated", jobs)
+    assert queue == QueueView("low", 6, 2, 1, 3, None, 14.0, "estimated", jobs, None)
     assert host.picture().pools[0].jobs == jobs
     (encode,) = host.picture().pools[0].classes
     assert (encode.name, encode.jobs) == ("Encode", replace(jobs, by_minute=None))

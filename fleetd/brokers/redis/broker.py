@@ -8,10 +8,12 @@ import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from redis.exceptions import ResponseError
 
 from fleetd.brokers.redis.cluster import Cluster
 from fleetd.brokers.redis.counting import Types, Words, commands, depth
+from fleetd.brokers.redis.events import Events
 from fleetd.brokers.redis.oldest import Oldest, oldest_at
 from fleetd.brokers.redis.servers import OneServer, Servers
 from fleetd.config.redis_url import Kind, parse
@@ -36,6 +38,7 @@ class RedisBroker:
         self._turn = asyncio.Lock()
         self._types = Types()
         self._oldest = Oldest()
+        self._events = Events()
 
     async def read(self, places: Sequence[Place]) -> Mapping[Place, Depth]:
         """See the port: what is not there is empty, for Redis keeps no empty keys."""
@@ -62,7 +65,8 @@ class RedisBroker:
         now = await self._servers.now()
         asked = {place: self._oldest.command(place) for place in places}
         counts = [words for place in places for words in commands(place, self._types, now)]
-        answers = await self._ask([*counts, *filter(None, asked.values())])
+        streams = {place.events: self._events.command(place.events) for place in places if place.events is not None}
+        answers = await self._ask([*counts, *filter(None, asked.values()), *streams.values()])
         if wrong := {words[1] for words in counts if _is_wrong_type(answers[words])}:
             await self._learn_types(wrong)
             counts = [words for place in places for words in commands(place, self._types, now)]
@@ -74,7 +78,15 @@ class RedisBroker:
             asked = {place: self._oldest.command(place, by_text=True) for place in places}
             answers |= await self._ask(filter(None, asked.values()))
         times = {place: None if words is None else oldest_at(place, answers[words]) for place, words in asked.items()}
-        return {place: depth(place, self._types, now, answers, times[place]) for place in places}
+        ended = {events: self._events.ended(events, answers[words]) for events, words in streams.items()}
+        return {
+            place: replace(
+                depth(place, self._types, now, answers),
+                oldest_at=times[place],
+                ended=None if place.events is None else ended[place.events],
+            )
+            for place in places
+        }
 
     async def _learn_types(self, keys: Iterable[str]) -> None:
         for words, answer in (await self._ask(("TYPE", key) for key in keys)).items():

@@ -56,7 +56,7 @@ def commands(place: Place, types: Types, now: float) -> Iterator[Words]:
         yield from _due(key, place.due_unit, now) if name == "zset" else [_count(key, name)]
 
 
-def depth(place: Place, types: Types, now: float, answers: Mapping[Words, Any], oldest_at: float | None) -> Depth:
+def depth(place: Place, types: Types, now: float, answers: Mapping[Words, Any]) -> Depth:
     """What the answers say; those of all `commands` are there."""
     delayed, due = _delayed(place, types, now, answers)
     return Depth(
@@ -64,7 +64,6 @@ def depth(place: Place, types: Types, now: float, answers: Mapping[Words, Any], 
         delayed=delayed,
         due=due,
         reserved=_sum(answers[_count(key, types.of(key, "zset"))] for key in place.reserved),
-        oldest_at=oldest_at,
     )
 
 
