@@ -117,18 +117,86 @@ def huey(root: Path, url: str) -> App:
     return HueyApp(root, url)
 
 
+ONE_NODE_NAME = (
+    "Celery wants a node name to be there once, so a pool puts `{slot}` into it, and the next worker of a slot starts "
+    "when the one that drains has ended."
+)
+NOT_BEGUN = "Celery prints that a task was received, not that it began; `fleetd.worker.celery` tells that too."
+IN_THE_QUEUE = "Celery keeps a task that is not due in the queue with the others, or in a worker that has fetched it."
+NO_TIME = "Nothing in the broker tells when a job was enqueued: its wait is estimated."
+BY_NO_QUEUE = "Sidekiq keeps the delayed jobs of all queues together, and those in hand by process."
+
 CASES = (
-    Case("Laravel", "Redis", on_redis(laravel_app), marks=(*REDIS, *LARAVEL)),
+    Case(
+        "Laravel",
+        "Redis",
+        on_redis(laravel_app),
+        marks=(*REDIS, *LARAVEL),
+        notes={"age": "Laravel writes the time into a job from 12.11 on; before, the FleetdServiceProvider does."},
+    ),
     Case("Laravel", "Redis", on_redis(laravel_with_provider), "FleetdServiceProvider", marks=(*REDIS, *LARAVEL, *FULL)),
     Case("RQ", "Redis", on_redis(rq_app), marks=REDIS),
-    Case("Celery", "Redis", on_redis(lambda root, server: celery(root, server.url)), marks=REDIS),
-    Case("Celery", "Redis", on_redis(celery_that_tells), "fleetd.worker", marks=(*REDIS, *FULL)),
-    Case("Celery", "RabbitMQ", on_rabbitmq(celery), marks=FULL),
-    Case("Dramatiq", "Redis", on_redis(lambda root, server: dramatiq(root, server.url)), marks=REDIS),
-    Case("Dramatiq", "RabbitMQ", on_rabbitmq(dramatiq), marks=FULL),
-    Case("huey", "Redis", on_redis(lambda root, server: huey(root, server.url)), marks=REDIS),
-    Case("Sidekiq", "Redis", on_redis(sidekiq_app), marks=(*REDIS, *SIDEKIQ)),
-    Case("Sidekiq", "Redis", on_redis(sidekiq_with_middleware), "fleetd.rb", marks=(*REDIS, *SIDEKIQ, *FULL)),
+    Case(
+        "Celery",
+        "Redis",
+        on_redis(lambda root, server: celery(root, server.url)),
+        marks=REDIS,
+        notes={
+            "in_hand": NOT_BEGUN,
+            "drain": ONE_NODE_NAME,
+            "depth": f"{IN_THE_QUEUE} What its workers have fetched is not told apart by queue.",
+            "age": NO_TIME,
+        },
+    ),
+    Case(
+        "Celery",
+        "Redis",
+        on_redis(celery_that_tells),
+        "fleetd.worker",
+        marks=(*REDIS, *FULL),
+        notes={
+            "drain": ONE_NODE_NAME,
+            "depth": f"{IN_THE_QUEUE} What its workers have fetched is not told apart by queue.",
+            "age": NO_TIME,
+        },
+    ),
+    Case(
+        "Celery",
+        "RabbitMQ",
+        on_rabbitmq(celery),
+        marks=FULL,
+        notes={"in_hand": NOT_BEGUN, "drain": ONE_NODE_NAME, "depth": IN_THE_QUEUE, "age": NO_TIME},
+    ),
+    Case(
+        "Dramatiq",
+        "Redis",
+        on_redis(lambda root, server: dramatiq(root, server.url)),
+        marks=REDIS,
+        notes={"depth": "Jobs in hand stand under a name of the worker's own, which changes with every start."},
+    ),
+    Case("Dramatiq", "RabbitMQ", on_rabbitmq(dramatiq), marks=FULL, notes={"age": NO_TIME}),
+    Case(
+        "huey",
+        "Redis",
+        on_redis(lambda root, server: huey(root, server.url)),
+        marks=REDIS,
+        notes={"depth": "Nothing in the broker tells what is in hand.", "age": NO_TIME},
+    ),
+    Case(
+        "Sidekiq",
+        "Redis",
+        on_redis(sidekiq_app),
+        marks=(*REDIS, *SIDEKIQ),
+        notes={"depth": BY_NO_QUEUE},
+    ),
+    Case(
+        "Sidekiq",
+        "Redis",
+        on_redis(sidekiq_with_middleware),
+        "fleetd.rb",
+        marks=(*REDIS, *SIDEKIQ, *FULL),
+        notes={"depth": BY_NO_QUEUE},
+    ),
     Case("BullMQ", "Redis", on_redis(bullmq_app), "fleetd.cjs", marks=REDIS),
 )
 

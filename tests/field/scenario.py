@@ -200,7 +200,7 @@ class Scenario:
             return {name: (jobs[name]["done"], jobs[name]["failed"]) for name in exact}
 
         told = last_of(counted, until=(exact, nothing))
-        assert told in (exact, nothing)
+        assert told in (exact, nothing), f"{told} were counted, not {exact}"
         known = told == exact
         mean = self.fleetd.pool("main")["jobs"]["runtime_avg"]
         assert mean is None or WORK <= mean < 10
