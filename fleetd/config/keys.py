@@ -191,9 +191,10 @@ POOL = TableOf(
         Key("job-timeout", Duration(), "none",
             "A job that runs longer is ended: by the framework's flag where it has one, and by SIGKILL to all that the "
             "worker started.", _ROLL),
-        Key("ready", OneOf(("auto", "notify", "age")), '"auto"',
-            "What makes a worker ready: READY=1, the framework's ready line or its first finished job (auto); READY=1 "
-            "only (notify); living for healthy-after (age, and auto where the framework has no ready line)."),
+        Key("ready", OneOf(("auto", "line", "notify", "age")), '"auto"',
+            "What makes a worker ready: READY=1, the framework's ready line or its first finished job (line, and auto "
+            "where every worker of the framework prints that line); READY=1 only (notify); living for healthy-after "
+            "(age, and auto elsewhere)."),
         Key("start-timeout", Duration(), '"60s"', "A worker that is not healthy by then is killed: start-failed."),
         Key("healthy-after", Duration(zero=True), '"1s"', "How long a worker must live on after it was ready."),
         Key("stop-signal", Signal(), "the framework's, else TERM", "What asks a worker to finish its job and exit."),

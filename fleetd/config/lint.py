@@ -12,7 +12,7 @@ from fleetd.config.load import Loaded
 from fleetd.config.pools import ReadPool
 from fleetd.config.problems import Finding, Problem, Severity, Where
 from fleetd.core.backoff import delay
-from fleetd.core.spec import GiveUp, LogTarget
+from fleetd.core.spec import GiveUp, LineMeaning, LogTarget, Ready
 
 _WARNING, _ERROR = Severity.WARNING, Severity.ERROR
 _GROUP_WRITES, _OTHERS_WRITE, _STICKY = 0o020, 0o002, 0o1000
@@ -116,9 +116,17 @@ def _limits(pool: ReadPool) -> Iterator[Finding]:
         ("job-timeout", spec.job_timeout, spec.times_own_jobs),
         ("max-jobs", spec.max_jobs, spec.counts_own_jobs),
     ):
-        if limit is not None and not (enforced or spec.reports_jobs):
+        if limit is None or enforced or spec.reports_jobs:
+            continue
+        means = {pattern.meaning for pattern in spec.patterns}
+        if LineMeaning.DONE not in means:
             message = f"{spec.framework} neither has a flag for it nor reports jobs, so that fleetd may hear of none"
             remedy = "tell of jobs on the notify socket (fleetd.worker), or use a framework that reports them"
+            yield _finding(_WARNING, pool, key, message, remedy)
+        elif not (LineMeaning.READY in means and spec.ready is Ready.LINE):
+            message = f"{spec.framework} reports jobs only where the application is set up for it"
+            remedy = "set it up (docs/worker.md)"
+            remedy += ', and say so by ready = "line"' if LineMeaning.READY in means else ""
             yield _finding(_WARNING, pool, key, message, remedy)
     for key in ("max-jobs", "max-memory", "max-lifetime"):
         if f"{key}-jitter" in pool.values and key not in pool.values:

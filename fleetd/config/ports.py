@@ -75,7 +75,7 @@ class Framework(Protocol):
 
     @property
     def ready_line(self) -> bool:
-        """Whether one of the patterns means READY."""
+        """Whether its output surely tells that a worker is ready."""
         ...
 
     @property

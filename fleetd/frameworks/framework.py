@@ -60,8 +60,8 @@ class Framework(Struct, frozen=True):
 
     @property
     def ready_line(self) -> bool:
-        """Whether one of the patterns means READY."""
-        return any(pattern.meaning is LineMeaning.READY for pattern in self.patterns)
+        """Whether its output surely tells that a worker is ready."""
+        return self._tells(LineMeaning.READY)
 
     @property
     def reports_jobs(self) -> bool:

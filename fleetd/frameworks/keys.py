@@ -44,7 +44,8 @@ TOP_KEYS = (
         "may-be-silent",
         "true or false",
         "Whether its lines come only where the application is set up for them: until a worker tells of a job, nothing "
-        "is known of its jobs, rather than that there were none.",
+        "is known of its jobs, rather than that there were none; and nobody waits for its ready line, unless a pool "
+        'says `ready = "line"`.',
     ),
     Key("options", "table of tables", "The framework's own settings, which a pool sets in `options`."),
     Key("patterns", "array of tables", "The lines of its output that mean something."),

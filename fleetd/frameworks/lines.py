@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from msgspec import Struct
 
 from fleetd.core.spec import LineMeaning, LinePattern, Seconds
-from fleetd.frameworks.possessive import written_out
+from fleetd.frameworks.possessive import is_anchored, written_out
 
 LONGEST = 4096  # bytes of a line that are looked at; the rest of it is skipped
 _LONGEST_TEXT = 255  # characters kept of an id, a name, a queue
@@ -43,11 +43,39 @@ class LineReport(Struct, frozen=True):
     enqueued_at: float | None = None
 
 
+class _Form(Struct, frozen=True):
+    """A pattern, ready for use: how a line is held against it, and the numbers of its groups (0: it has no such)."""
+
+    meaning: LineMeaning
+    find: Callable[[bytes], re.Match[bytes] | None]
+    id: int
+    name: int
+    queue: int
+    runtime: int
+    enqueued_at: int
+
+    def read(self, line: bytes) -> LineReport | None:
+        """What the line tells; None if it is not of this form."""
+        match = self.find(line)
+        if match is None:
+            return None
+        runtime = _text(match, self.runtime) if self.runtime else None
+        enqueued_at = _text(match, self.enqueued_at) if self.enqueued_at else None
+        return LineReport(
+            self.meaning,
+            _text(match, self.id) if self.id else None,
+            _text(match, self.name) if self.name else None,
+            _text(match, self.queue) if self.queue else None,
+            None if runtime is None else seconds(runtime),
+            None if enqueued_at is None else moment(enqueued_at),
+        )
+
+
 class Patterns:
     """A pool's patterns, compiled once; shared by the scanners of all its runs."""
 
     def __init__(self, patterns: tuple[LinePattern, ...]) -> None:
-        self._forms = [(pattern.meaning, re.compile(written_out(pattern.regex).encode())) for pattern in patterns]
+        self._forms = [_form(pattern) for pattern in patterns]
         self._by_literal: dict[bytes, list[int]] = {}
         for at, pattern in enumerate(patterns):
             self._by_literal.setdefault(pattern.literal.encode(), []).append(at)
@@ -58,14 +86,7 @@ class Patterns:
     def read(self, line: bytes) -> LineReport | None:
         """What one line tells, given without its line feed; the first pattern that matches counts."""
         line = line[:LONGEST]
-        candidates = [at for literal, forms in self._by_literal.items() if literal in line for at in forms]
-        line = line.rstrip(b"\r")
-        for at in sorted(candidates):
-            meaning, regex = self._forms[at]
-            match = regex.search(line)
-            if match:
-                return _report(meaning, match)
-        return None
+        return self._read(line, [at for literal, forms in self._by_literal.items() if literal in line for at in forms])
 
     def read_all(self, lines: bytes) -> Iterator[LineReport]:
         """What whole lines tell, in their order; each ends with a line feed.
@@ -73,17 +94,34 @@ class Patterns:
         A single byte is looked for ten times faster than a text (memchr), so literals whose rarest byte is not there
         are not looked for.
         """
-        spans: dict[int, int] = {}
+        ends: dict[int, int] = {}
+        candidates: dict[int, list[int]] = {}
         for literal in (literal for byte, literals in self._by_rarest.items() if byte in lines for literal in literals):
+            forms = self._by_literal[literal]
             end = 0
             while (hit := lines.find(literal, end)) >= 0:
                 start = lines.rfind(b"\n", end, hit) + 1 or end
                 end = lines.index(b"\n", hit) + 1
-                spans[start] = end - 1
-        for start in sorted(spans):
-            report = self.read(lines[start : min(spans[start], start + LONGEST)])
+                if hit + len(literal) > start + LONGEST:
+                    continue
+                if start in ends:
+                    candidates[start] = candidates[start] + forms
+                else:
+                    ends[start] = end - 1 if end - start <= LONGEST else start + LONGEST
+                    candidates[start] = forms
+        for start in sorted(ends):
+            report = self._read(lines[start : ends[start]], candidates[start])
             if report:
                 yield report
+
+    def _read(self, line: bytes, candidates: list[int]) -> LineReport | None:
+        """What a line tells that is not too long and has the literals of these patterns."""
+        line = line.rstrip(b"\r")
+        for at in candidates if len(candidates) == 1 else sorted(candidates):
+            report = self._forms[at].read(line)
+            if report is not None:
+                return report
+        return None
 
 
 class Scanner:
@@ -126,14 +164,19 @@ def rarest(literal: bytes) -> bytes:
 def seconds(text: str) -> Seconds | None:
     """A runtime as frameworks write it: "0.3", "12.34ms", "1,234.56ms", "1m 2s 345ms", "0:00:01.5"; None if not one."""
     text = text.replace(",", "")
-    clock = _CLOCK.fullmatch(text)
-    if clock:
-        return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
     try:
-        amounts = [float(number) * _UNITS[unit] for number, unit in _AMOUNT.findall(text)]
-        runtime = round(sum(amounts), 6) if amounts else float(text)
+        runtime = float(text)
     except ValueError:
-        return None
+        clock = _CLOCK.fullmatch(text)
+        if clock:
+            return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
+        try:
+            amounts = [float(number) * _UNITS[unit] for number, unit in _AMOUNT.findall(text)]
+        except ValueError:
+            return None
+        if not amounts:
+            return None
+        runtime = round(sum(amounts), 6)
     return runtime if 0 <= runtime < float("inf") else None
 
 
@@ -154,25 +197,20 @@ def moment(text: str) -> float | None:
     return number if 0 <= number < float("inf") else None
 
 
-def _report(meaning: LineMeaning, match: re.Match[bytes]) -> LineReport:
-    groups = match.groupdict()
-    in_json = match.string.startswith(b"{")
-    texts = {key: _text(groups[key], in_json=in_json) for key in groups}
-    runtime, enqueued_at = texts.get("runtime"), texts.get("enqueued_at")
-    return LineReport(
-        meaning,
-        id=texts.get("id"),
-        name=texts.get("name"),
-        queue=texts.get("queue"),
-        runtime=None if runtime is None else seconds(runtime),
-        enqueued_at=None if enqueued_at is None else moment(enqueued_at),
-    )
+def _form(pattern: LinePattern) -> _Form:
+    regex = re.compile(written_out(pattern.regex).encode())
+    numbers = {name: regex.groupindex.get(name, 0) for name in ("id", "name", "queue", "runtime", "enqueued_at")}
+    # A search tries every place of a line, even where the pattern can match at its beginning only.
+    return _Form(pattern.meaning, regex.match if is_anchored(pattern.regex) else regex.search, **numbers)
 
 
-def _text(raw: bytes | None, *, in_json: bool) -> str | None:
+def _text(match: re.Match[bytes], group: int) -> str | None:
     """A group's text, safe to show: no control characters, bounded; None if it is empty."""
-    text = (raw or b"").decode(errors="replace").strip()
-    if in_json and "\\" in text:
+    raw = match[group]
+    if not raw:
+        return None
+    text = raw.decode(errors="replace").strip()
+    if "\\" in text and match.string.startswith(b"{"):
         with suppress(ValueError):  # the line was no JSON after all: the text stands for itself
             text = str(json.loads(f'"{text}"'))
     if not text.isprintable():

@@ -38,5 +38,18 @@ def written_out(expression: str) -> str:
     return "".join(written)
 
 
+def is_anchored(expression: str) -> bool:
+    """Whether an expression can match at the beginning only: it begins with `^`, and has no other branch."""
+    depth = at = 0
+    while at < len(expression):
+        piece = _PIECE.match(expression, at)
+        assert piece is not None
+        at = piece.end()
+        depth += (piece[0] in {"(", "(?>"}) - (piece[0] == ")")
+        if piece[0] == "|" and depth == 0:
+            return False
+    return expression.startswith("^")
+
+
 def _held(body: str, number: int) -> tuple[str, int]:
     return f"(?:(?=(?P<_{number}>{body}))(?P=_{number}))", number + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -237,6 +238,19 @@ def test_a_server_full_of_connections_is_said(server: Postgresql) -> None:
             depths_of(open_at(server.url), [DEFAULT])
     finally:
         server.execute(f"ALTER ROLE {USER} CONNECTION LIMIT -1")
+
+
+def test_a_driver_that_cannot_be_loaded_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = open_at("postgresql://127.0.0.1:1/x")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(FleetdError, match=r"psycopg cannot be loaded here: pip install 'fleetd\[postgresql\]'"):
+        depths_of(broker, [DEFAULT])
+
+
+def test_a_driver_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleetd.brokers.packages.find_spec", lambda _: None)
+    with pytest.raises(FleetdError, match=r"postgresql:// needs the Python package psycopg: pip install"):
+        open_at("postgresql://127.0.0.1:1/x")
 
 
 def test_no_row_is_not_zero(server: Postgresql) -> None:

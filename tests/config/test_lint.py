@@ -39,8 +39,15 @@ SILENT = (
     "command neither has a flag for it nor reports jobs, so that fleetd may hear of none; "
     "tell of jobs on the notify socket (fleetd.worker), or use a framework that reports them"
 )
+BULLMQ = '[pool.media]\nframework = "bullmq"\nmax-jobs = 5\n'
+UNSURE = "reports jobs only where the application is set up for it; set it up (docs/worker.md)"
 
 CASES = [
+    (BULLMQ, f'warning: pool.toml:3: pool.media.max-jobs: bullmq {UNSURE}, and say so by ready = "line"'),
+    (
+        '[pool.media]\nframework = "solid_queue"\nmax-jobs = 5\n',
+        f"warning: pool.toml:3: pool.media.max-jobs: solid_queue {UNSURE}",
+    ),
     (
         POOL + 'log = { to = "stdout", compress = true }',
         'warning: pool.toml:3: pool.media.log.compress: does nothing with to = "stdout"; take it out',
@@ -159,6 +166,7 @@ def test_contradictions(text: str, finding: str) -> None:
         '[pool.media]\ncommand = ["worker", "{queues}"]\nqueues = ["a"]',
         '[pool.media]\ncommand = ["worker", "--only=a"]\nqueues = ["a"]',
         '[pool.media]\nframework = "rq"\nqueues = ["a"]\njob-timeout = "5m"\nmax-jobs = 3',
+        BULLMQ + 'ready = "line"',
     ],
 )
 def test_what_makes_sense(text: str) -> None:

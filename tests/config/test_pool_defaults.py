@@ -10,6 +10,7 @@ from tests.support.pool_files import load_text
 COMMAND = 'command = ["worker"]\n'
 LARAVEL = 'framework = "laravel"\n'
 RQ = 'framework = "rq"\n'
+BULLMQ = 'framework = "bullmq"\n'
 
 
 def pool_of(keys: str, before: str = "") -> PoolSpec:
@@ -61,6 +62,8 @@ def test_exit_codes(keys: str, codes: set[int]) -> None:
         (RQ + 'ready = "age"', Ready.AGE),
         (RQ + 'ready = "notify"', Ready.NOTIFY),
         (COMMAND + 'ready = "auto"', Ready.AGE),
+        (BULLMQ, Ready.AGE),  # not every script prints the ready line
+        (BULLMQ + 'ready = "line"', Ready.LINE),
     ],
 )
 def test_ready(keys: str, ready: Ready) -> None:

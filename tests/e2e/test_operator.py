@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -301,11 +302,14 @@ def test_a_pool_waits_for_what_does_not_come_up(fleetd: Fleetd) -> None:
 
 
 def resolved(fleetd: Fleetd, pool: str = "media") -> dict[str, str]:
-    """The release that each worker of a pool really stands in."""
-    workers = [worker for worker in fleetd.pool(pool)["workers"] if worker["pid"]]
-    for worker in workers:
-        assert worker["directory"] == str(psutil.Process(worker["pid"]).cwd())
-    return {worker["name"]: Path(worker["directory"]).name for worker in workers}
+    """The release that each worker of a pool really stands in; without one that ended while it was looked at."""
+    found = {}
+    for worker in fleetd.pool(pool)["workers"]:
+        with suppress(psutil.NoSuchProcess):
+            if worker["pid"]:
+                assert worker["directory"] == str(psutil.Process(worker["pid"]).cwd())
+                found[worker["name"]] = Path(worker["directory"]).name
+    return found
 
 
 def switch(root: Path, name: str, script: str = "exec sleep 1000") -> None:

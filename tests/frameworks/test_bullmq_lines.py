@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import time
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -14,10 +16,12 @@ from fleetd.core.spec import LineMeaning
 from fleetd.frameworks.framework import builtin
 from fleetd.frameworks.lines import LineReport, Patterns, Scanner
 from tests.support.bullmq_app import SNIPPET, BullmqApp
-from tests.support.node import installed_node
+from tests.support.node import installed_node, packages
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 
 RECORDED = tomllib.loads((Path(__file__).parent / "lines" / "bullmq.toml").read_text("utf-8"))["line"]
+APPS = Path(__file__).parents[1] / "apps"
 LINES = 2 * 400  # more than the 64 KiB of a pipe
 NOISE = "setInterval(() => console.log('x'.repeat(5000)), 1).unref();"
 
@@ -55,9 +59,59 @@ def test_no_line_is_lost_in_a_full_pipe_beside_the_output_of_others(bullmq: Bull
     finally:
         worker.kill()
     assert worker.returncode == 0
-    reports = Counter((report.meaning, report.id) for report in scanner().feed(output))
+    told = Counter((report.meaning, report.id) for report in scanner().feed(output))
+    assert told.pop((LineMeaning.READY, None)) == 1
     meanings = LineMeaning.STARTED, LineMeaning.DONE
-    assert reports == dict.fromkeys(((meaning, job) for meaning in meanings for job in jobs), 1)
+    assert told == dict.fromkeys(((meaning, job) for meaning in meanings for job in jobs), 1)
+
+
+@pytest.mark.process
+@pytest.mark.redis
+@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize(
+    ("application", "package"),
+    [
+        ("bullmq", "bullmq"),
+        pytest.param("bullmq_older", "bullmq4", marks=pytest.mark.full),
+        pytest.param("bullmq_older", "bullmq5", marks=pytest.mark.full),
+    ],
+)
+def test_jobs_that_do_not_just_end_are_told_of_too(
+    application: str, package: str, concurrency: int, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    for source in (SNIPPET, APPS / "bullmq" / "odd.cjs"):
+        shutil.copy(source, tmp_path)
+    (tmp_path / "node_modules").symlink_to(packages(APPS / application))
+    began = time.time()
+    done = subprocess.run(
+        [installed_node().node, "odd.cjs", package, str(redis_server.port)],
+        cwd=tmp_path,
+        env={"FLEETD_MAX_JOBS": "9", "CONCURRENCY": str(concurrency)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+    told: dict[str, list[LineReport]] = {}
+    for report in scanner().feed(done.stdout):
+        told.setdefault(f"{report.id} {report.name}", []).append(report)
+    assert {job: [report.meaning.value for report in reports] for job, reports in told.items()} == {
+        "None None": ["ready"],
+        "1 plain": ["started", "done"],
+        "2 broken": ["started", "failed", "started", "failed"],
+        "3 delays": ["started", "released", "started", "done"],
+        "4 is limited": ["started", "released", "started", "done"],
+        "5 loses its lock": ["started", "released"],
+        "6 plain": ["started", "done"],
+    }
+    # When the later attempts were enqueued is not known; a delayed job could not be taken before it was due.
+    enqueued = {job: [report.enqueued_at for report in reports[::2]] for job, reports in told.items()}
+    assert all(first is not None and later == [] for job, (first, *later) in enqueued.items() if "plain" in job)
+    assert [at is None for at in enqueued["2 broken"]] == [False, True]
+    first, due = enqueued["1 plain"][0], enqueued["6 plain"][0]
+    assert first is not None
+    assert due is not None
+    assert began <= first <= due - 0.3
 
 
 @pytest.mark.process

@@ -48,14 +48,15 @@ def defined(table: dict[str, Any]) -> Framework:
 
 
 def test_the_contracts_frameworks_are_shipped() -> None:
-    assert set(Shipped().names()) >= {"laravel", "rq", "celery", "sidekiq", "bullmq", "dramatiq", "command"}
+    assert set(Shipped().names()) >= {"laravel", "rq", "celery", "sidekiq", "bullmq", "dramatiq", "huey", "command"}
 
 
 @pytest.mark.parametrize("name", builtin_names())
-def test_a_shipped_framework_drains_by_its_signal_and_explains_its_options(name: str) -> None:
+def test_a_shipped_framework_drains_and_explains_its_options(name: str) -> None:
     framework = shipped(name)
 
-    assert framework.drain_signal == (SIGINT if name == "huey" else SIGTERM)  # huey's TERM ends the job in hand
+    # TERM interrupts the jobs of huey.
+    assert framework.drain_signal == (SIGINT if name == "huey" else SIGTERM)
     assert framework.about
     assert all(framework.option_meanings[option] for option in framework.options)
 
@@ -148,6 +149,9 @@ def test_a_users_framework_has_the_same_keys_in_either_spelling() -> None:
     assert (mine.drain_signal, mine.stop_timeout, mine.exit_reasons) == (2, 90.0, {3: "max-jobs"})
     assert mine.env == {"MY_VAR": "1"}
     assert mine.ready_line
+    assert not defined(
+        {"may-be-silent": True, "patterns": [{"meaning": "ready", "literal": "up", "regex": "^up$"}]}
+    ).ready_line
     assert not mine.reports_jobs
     assert mine.patterns[0].meaning is LineMeaning.READY
     assert mine.places["redis"].due_unit == 1000

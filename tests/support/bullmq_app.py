@@ -57,6 +57,7 @@ class BullmqApp:
             "framework": self.name,
             "directory": str(self.releases.current),
             "env": dict(self.environment),
+            "ready": "line",
             "options": {"node": self.node, "script": "worker.cjs"},
             **keys,
         }

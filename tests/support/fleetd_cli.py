@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import tomli_w
 
+from fleetd.client.control import ControlClient
+from fleetd.errors import FleetdError
 from tests.support.waiting import wait_for
 
 COMMAND = Path(sys.executable).parent / "fleetd"
@@ -50,6 +52,11 @@ class Fleetd:
         """Writes the pool file: `pools` and any other top-level tables, with the [daemon] table that keeps it here."""
         daemon = {f"{kind}-directory": str(self.directory / kind) for kind in ("runtime", "state", "log")}
         self.file.write_text(tomli_w.dumps({"daemon": daemon, **tables, "pool": pools}))
+
+    @property
+    def control(self) -> ControlClient:
+        """The daemon's control socket, asked without a command: what is looked at again and again costs no process."""
+        return ControlClient(self.name, self.directory / "runtime" / self.name / "control.sock")
 
     # -- commands --------------------------------------------------------------------------------------------------
 
@@ -87,7 +94,13 @@ class Fleetd:
 
     def status(self, *targets: str) -> Document:
         """The document of `fleetd status --json`."""
-        document: Document = json.loads(self.run("status", "--json", *targets).stdout)
+        control = self.control
+        document: Document
+        if control.path.exists():
+            with self._asserted():
+                document = control.call("status", {"targets": targets}, timeout=60)
+        else:  # the command says what is wrong
+            document = json.loads(self.run("status", "--json", *targets).stdout)
         return document
 
     def pool(self, name: str) -> Document:
@@ -100,14 +113,27 @@ class Fleetd:
 
     def events(self, kind: str | None = None) -> list[Document]:
         """The events so far, of one kind or all."""
-        lines = self.run("events", "--json", "-n", "100000").stdout.splitlines()
-        events: list[Document] = [json.loads(line) for line in lines]
+        control = self.control
+        if control.path.exists():
+            with self._asserted():
+                events = list(control.stream("events", {"follow": False, "n": 100_000}))
+        else:
+            lines = self.run("events", "--json", "-n", "100000").stdout.splitlines()
+            events = [json.loads(line) for line in lines]
         return [event for event in events if kind is None or event["kind"] == kind]
 
     def exits(self, at_least: int) -> list[Document]:
         """The `worker.exited` events, once there are so many."""
-        wait_for(lambda: len(self.events("worker.exited")) >= at_least, f"{at_least} exits", every=0.5)
+        wait_for(lambda: len(self.events("worker.exited")) >= at_least, f"{at_least} exits")
         return self.events("worker.exited")
+
+    @contextlib.contextmanager
+    def _asserted(self) -> Iterator[None]:
+        """An error of the daemon's, or none being there, fails as the command's exit code would."""
+        try:
+            yield
+        except FleetdError as error:
+            raise AssertionError(f"{error}\n{self.daemon_log()}") from None
 
     def daemon_log(self) -> str:
         """What the detached daemon said, to explain a failure."""
@@ -151,12 +177,28 @@ def marked(mark: str) -> list[psutil.Process]:
 
     A server that writes its title over its environment is known by the directory in that title.
     """
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "environ", "status"])
-        if process.info["status"] != psutil.STATUS_ZOMBIE
-        and ((process.info["environ"] or {}).get(MARK) == mark or mark in " ".join(process.info["cmdline"] or []))
-    ]
+    found = []
+    for pid in psutil.pids():
+        if not _bears(pid, mark.encode()):  # looked at again and again, on a machine with hundreds of processes
+            continue
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            process.info = process.as_dict(["cmdline", "environ", "status"])
+            if process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def _bears(pid: int, mark: bytes) -> bool:
+    """Whether the mark is a process's own, or in its title; a zombie has neither any more."""
+    return MARK.encode() + b"=" + mark in _read(pid, "environ").split(b"\0") or mark in _read(pid, "cmdline")
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:  # gone, or another user's
+        return b""
 
 
 def taking_jobs(pool: Document) -> list[Document]:

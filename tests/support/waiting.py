@@ -10,15 +10,20 @@ T = TypeVar("T")
 
 
 def wait_for(condition: Callable[[], T], what: str, *, within: float = 30.0, every: float = 0.02) -> T:
-    """The first truthy value of `condition`; fails with `what` and the last value after `within` seconds."""
+    """The first truthy value of `condition`; fails with `what` and the last value after `within` seconds.
+
+    Looking takes at most half of the time: what is waited for needs the machine, too.
+    """
     deadline = time.monotonic() + within
     while True:
+        began = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(f"waited {within:g} s for {what}; last seen: {value!r}")
-        time.sleep(every)
+        time.sleep(max(every, now - began))
 
 
 def stays(condition: Callable[[], object], what: str, *, seconds: float, every: float = 0.05) -> None:

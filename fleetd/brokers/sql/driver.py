@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 from fleetd.brokers.sql.parameters import Statement, Style
@@ -43,6 +44,14 @@ class Driver(Protocol):
     def interrupt(self, connection: Any) -> None:
         """From another thread: have the call that is under way come back."""
         ...
+
+
+def library(name: str, extra: str, label: str) -> Any:
+    """The driver's package, imported by name, since not all have types.  Raises FleetdError where that fails."""
+    try:
+        return import_module(name)
+    except ImportError:  # without the library of the server's that psycopg needs, say
+        raise FleetdError(f"{label}: {name} cannot be loaded here: pip install 'fleetd[{extra}]'") from None
 
 
 def label_of(url: str) -> str:

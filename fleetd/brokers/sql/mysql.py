@@ -17,6 +17,7 @@ from fleetd.brokers.sql.driver import (
     TOO_SLOW,
     LostError,
     label_of,
+    library,
     no_table,
     unreachable,
     words_of,
@@ -57,7 +58,7 @@ class Mysql:
 
     def connect(self) -> Any:
         """A connection whose statements end by themselves."""
-        pymysql: Any = import_module("pymysql")  # by name: it has no types
+        pymysql = library("pymysql", "mysql", self.label)
         try:
             self._socket = self._opened()  # its own would be left open where it fails
             connection = pymysql.Connection(
@@ -112,7 +113,7 @@ class Mysql:
 
     def _done(self, call: Callable[[], T]) -> T:
         """What the call answers."""
-        pymysql: Any = import_module("pymysql")  # by name: it has no types
+        pymysql = library("pymysql", "mysql", self.label)
         try:
             return call()
         except pymysql.err.MySQLError as error:

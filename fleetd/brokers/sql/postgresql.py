@@ -7,7 +7,6 @@ import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +17,7 @@ from fleetd.brokers.sql.driver import (
     TOO_SLOW,
     LostError,
     label_of,
+    library,
     no_table,
     unreachable,
     words_of,
@@ -59,7 +59,7 @@ class Postgresql:
 
     def connect(self) -> Any:
         """A connection that prepares nothing: behind PgBouncer the next statement may be on another server's."""
-        psycopg: Any = import_module("psycopg")
+        psycopg = library("psycopg", "postgresql", self.label)
         try:
             return psycopg.connect(
                 self._url,
@@ -75,7 +75,7 @@ class Postgresql:
 
     def ask(self, connection: Any, statements: Sequence[Statement]) -> list[Any]:
         """The answers, in one transaction."""
-        psycopg: Any = import_module("psycopg")
+        psycopg = library("psycopg", "postgresql", self.label)
         answers: list[Any] = []
         try:
             connection.execute(_BEGIN)
