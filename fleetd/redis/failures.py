@@ -46,7 +46,9 @@ def moved_to(error: Exception) -> tuple[str, int] | None:
 
 def asked_at(error: Exception) -> tuple[str, int] | None:
     """The same for one command, while its key may be on its way to that node (ASK)."""
-    is_ask = isinstance(error, redis_errors.AskError) and moved_to(error) is None  # redis-py derives one from the other
+    # redis-py derives its MovedError from its AskError; before 6 neither is known to its parser.
+    is_ask = isinstance(error, redis_errors.AskError) or str(error).startswith("ASK ")
+    is_ask = is_ask and moved_to(error) is None
     match = _REDIRECTED.fullmatch(str(error)) if is_ask else None
     return None if match is None else (match[1], int(match[2]))
 
