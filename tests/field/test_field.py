@@ -13,6 +13,7 @@ from tests.support.fleetd_cli import Fleetd
 
 
 @pytest.mark.process
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("case", [pytest.param(case, marks=case.marks, id=case.name) for case in CASES])
 def test_framework(case: Case, fleetd: Fleetd, tmp_path: Path) -> None:
     written = written_rows().get(case.key)
