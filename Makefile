@@ -28,7 +28,7 @@ test-full: .venv/.test
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m full $(PYTEST_ARGS)
 
 field: .venv/.test
-	@bash .ci/services.sh
+	@FULL=true bash .ci/services.sh
 	$(BIN)/python -m tests.field --write $(FIELD)
 
 bench: .venv/.test

@@ -19,13 +19,18 @@ def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
     The first message on the socket makes it the run's only source.  A job counts once per start; a start that follows
     another on a one-job worker means that the first was released.
     """
+    key = report.id or report.name or UNNAMED
     if report.source is Source.SOCKET:
         if not run.by_socket:
             run.jobs.clear()  # begun in the output, which will not tell of their end any more
+            run.told_before = list(run.finished)
         run.by_socket = True
+        if report.id is not None and key in run.told_before:
+            if report.meaning is not LineMeaning.STARTED:
+                run.told_before.remove(key)
+            return False
     elif run.by_socket:
         return False
-    key = report.id or report.name or UNNAMED
     if report.meaning is LineMeaning.STARTED:
         return _start(turn, pool, run, key, report)
     return _end(turn, pool, run, key, report)

@@ -97,6 +97,7 @@ class Run(Struct):
     jobs: dict[str, Job] = field(default_factory=dict)
     finished: list[str] = field(default_factory=list)  # the last ones
     by_socket: bool = False
+    told_before: list[str] = field(default_factory=list)  # counted by the output, and not yet told by the socket too
     tells_starts: bool = False  # has told of a job's start
     jobs_done: int = 0
     jobs_failed: int = 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from fleetd.coordination.cancelling import ended
 from fleetd.core.events import Event, QueuesRead
 from fleetd.core.queues import Place
 from fleetd.core.spec import BrokerSpec, FleetSpec
@@ -32,17 +33,23 @@ class _Reading(Struct, frozen=True):
 
 
 class QueueReads:
-    """Keeps the core told of the queues; `decide_about` hands it an event."""
+    """Keeps the core told of the queues; `decide_about` hands it an event, `opening` opens a broker."""
 
-    def __init__(self, decide_about: Callable[[Event], Awaitable[None]]) -> None:
+    def __init__(
+        self, decide_about: Callable[[Event], Awaitable[None]], opening: Callable[[BrokerSpec], Broker] | None = None
+    ) -> None:
         self._decide_about = decide_about
+        self._opening = opening or _open
         self._tasks: dict[str, tuple[_Reading, asyncio.Task[None]]] = {}
+        self._endings = set[asyncio.Task[None]]()
 
     def follow(self, spec: FleetSpec) -> None:
         """Read what these pool files name, from now on."""
         wanted = readings(spec)
         for name in [name for name, (reading, _) in self._tasks.items() if wanted.get(name) != reading]:
-            self._tasks.pop(name)[1].cancel()
+            ending = asyncio.create_task(ended([self._tasks.pop(name)[1]]))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
         for name, reading in wanted.items():
             if name not in self._tasks:
                 self._tasks[name] = reading, asyncio.create_task(self._read(reading))
@@ -51,16 +58,15 @@ class QueueReads:
         """Read no more."""
         tasks = [task for _, task in self._tasks.values()]
         self._tasks.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks)
+        await asyncio.gather(*self._endings)
 
     async def _read(self, reading: _Reading) -> None:
         broker: Broker | None = None
         try:
             while True:
                 try:
-                    broker = broker or _open(reading.broker)
+                    broker = broker or self._opening(reading.broker)
                     told = await _told(reading, broker)
                 except FleetdError as error:
                     told = QueuesRead(reading.broker.name, error=str(error))

@@ -45,6 +45,8 @@ def told(text: str, *, jobs_at_once: int | None = None) -> tuple[Run, Pool]:
         ("+a f", 1, 0, 1, 0, ""),  # the line does not say which, and there is but one
         ("+a da *b Db dc", None, 2, 0, 0, ""),  # the socket is the only source from its first message on
         ("+a *b Db", None, 1, 0, 0, ""),  # what only the output had begun would never end
+        ("+a da *a Da *b Db", 1, 2, 0, 0, ""),  # the output was read before the socket that tells the same
+        ("+a da +b fb *a Da *b Fb *b Db", None, 2, 1, 0, ""),
         ("*a +b db Da", None, 1, 0, 0, ""),
     ],
 )

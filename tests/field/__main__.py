@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.field.cases import CASES, NOTES, Case
 from tests.field.page import PAGE, rendered, write, written_rows
-from tests.field.row import Row
+from tests.field.row import Key, Row
 from tests.field.scenario import Scenario
 from tests.support.fleetd_cli import Fleetd
 
@@ -32,13 +35,18 @@ def main() -> int:
             continue
         row = run(case, None if arguments.write else before.get(case.key))
         failed |= row is None or (not arguments.write and row.facts != before[case.key].facts)
-        if row is not None:
-            rows[case.key] = row
-    table = rendered([rows[case.key] for case in CASES if case.key in rows], NOTES)
-    sys.stdout.write(table)
-    if arguments.write:
-        write(table)
+        if row is None:
+            continue
+        rows[case.key] = row
+        if arguments.write:
+            write(table(rows))
+    sys.stdout.write(table(rows))
     return 1 if failed else 0
+
+
+def table(rows: Mapping[Key, Row]) -> str:
+    """All rows that there are, in the order of the cases."""
+    return rendered([rows[case.key] for case in CASES if case.key in rows], NOTES)
 
 
 def run(case: Case, known: Row | None) -> Row | None:
@@ -52,13 +60,16 @@ def run(case: Case, known: Row | None) -> Row | None:
         try:
             with case.app(Path(root)) as app:
                 try:
-                    row = Scenario(fleetd, app, *case.key, known=known).run()
+                    row = Scenario(fleetd, app, case.key, known=known).run()
                 finally:
                     fleetd.end()
-        except (AssertionError, pytest.skip.Exception, pytest.fail.Exception) as error:
-            sys.stderr.write(f"{' on '.join(case.key)}: {error}\n")
+        except (AssertionError, subprocess.TimeoutExpired):
+            sys.stderr.write(f"{', '.join(case.key)}:\n{traceback.format_exc(limit=-2)}{fleetd.daemon_log()}\n")
             return None
-    sys.stderr.write(f"{' on '.join(case.key)}: {time.monotonic() - began:.1f} s\n")
+        except (pytest.skip.Exception, pytest.fail.Exception) as missing:
+            sys.stderr.write(f"{', '.join(case.key)}: {missing}\n")
+            return None
+    sys.stderr.write(f"{', '.join(case.key)}: {time.monotonic() - began:.1f} s\n")
     return row
 
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.field.row import COLUMNS, Row
+from tests.field.row import COLUMNS, Key, Row
 
 PAGE = Path(__file__).parents[2] / "docs" / "frameworks-tested.md"
 BEGIN = "<!-- Made by `make field` from a run of tests/field: do not edit. -->"
 END = "<!-- End of what `make field` made. -->"
 
-Notes = Mapping[tuple[str, str], Mapping[str, str]]  # Row.key: column: why it is as it is
+Notes = Mapping[Key, Mapping[str, str]]  # column: why it is as it is
 
 
 def rendered(rows: Iterable[Row], notes: Notes) -> str:
@@ -45,7 +45,7 @@ def between_markers(text: str) -> str:
     return part
 
 
-def written_rows() -> dict[tuple[str, str], Row]:
+def written_rows() -> dict[Key, Row]:
     """The rows that stand in the page, by their keys."""
     return {row.key: row for row in parsed(between_markers(PAGE.read_text(encoding="utf-8")))}
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+Key = tuple[str, str, str]  # the framework, its broker, and what tells of its jobs
+
 UNKNOWN = "-"  # it cannot, or does not tell: a note says why
 WHOLE = {"in_hand": "id, name, queue, age", "drain": "no loss", "depth": "3/2/1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A cell for each column.  `framework` and `broker` name the row; all but `version` must be as it was."""
+    """A cell for each column.  `framework`, `broker` and `told` name the row; all but `version` must be as it was."""
 
     framework: str
     version: str
     broker: str
+    told: str
     done: str
     failed: str
     runtime: str
@@ -27,9 +30,9 @@ class Row:
     age: str
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         """What no other row has."""
-        return self.framework, self.broker
+        return self.framework, self.broker, self.told
 
     @property
     def facts(self) -> dict[str, str]:
@@ -49,6 +52,7 @@ COLUMNS = {
     "framework": "framework",
     "version": "version",
     "broker": "broker",
+    "told": "jobs told by",
     "done": "done",
     "failed": "failed",
     "runtime": "runtime",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.field.app import App
-from tests.field.row import UNKNOWN, Row
+from tests.field.row import UNKNOWN, Key, Row
 from tests.support.fleetd_cli import Document, Fleetd
 from tests.support.waiting import samples, wait_for
 
@@ -33,11 +33,10 @@ STEADY = 3.0  # seconds without a change, where nobody knows what it will tell
 class Scenario:
     """The steps, in their order; `known` is the row that stands in the docs, if there is one."""
 
-    def __init__(self, fleetd: Fleetd, app: App, framework: str, broker: str, known: Row | None = None) -> None:
+    def __init__(self, fleetd: Fleetd, app: App, key: Key, known: Row | None = None) -> None:
         self.fleetd = fleetd
         self.app = app
-        self.framework = framework
-        self.broker = broker
+        self.key = key
         self.known = known
         self.gate = fleetd.directory / "gate"
         self.limit = fleetd.directory / "limit"
@@ -55,7 +54,8 @@ class Scenario:
         facts["pause"] = self._pause()
         facts["done"], facts["failed"], facts["runtime"] = self._counts()
         self._stop()
-        return Row(framework=self.framework, version=self.app.version, broker=self.broker, **facts)
+        framework, broker, told = self.key
+        return Row(framework=framework, version=self.app.version, broker=broker, told=told, **facts)
 
     # -- the steps -------------------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class Scenario:
             return {name: (jobs[name]["done"], jobs[name]["failed"]) for name in exact}
 
         told = last_of(counted, until=(exact, nothing))
-        assert told in (exact, nothing)
+        assert told in (exact, nothing), f"{told} were counted, not {exact}"
         known = told == exact
         mean = self.fleetd.pool("main")["jobs"]["runtime_avg"]
         assert mean is None or WORK <= mean < 10
