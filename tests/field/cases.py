@@ -117,10 +117,6 @@ def huey(root: Path, url: str) -> App:
     return HueyApp(root, url)
 
 
-ONE_NODE_NAME = (
-    "Celery wants a node name to be there once, so a pool puts `{slot}` into it, and the next worker of a slot starts "
-    "when the one that drains has ended."
-)
 NOT_BEGUN = "Celery prints that a task was received, not that it began; `fleetd.worker.celery` tells that too."
 IN_THE_QUEUE = "Celery keeps a task that is not due in the queue with the others, or in a worker that has fetched it."
 NO_TIME = "Nothing in the broker tells when a job was enqueued: its wait is estimated."
@@ -143,7 +139,6 @@ CASES = (
         marks=REDIS,
         notes={
             "in_hand": NOT_BEGUN,
-            "drain": ONE_NODE_NAME,
             "depth": f"{IN_THE_QUEUE} What its workers have fetched is not told apart by queue.",
             "age": NO_TIME,
         },
@@ -155,7 +150,6 @@ CASES = (
         "fleetd.worker",
         marks=(*REDIS, *FULL),
         notes={
-            "drain": ONE_NODE_NAME,
             "depth": f"{IN_THE_QUEUE} What its workers have fetched is not told apart by queue.",
             "age": NO_TIME,
         },
@@ -165,7 +159,7 @@ CASES = (
         "RabbitMQ",
         on_rabbitmq(celery),
         marks=FULL,
-        notes={"in_hand": NOT_BEGUN, "drain": ONE_NODE_NAME, "depth": IN_THE_QUEUE, "age": NO_TIME},
+        notes={"in_hand": NOT_BEGUN, "depth": IN_THE_QUEUE, "age": NO_TIME},
     ),
     Case(
         "Dramatiq",
