@@ -25,7 +25,7 @@ _MISSING = frozenset({404, 405})  # not found; exclusive to a connection of its 
 _STRANGER = "what answers there is not RabbitMQ, or wants TLS (amqps://)"
 # The words of pika's errors, which tell of others in their text only.
 _REFUSED = re.compile(r"ConnectionClosedByBroker: \((\d+)\) ['\"](.*)['\"]", re.DOTALL)
-_TLS = re.compile(r"\[SSL(?:: (\w+))?")
+_TLS = re.compile(r"SSL\w*Error\((?:.*\[SSL: (\w+)\])?")
 
 
 class Size(Struct, frozen=True):
@@ -45,6 +45,8 @@ def login(url: AmqpUrl, context: ssl.SSLContext | None) -> Any:
         virtual_host=url.vhost,
         credentials=pika.PlainCredentials(url.user, url.password),
         ssl_options=None if context is None else pika.SSLOptions(context, url.host),
+        socket_timeout=PATIENCE,
+        stack_timeout=PATIENCE,
         heartbeat=_HEARTBEAT,
         client_properties={"product": "fleetd"},
     )
@@ -64,7 +66,7 @@ class Connection:
         self._channel: Any = None
         self._pika: Any = import_module("pika.exceptions")
         self._connection = import_module("pika.adapters.asyncio_connection").AsyncioConnection(
-            parameters, self._settle, self._settle, self._end, custom_ioloop=loop
+            parameters, self._begin, self._settle, self._end, custom_ioloop=loop
         )
 
     @classmethod
@@ -75,7 +77,7 @@ class Connection:
             async with asyncio.timeout(PATIENCE):
                 await connection._answer
         except BaseException:
-            connection.give_up()
+            connection._give_up()
             raise
         return connection
 
@@ -96,21 +98,20 @@ class Connection:
             async with asyncio.timeout(PATIENCE):
                 return {queue: await self._size(queue) for queue in queues}
         except BaseException:
-            self.give_up()
+            self._give_up()
             raise
-
-    def give_up(self) -> None:
-        """End it, and do not wait for that."""
-        if not (self._connection.is_closing or self._connection.is_closed):
-            self._connection.close()
 
     async def close(self) -> None:
         """End it, within PATIENCE."""
-        if not self.is_closed:
+        self._give_up()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._ended
+
+    def _give_up(self) -> None:
+        """End it, and do not wait for that."""
+        if self._connection.is_open:
             self._connection.close()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE):
-                    await self._ended
 
     async def _size(self, queue: str) -> Size | None:
         """By a declaration that declares nothing."""
@@ -143,6 +144,12 @@ class Connection:
             self._answer.set_exception(self._explained(told[-1]))
         else:
             self._answer.set_result(told[-1])
+
+    def _begin(self, _: object) -> None:
+        if self._answer.done():  # Too late; and pika 1.4 raises in the loop where it is told to close before this.
+            self._give_up()
+        else:
+            self._settle(None)
 
     def _end(self, _: object, error: Exception) -> None:
         self._settle(error)
