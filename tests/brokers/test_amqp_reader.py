@@ -148,8 +148,8 @@ def test_odd_names(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel, manag
     names = ["a.b+c*d", "(x|y)$", "Ünïcödé ☃", "a/b?c&d=e#f%2F", "UPPER", "upper", "[\\", "q" * 255]
     for number, name in enumerate(names, 1):
         publish(channel, name, number)
-    told = read(url, *names, "x", "q" * 256, management=management)
-    assert [depth.ready for depth in told] == [*range(1, len(names) + 1), None, None]
+    told = read(url, *names, "x", "q" * 256, "up\r\nper", management=management)
+    assert [depth.ready for depth in told] == [*range(1, len(names) + 1), None, None, None]
 
 
 # By management a quorum queue's figures are up to 5 seconds late.
@@ -214,15 +214,15 @@ def test_another_ones_exclusive_queue(url: str, channel: BlockingChannel) -> Non
     assert [depth.ready for depth in read(url, "mine", "ours")] == [None, 2]
 
 
-def test_fifty_queues_are_one_round_trip(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel) -> None:
+def test_fifty_queues_are_a_round_trip_each(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel) -> None:
     names = [f"q{number}" for number in range(50)]
 
     async def steps() -> None:
         async with through_relays(rabbitmq, url) as (amqp, _, there, _), reading(there) as reader:
-            await depths(reader, *names)  # connects, and finds out which are there
+            await depths(reader, *names)  # connects
             before = amqp.turns
             assert await depths(reader, *names) == [Depth(ready=3, delayed=1, consumers=0)] * 50
-            assert amqp.turns - before == 1
+            assert amqp.turns - before == 100  # with the delay queues
             assert amqp.connections == 1
 
     for name in names:
@@ -327,7 +327,9 @@ def test_what_is_no_rabbitmq(rabbitmq: RabbitMQ, url: str) -> None:
     asyncio.run(steps())
 
 
-def test_a_server_that_is_silent_is_given_up(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel) -> None:
+def test_a_server_that_is_silent_is_given_up(
+    rabbitmq: RabbitMQ, url: str, channel: BlockingChannel, caplog: pytest.LogCaptureFixture
+) -> None:
     publish(channel, "mail")
 
     async def steps() -> None:
@@ -345,6 +347,23 @@ def test_a_server_that_is_silent_is_given_up(rabbitmq: RabbitMQ, url: str, chann
             amqp.is_silent = api.is_silent = False
             for again in (reader, other):
                 assert (await depths(again, "mail"))[0].ready == 1
+
+    asyncio.run(steps())
+    assert not caplog.records  # neither pika's nor the loop's
+
+
+def test_a_read_that_is_given_up_while_it_connects(rabbitmq: RabbitMQ, url: str) -> None:
+    async def steps() -> None:
+        async with through_relays(rabbitmq, url) as (amqp, _, there, _), reading(there) as reader:
+            asked = asyncio.ensure_future(depths(reader, "mail"))
+            for _ in range(100_000):
+                if amqp.connections:
+                    break
+                await asyncio.sleep(0)
+            asked.cancel()
+            assert isinstance((await asyncio.gather(asked, return_exceptions=True))[0], asyncio.CancelledError)
+            async with asyncio.timeout(PATIENCE + SLACK):
+                await asyncio.gather(*amqp._tasks)  # the connection has ended
 
     asyncio.run(steps())
 
@@ -428,7 +447,14 @@ def test_tls(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel, tmp_path: P
             async with reading(f"{there}?cacertfile={strangers.certificate}") as reader:
                 assert "its certificate is not trusted" in await failure(depths(reader, "mail"))
             async with reading(there.replace("amqps:", "amqp:")) as reader:
-                await failure(depths(reader, "mail"))
+                assert "or wants TLS" in await failure(depths(reader, "mail"))
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(authority.certificate)
+            certificate, key = authority.issue("client", "DNS:client")
+            async with reading(f"{trusting}&certfile={certificate}&keyfile={key}") as reader:
+                assert (await depths(reader, "mail"))[0].ready == 3
+            async with reading(trusting) as reader:
+                assert "TLS failed" in await failure(depths(reader, "mail"))
         async with reading(url.replace("amqp:", "amqps:")) as reader:
             assert "TLS failed" in await failure(depths(reader, "mail"))
 
@@ -443,6 +469,14 @@ def test_tls(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel, tmp_path: P
 def test_a_management_url_that_makes_no_sense(management: str) -> None:
     with pytest.raises(UsageError, match="write http://HOST:15672"):
         open_broker(BrokerSpec("jobs", "amqp://h1", management=management))
+
+
+def test_pika_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleetd.brokers.packages.find_spec", lambda _: None)
+    with pytest.raises(UsageError) as caught:
+        open_broker(BrokerSpec("jobs", f"amqp://{USER}:{PASSWORD}@h1"))
+    told = "amqp:// needs the Python package pika: pip install 'fleetd[amqp]'"
+    assert str(caught.value) == f"[broker.jobs] url: {told}"
 
 
 def test_the_consumer_timeout(rabbitmq: RabbitMQ, url: str) -> None:

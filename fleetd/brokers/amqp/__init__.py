@@ -7,13 +7,18 @@ import ssl
 from fleetd.brokers.amqp.broker import RabbitMQ
 from fleetd.brokers.amqp.http import site
 from fleetd.brokers.amqp.management import Management
+from fleetd.brokers.packages import need
 from fleetd.config.amqp_url import AmqpUrl, Tls, parse
 from fleetd.core.spec import BrokerSpec
 from fleetd.errors import UsageError
 
 
 def open(spec: BrokerSpec) -> RabbitMQ:  # noqa: A001 - each kind of broker has one
-    """The broker of an amqp:// or amqps:// URL, not asked yet.  Raises UsageError."""
+    """The broker of an amqp:// or amqps:// URL, not asked yet.
+
+    Raises UsageError, also where pika is not installed.
+    """
+    need("pika", "amqp", spec)
     url = parse(spec.url)
     context = None if url.tls is None else _context(url, url.tls)
     if spec.management is None:

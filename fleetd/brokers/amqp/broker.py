@@ -9,11 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from fleetd.brokers.amqp.absent import Absent
-from fleetd.brokers.amqp.declares import Declares
-from fleetd.brokers.amqp.failures import LostError, told
+from fleetd.brokers.amqp.connection import Connection, Size, login
+from fleetd.brokers.amqp.failures import PATIENCE, LostError, told
 from fleetd.brokers.amqp.management import Management, Queue, Settings
-from fleetd.brokers.amqp.methods import Size
-from fleetd.brokers.amqp.wire import Wire
 from fleetd.config.amqp_url import AmqpUrl
 from fleetd.core.queues import UNKNOWN, Depth, Place
 
@@ -30,11 +28,11 @@ class RabbitMQ:
     """One vhost; keeps one connection between two reads, and opens another when that has ended."""
 
     def __init__(self, url: AmqpUrl, context: ssl.SSLContext | None, management: Management | None) -> None:
-        self._url, self._context = url, context
+        self._url, self._login = url, login(url, context)
         self._management = management
         self._was_told = False  # by the management API
         self._absent = Absent()
-        self._declares: Declares | None = None
+        self._connection: Connection | None = None
         self._turn = asyncio.Lock()
 
     async def read(self, places: Sequence[Place]) -> Mapping[Place, Depth]:
@@ -46,14 +44,14 @@ class RabbitMQ:
 
     async def close(self) -> None:
         """See Broker."""
-        if self._declares is not None:
-            await self._declares.wire.close()
-            self._declares = None
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
 
     async def version(self) -> str | None:
         """RabbitMQ's, as it says when one logs in."""
         with told(self._url):
-            return (await self._connected()).wire.version
+            return (await self._connected()).version
 
     async def settings(self, queues: Sequence[str]) -> list[Settings]:
         """What arguments and policies say of those of the queues that are there; nothing without the management API."""
@@ -99,27 +97,26 @@ class RabbitMQ:
         if not asked:
             return {}
         with told(self._url):
-            sizes = await self._sizes(asked)
+            async with asyncio.timeout(2 * PATIENCE):
+                sizes = await self._sizes(asked)
         self._absent.note(asked, {name for name in asked if sizes.get(name) is None}, now)
         return sizes
 
     async def _sizes(self, names: Iterable[str]) -> Mapping[str, Size | None]:
-        is_old = self._declares is not None
+        is_old = self._connection is not None
         try:
             return await (await self._connected()).sizes(names)
-        except (LostError, ConnectionError):
+        except LostError:
             # Ended since the last read, as a restart of the server or a forwarder's time limit does.
             if not is_old:
                 raise
             return await (await self._connected()).sizes(names)
 
-    async def _connected(self) -> Declares:
-        if self._declares is not None and self._declares.wire.is_closed:
-            self._declares.wire.abort()  # the server's end was closed, ours not yet
-            self._declares = None
-        if self._declares is None:
-            self._declares = Declares(await Wire.open(self._url, self._context))
-        return self._declares
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed:
+            self._connection = None
+            self._connection = await Connection.open(self._login)
+        return self._connection
 
 
 def depth(place: Place, known: Mapping[str, Known]) -> Depth:

@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from fleetd.brokers.amqp.methods import Refusal
 from fleetd.errors import FleetdError, UnreachableError
 
 PATIENCE = 2.0  # seconds for a connection, and then for what is asked
@@ -53,14 +52,8 @@ def _no_connection(error: OSError) -> str:
     return ("unreachable" if words.startswith(("Connect call", "Multiple exceptions")) else words).lower()
 
 
-def nonsense() -> FleetdError:
-    """What to raise when an answer is none."""
-    return FleetdError("RabbitMQ's answer makes no sense")
-
-
-def refused(refusal: Refusal, vhost: str) -> FleetdError:
-    """What to raise when the server ends a connection."""
-    code, words = refusal.code, refusal.words
+def refused(code: int, words: str, vhost: str) -> FleetdError:
+    """What to raise when the server ends a connection, by what it says."""
     if code == ACCESS_REFUSED:
         remote = " (guest may log in from the server's own host only)" if "via localhost" in words else ""
         return UnreachableError(f"refuses the user or the password{remote}")
