@@ -10,7 +10,7 @@ from fleetd.core.spec import BrokerSpec
 from fleetd.errors import UsageError
 
 # The extra of fleetd that brings what a URL's scheme needs; the others need nothing more.
-_EXTRAS = {"sqs": "sqs", "postgresql": "postgresql", "mysql": "mysql"}
+_EXTRAS = {"amqp": "amqp", "amqps": "amqp", "sqs": "sqs", "postgresql": "postgresql", "mysql": "mysql"}
 
 
 def open_broker(spec: BrokerSpec) -> Broker:

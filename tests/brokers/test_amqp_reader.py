@@ -437,11 +437,14 @@ def test_tls(rabbitmq: RabbitMQ, url: str, channel: BlockingChannel, tmp_path: P
     context.load_cert_chain(*authority.issue("server", "IP:127.0.0.1"))
 
     async def steps() -> None:
-        async with through_relays(rabbitmq, url, context) as (_, _, there, management):
+        async with through_relays(rabbitmq, url, context) as (amqp, _, there, management):
             trusting = f"{there}?cacertfile={authority.certificate}"
             async with reading(trusting) as reader, reading(trusting, management) as other:
                 assert (await depths(reader, "mail"))[0].ready == 3
                 assert (await depths(other, "mail"))[0].reserved == 0
+                await amqp.cut()
+                await amqp.start()
+                assert (await depths(reader, "mail"))[0].ready == 3
             async with reading(f"{there}?verify=verify_none") as reader:
                 assert (await depths(reader, "mail"))[0].ready == 3
             async with reading(f"{there}?cacertfile={strangers.certificate}") as reader:

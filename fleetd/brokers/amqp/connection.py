@@ -22,7 +22,7 @@ from fleetd.errors import FleetdError, UnreachableError
 _HEARTBEAT = 30
 _LONGEST = 255  # bytes of a name
 _MISSING = frozenset({404, 405})  # not found; exclusive to a connection of its owner
-_STRANGER = "what answers there is not RabbitMQ, or wants TLS (amqps://)"
+_STRANGER = "what answers there is not RabbitMQ, is not up, or wants TLS (amqps://)"
 # The words of pika's errors, which tell of others in their text only.
 _REFUSED = re.compile(r"ConnectionClosedByBroker: \((\d+)\) ['\"](.*)['\"]", re.DOTALL)
 _TLS = re.compile(r"SSL\w*Error\((?:.*\[SSL: (\w+)\])?")
@@ -133,6 +133,7 @@ class Connection:
         try:
             ask()
         except (self._pika.AMQPConnectionError, self._pika.ChannelWrongStateError) as error:
+            self._answer.cancel()
             raise self._explained(error) from None
         return await self._answer
 
@@ -164,11 +165,10 @@ class Connection:
         words = repr(cause) if isinstance(cause, self._pika.ConnectionClosed) else str(cause)
         if closed := _REFUSED.search(words):
             return refused(int(closed[1]), closed[2], self._vhost)
-        if tls := _TLS.search(words):
-            return UnreachableError(f"TLS failed ({tls[1] or 'closed'})")
-        if isinstance(cause, self._pika.IncompatibleProtocolError):
-            return UnreachableError(_STRANGER)
-        return LostError("the connection was closed")
+        if not isinstance(cause, self._pika.IncompatibleProtocolError):
+            return LostError("the connection was closed")
+        tls = _TLS.search(words)
+        return UnreachableError(f"TLS failed ({tls[1] or 'closed'})" if tls else _STRANGER)
 
 
 def _cause(error: BaseException) -> BaseException:
