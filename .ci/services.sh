@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the Debian packages of the real-framework tests where that needs no question: as root, or with sudo that asks
-# for no password. Elsewhere it says what is missing, and the tests that need it are skipped. In CI also what the
-# benchmark needs, a C compiler, for cut networks iproute2, and systemd, which the tests run as PID 1 of namespaces.
+# for no password. Elsewhere it says what is missing, and the tests that need it are skipped. In CI, and for make
+# test-full, also the servers; in CI what the benchmark needs, a C compiler, for cut networks iproute2, and systemd,
+# which the tests run as PID 1 of namespaces.
 set -euo pipefail
 
 wanted=()
@@ -10,10 +11,12 @@ compgen -G '/usr/share/rubygems-integration/all/specifications/activejob-*' >/de
 compgen -G '/usr/lib/php/*/pdo_sqlite.so' >/dev/null || wanted+=(php-sqlite3)
 php -r "exit(extension_loaded('redis') && stream_resolve_include_path('Illuminate/autoload.php') ? 0 : 1);" >/dev/null 2>&1 ||
   wanted+=(php-cli php-laravel-framework php-redis)
-if [ "${CI:-}" = true ]; then
+if [ "${CI:-}" = true ] || [ "${FULL:-}" = true ]; then
   command -v redis-server >/dev/null || wanted+=(redis-server)
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || wanted+=(rabbitmq-server)
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || wanted+=(postgresql)
+fi
+if [ "${CI:-}" = true ]; then
   command -v cc >/dev/null || wanted+=(gcc libc6-dev)
   command -v ip >/dev/null || wanted+=(iproute2)
   [ -x /lib/systemd/systemd ] || wanted+=(systemd)

@@ -45,13 +45,32 @@ def test_nothing_is_imported_before_it_is_asked_for() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", WITHOUT], check=True, timeout=30)
 
 
-def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(name: str) -> None:
-        assert name == "fleetd.brokers.sqs"
-        raise ModuleNotFoundError(name="aiowhatever")
+LACKING = """
+import sys
+from fleetd.brokers.opening import open_broker
+from fleetd.core.spec import BrokerSpec
+from fleetd.errors import UsageError
+url, package = sys.argv[1:]
+sys.modules[package] = None
+try:
+    open_broker(BrokerSpec("jobs", url))
+except UsageError as error:
+    print(error)
+"""
 
-    monkeypatch.setattr("importlib.import_module", absent)
-    with pytest.raises(UsageError) as caught:
-        open_broker(BrokerSpec("jobs", "sqs://eu-west-1"))
-    told = "sqs:// needs the Python package aiowhatever: pip install 'fleetd[sqs]'"
-    assert str(caught.value) == f"[broker.jobs] url: {told}"
+
+@pytest.mark.parametrize(
+    ("url", "package", "extra"),
+    [
+        ("amqps://h/v", "pika", "amqp"),
+        ("sqs://eu-west-1", "boto3", "sqs"),
+        ("postgresql://h/db", "psycopg", "postgresql"),
+        ("mysql://h/db", "pymysql", "mysql"),
+    ],
+)
+def test_a_package_that_is_not_installed(url: str, package: str, extra: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", LACKING, url, package]
+    done = subprocess.run(command, check=True, timeout=30, capture_output=True, text=True)
+    scheme = url.partition(":")[0]
+    told = f"{scheme}:// needs the Python package {package}: pip install 'fleetd[{extra}]'"
+    assert done.stdout == f"[broker.jobs] url: {told}\n"

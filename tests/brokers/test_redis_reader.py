@@ -15,7 +15,7 @@ import redis
 
 from fleetd.brokers.redis import oldest
 from fleetd.brokers.redis.broker import RedisBroker
-from fleetd.core.queues import Depth, Place
+from fleetd.core.queues import Depth, EventStream, Place
 from fleetd.errors import FleetdError, UnreachableError
 from fleetd.frameworks.places import Places
 from fleetd.redis.wire import PATIENCE
@@ -403,6 +403,7 @@ def test_the_user_of_the_page_can_read_and_nothing_else(redis_server: RedisServe
     if not knows_read_only(redis_server):
         pytest.skip("Redis before 7 has no permission to read only")
     record = Place("r", ready=("r",), oldest="first", enqueued_at=("at",), record="r:{job}")
+    told = Place("t", ready=("t",), events=EventStream("t:events", "event", "job", done=("completed",)))
     kinds = Place("k", ready=("k:set", "k:hash", "k:stream"), reserved=("k:zset", "k:list"))
     with redis_server.connect() as client:
         client.execute_command(*reader_line().replace("PASSWORD", SECRET).split())
@@ -414,12 +415,20 @@ def test_the_user_of_the_page_can_read_and_nothing_else(redis_server: RedisServe
         client.xadd("k:stream", {"a": 1})
         client.zadd("k:zset", {"a": 1})
         client.rpush("k:list", 1)
+        client.xadd("t:events", {"event": "completed", "job": "1"})
     url = f"redis://fleetd-reader:{SECRET}@127.0.0.1:{redis_server.port}/0"
     found = read(url, PAYLOADS.of("q3"), record, kinds)
     assert (found[PAYLOADS.of("q3")].ready, found[PAYLOADS.of("q3")].due) == (3, 1)
     assert found[PAYLOADS.of("q3")].oldest_at is not None
     assert found[record] == Depth(ready=1, oldest_at=1795680682)
     assert found[kinds] == Depth(ready=3, reserved=2)
+
+    async def reads_twice() -> Depth:
+        async with reading(url) as broker:
+            await broker.read([told])
+            return (await broker.read([told]))[told]
+
+    assert asyncio.run(reads_twice()).ended == ()
     user = redis.Redis(port=redis_server.port, username="fleetd-reader", password=SECRET, socket_timeout=5)
     for words in (
         ("RPUSH", "q", "1"),
@@ -439,7 +448,7 @@ def test_the_page_shows_the_line_and_it_lists_what_is_used() -> None:
     line = reader_line()
     assert line in (ROOT / "docs/redis.md").read_text()
     used = {"select", "role", "cluster|slots", "asking", "time", "type", "evalsha_ro", "eval_ro", "zcount"}
-    used |= {"llen", "zcard", "scard", "hlen", "xlen"}
+    used |= {"llen", "zcard", "scard", "hlen", "xlen", "xrange", "xrevrange"}
     used |= {found.lower() for found in re.findall(r"redis\.p?call\('(\w+)'", oldest.script()[0])}
     assert {word[1:] for word in line.split() if word.startswith("+")} == used
 
