@@ -24,5 +24,6 @@ def kind_of(url: str) -> str | None:
 
 
 def is_for_workers(url: str) -> bool:
-    """Whether libraries of workers know such a URL; those with a + are fleetd's own."""
-    return "+" not in url.partition("://")[0]
+    """Whether libraries of workers know such a URL; sqs://REGION, and those with a +, are fleetd's own."""
+    scheme = url.partition("://")[0]
+    return scheme != "sqs" and "+" not in scheme

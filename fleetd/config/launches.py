@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleetd.config.broker_url import is_for_workers
+from fleetd.config.broker_url import is_for_workers, kind_of
 from fleetd.config.interpolation import Text
 from fleetd.config.placeholders import check_placeholders
 from fleetd.config.ports import Framework
@@ -70,10 +70,16 @@ def build_launch(
 def _environment(values: Mapping[str, Any], framework: Framework, broker_url: str | None) -> Mapping[str, str]:
     """The pool's variables over the broker's URL over the framework's."""
     env = dict(framework.env)
-    if framework.broker_env and broker_url and is_for_workers(broker_url):
+    if framework.broker_env and broker_url and _knows(framework, broker_url):
         env[framework.broker_env] = broker_url.replace("{", "{{")
     own: Mapping[str, Text] = values.get("env", {})
     return MappingProxyType(env | {name: text.template for name, text in own.items()})
+
+
+def _knows(framework: Framework, broker_url: str) -> bool:
+    """Whether the framework's workers can make something of the URL."""
+    kind = kind_of(broker_url)
+    return kind is not None and is_for_workers(broker_url) and framework.place(kind, "", None) is not None
 
 
 def _command(node: Node, values: Mapping[str, Any], own: OwnFramework, reader: Reader) -> tuple[tuple[str, ...], ...]:

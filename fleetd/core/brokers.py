@@ -6,7 +6,8 @@ from fleetd.core.effects import Announce
 from fleetd.core.events import QueuesRead
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.figures import row
-from fleetd.core.state import Pool
+from fleetd.core.spec import FleetSpec
+from fleetd.core.state import Pool, State
 from fleetd.core.turn import Turn
 
 
@@ -17,14 +18,11 @@ def observe(turn: Turn, event: QueuesRead) -> None:
         if pool.spec.broker == event.broker:
             pool.depths = dict(event.depths.get(pool.name, {}))
             _count_flows(turn, pool)
-    was_lost = event.broker in state.brokers_lost
-    if event.error is None:
-        state.brokers_lost.pop(event.broker, None)
-        if was_lost:
-            turn.emit(Announce(Fact(Kind.BROKER_REACHED, fields={"broker": event.broker})))
-        return
-    state.brokers_lost[event.broker] = event.error
-    if not was_lost:
+    was_lost = state.brokers.get(event.broker) is not None
+    state.brokers[event.broker] = event.error
+    if event.error is None and was_lost:
+        turn.emit(Announce(Fact(Kind.BROKER_REACHED, fields={"broker": event.broker})))
+    if event.error is not None and not was_lost:
         turn.emit(Announce(Fact(Kind.BROKER_LOST, fields={"broker": event.broker, "error": event.error})))
 
 
@@ -35,3 +33,13 @@ def _count_flows(turn: Turn, pool: Pool) -> None:
             flow = pool.flows.setdefault(queue, row())
             for job in depth.ended:
                 flow.end(job.runtime, turn.now.mono, failed=job.failed)
+
+
+def forget_changed(state: State, spec: FleetSpec) -> None:
+    """Of a broker whose table has changed, or is gone, nothing is known until it is read."""
+    before = {} if state.spec is None else state.spec.brokers
+    for name in [name for name in state.brokers if before.get(name) != spec.brokers.get(name)]:
+        del state.brokers[name]
+        for pool in state.pools.values():
+            if pool.spec.broker == name:
+                pool.forget_queues()

@@ -67,6 +67,10 @@ class Ledger(Struct):
     queues: dict[str, Figures] = field(default_factory=dict)
     classes: dict[str, Figures] = field(default_factory=dict)
 
+    def row_of(self, queue: str | None) -> str | None:
+        """The name under which a queue's jobs are counted."""
+        return next(iter(_keys(self.queues, queue)), None)
+
     def start(self, queue: str | None, name: str | None, wait: Seconds) -> None:
         """Note how long a job had waited that starts now."""
         for figures in (self.pool, *self._rows(queue, name)):

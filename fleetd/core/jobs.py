@@ -25,6 +25,8 @@ def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
             run.jobs.clear()  # begun in the output, which will not tell of their end any more
             run.told_before = list(run.finished)
         run.by_socket = True
+        if report.meaning is LineMeaning.STARTED and key not in run.told_before:
+            run.told_before.clear()  # from here on it tells of what is new
         if report.id is not None and key in run.told_before:
             if report.meaning is not LineMeaning.STARTED:
                 run.told_before.remove(key)
@@ -49,7 +51,7 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
     if report.enqueued_at is not None:
         wait = max(0.0, turn.now.unix - report.enqueued_at)
         pool.ledger.start(queue, report.name, wait)
-        turn.state.history.start(turn.now.unix, pool.name, queue, wait)
+        turn.state.history.start(turn.now.unix, pool.name, pool.ledger.row_of(queue), wait)
     return bool(stale)
 
 
@@ -72,7 +74,7 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     queue = report.queue or (job.queue if job is not None else _only_queue(pool))
     name = report.name or (job.name if job is not None else None)
     runtime = report.runtime if report.runtime is not None else _measured(job, turn.now)
-    turn.state.history.end(turn.now.unix, pool.name, queue, runtime, failed=failed)
+    turn.state.history.end(turn.now.unix, pool.name, pool.ledger.row_of(queue), runtime, failed=failed)
     turn.emit(Count(pool.name, pool.ledger.end(queue, name, runtime, turn.now.mono, failed=failed)))
     return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, field
 
@@ -38,8 +38,9 @@ class _Cell(Struct):
 
 
 class History(Struct):
-    """The last minutes in which something ended, as this daemon has seen them itself."""
+    """The last minutes in which something ended, as far as this daemon has seen them: it `began` at (Unix seconds)."""
 
+    began: float = 0.0
     minutes: dict[int, dict[tuple[str, str | None], _Cell]] = field(default_factory=dict)
 
     def end(self, unix: float, pool: str, queue: str | None, runtime: Seconds | None, *, failed: bool) -> None:
@@ -59,26 +60,35 @@ class History(Struct):
         cell.wait += wait
         cell.waited += 1
 
-    def rows(self, first: int, last: int | None = None) -> Mapping[int, tuple[Row, ...]]:
-        """The rows from one minute to another (both in minutes since 1970; None: all from `first` on), oldest first."""
-        wanted = sorted(minute for minute in self.minutes if minute >= first and (last is None or minute <= last))
-        return {minute: tuple(_row(*item) for item in self.minutes[minute].items()) for minute in wanted}
+    def rows(self, first: int) -> Iterator[tuple[int, tuple[Row, ...]]]:
+        """The minutes (since 1970) from `first` on, oldest first, each with its rows; made as they are taken."""
+        for minute in sorted(minute for minute in self.minutes if minute >= first):
+            yield minute, tuple(_row(*item) for item in self.minutes[minute].items())
 
-    def lately(self, unix: float, minutes: int) -> Mapping[tuple[str, str | None], tuple[int, ...]]:
-        """How many jobs ended in each of the last minutes, the present one last, by pool and queue."""
+    def lately(self, unix: float, minutes: int) -> Mapping[str, Mapping[str | None, tuple[int, ...]]]:
+        """How many jobs ended in each of the last minutes, the present one last, by pool and queue.
+
+        No more than the minutes that were seen: a daemon that has just begun tells of one.
+        """
         present = minute_of(unix)
-        counts: dict[tuple[str, str | None], list[int]] = {}
-        for minute in range(present - minutes + 1, present + 1):
-            for key, cell in self.minutes.get(minute, {}).items():
-                counts.setdefault(key, [0] * minutes)[minute - present - 1] += cell.done + cell.failed
-        return {key: tuple(each) for key, each in counts.items()}
+        seen = min(minutes, max(1, present - minute_of(self.began) + 1))
+        counts: dict[str, dict[str | None, list[int]]] = {}
+        for minute in range(present - seen + 1, present + 1):
+            for (pool, queue), cell in self.minutes.get(minute, {}).items():
+                its = counts.setdefault(pool, {}).setdefault(queue, [0] * seen)
+                its[minute - present - 1] += cell.done + cell.failed
+        return {pool: {queue: tuple(each) for queue, each in its.items()} for pool, its in counts.items()}
+
+    def seen(self, unix: float, minutes: int) -> tuple[int, ...]:
+        """No job in each of the last minutes, as far as they were seen."""
+        return (0,) * min(minutes, max(1, minute_of(unix) - minute_of(self.began) + 1))
 
     def _cell(self, unix: float, pool: str, queue: str | None) -> _Cell:
         minute = minute_of(unix)
         if minute not in self.minutes:
             self.minutes[minute] = {}
-            for old in [each for each in self.minutes if each <= minute - KEPT]:
-                del self.minutes[old]
+            for old in [each for each in self.minutes if not minute - KEPT < each <= minute]:
+                del self.minutes[old]  # later ones are of a clock that was put right
         return self.minutes[minute].setdefault((pool, queue), _Cell())
 
 

@@ -81,17 +81,18 @@ class Waiting(Struct, frozen=True):
     source: str
 
 
-def waiting(depth: Depth, now: float, runtime: Seconds | None, workers: int) -> Waiting | None:
+def waiting(depth: Depth, now: float, runtime: Seconds | None, hands: int, rate: float = 0.0) -> Waiting | None:
     """How long the next job has waited, or will have; None: nothing tells.
 
-    Measured by the age of the oldest job, or by nobody waiting; else estimated as the time to clear the queue, waiting
-    jobs x mean runtime / workers.
+    Measured by the age of the oldest job, or by nobody waiting; else estimated as the time to clear the queue: waiting
+    jobs / jobs a second, which are the `rate` of late, or hands / mean runtime if that is more.  `hands` are the jobs
+    that this host's workers can have in hand at once; where the broker tells of consumers, those are meant instead.
     """
     if depth.waiting == 0:
         return Waiting(0.0, "measured")
     if depth.oldest_at is not None:
         return Waiting(max(0.0, now - depth.oldest_at), "measured")
-    workers = depth.consumers or workers
-    if depth.waiting is None or runtime is None or workers == 0:
+    able = 0.0 if not runtime else (depth.consumers or hands) / runtime
+    if depth.waiting is None or max(able, rate) == 0:
         return None
-    return Waiting(depth.waiting * runtime / workers, "estimated")
+    return Waiting(depth.waiting / max(able, rate), "estimated")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleetd.core import actions, adopt, restarts, rolling, scaling
+from fleetd.core import actions, adopt, brokers, restarts, rolling, scaling
 from fleetd.core.effects import Announce
 from fleetd.core.events import (
     PauseRequested,
@@ -35,6 +35,7 @@ def change_spec(turn: Turn, event: SpecChanged) -> None:
     """Apply a new spec: pools join, leave, take new settings live, or are rolled onto a new launch."""
     state = turn.state
     old = {name: pool.spec for name, pool in state.pools.items() if not pool.removed}
+    brokers.forget_changed(state, event.spec)
     state.spec = event.spec
     for change in diff(old, event.spec.pools):
         _apply(turn, change, event.spec.pools.get(change.name), event.roll)
@@ -90,6 +91,7 @@ def _add(turn: Turn, spec: PoolSpec) -> None:
 
 def _remove(turn: Turn, pool: Pool) -> None:
     pool.removed = True
+    pool.forget_queues()
     turn.touch_all(pool)
 
 
@@ -108,6 +110,8 @@ def _change(turn: Turn, pool: Pool, spec: PoolSpec, change: PoolChange, roll: in
 def _apply_live(turn: Turn, pool: Pool, spec: PoolSpec, change: PoolChange) -> None:
     """Give the releases that have the pool's present launch the new settings; a new launch enters by a rollout only."""
     present, pool.spec = pool.spec, spec
+    if (present.broker, present.places) != (spec.broker, spec.places):
+        pool.forget_queues()
     runs = [run for slot in pool.slots.values() for run in slot.runs()]
     releases = {pool.release, *(slot.release for slot in pool.slots.values()), *(run.release for run in runs)}
     for release in releases if change.change is Change.LIVE else ():
@@ -120,6 +124,7 @@ def _apply_live(turn: Turn, pool: Pool, spec: PoolSpec, change: PoolChange) -> N
 
 def restore(turn: Turn, event: Restored) -> None:
     """Keep what an earlier daemon left until the spec is known."""
+    turn.state.history.began = turn.now.unix
     pools, runs, memory, fleet = event.remembered.pools, event.runs, event.remembered.fleet, turn.state.fleet
     if fleet is None or (memory is not None and not fleet.remember(memory)):
         pools, runs = adopt.without_fleet(pools, runs)

@@ -280,6 +280,11 @@ class Pool(Struct):
         """Whether a slot's next run waits until the last one is gone (a GPU or a lock cannot be shared)."""
         return self.spec.max_surge.of(self.numprocs) == 0
 
+    def forget_queues(self) -> None:
+        """Nothing is known of them any more."""
+        self.depths.clear()
+        self.flows.clear()
+
     def is_pinned(self, slot: int) -> bool:
         """Whether the slot goes on with the release it had, whatever the files say now."""
         return self.roll is not None and slot in self.roll.pending
@@ -334,7 +339,7 @@ class State(Struct):
     adopted: tuple[RunRecord, ...] = ()
     counted: Mapping[str, Counters] = field(default_factory=dict)  # by pool, as the journal has them
     history: History = field(default_factory=History)
-    brokers_lost: dict[str, str] = field(default_factory=dict)  # those out of reach, and why
+    brokers: dict[str, str | None] = field(default_factory=dict)  # that a read was tried of: why it failed
     deadlines: list[tuple[Seconds, str, int]] = field(default_factory=list)  # a heap: when, pool, slot
     next_paced_start: Seconds = 0.0
     is_stopping: bool = False

@@ -24,6 +24,7 @@ from fleetd.coordination.port import Beat, Coordinator, Row
 from fleetd.core import fleet
 from fleetd.core.events import Event, FleetLost
 from fleetd.core.membership import Membership
+from fleetd.core.minutes import minute_of
 from fleetd.core.spec import FleetSpec, MemberSpec
 from fleetd.core.state import State
 from fleetd.errors import FleetdError, UsageError
@@ -182,7 +183,8 @@ class Heartbeat:
         if not seen.held_by_other:
             while self._events and self._events[0][0] <= events:
                 self._events.popleft()
-            self._minutes = beat.minutes or self._minutes
+            has_forgotten = beat.incarnation not in {"", seen.incarnation}
+            self._minutes = {} if has_forgotten else beat.minutes or self._minutes
             self._published = None if seen.needs_status else beat.status or self._published
             if seen.needs_status and self._host.state.spec is not None:
                 self._due.set()
@@ -200,9 +202,8 @@ class Heartbeat:
 
     def _news_of_minutes(self) -> Mapping[int, tuple[Row, ...]]:
         """The minutes that have changed since the fleet was told of them, the oldest first, a few at a time."""
-        since = max(self._minutes, default=0)
-        known = self._host.state.history.rows(since)
-        news = ((minute, rows) for minute, rows in known.items() if rows != self._minutes.get(minute))
+        since = min(max(self._minutes, default=0), minute_of(time.time()))  # a clock may be put right
+        news = (each for each in self._host.state.history.rows(since) if each[1] != self._minutes.get(each[0]))
         return dict(islice(news, MINUTES_A_BEAT))
 
     def _status(self) -> bytes | None:

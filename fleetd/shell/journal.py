@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from fleetd.core.records import NOTHING, Counters, RunRecord
+from fleetd.core.records import NOTHING, Counters, RunRecord, Tally
 from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
 
@@ -51,6 +51,7 @@ class News(Struct, frozen=True, omit_defaults=True):
     over: tuple[str, ...] = ()  # runs
     counters: Mapping[str, Counters] = field(default_factory=dict)  # by pool: those that changed
     scanned: Mapping[str, int] = field(default_factory=dict)  # bytes of its log, by worker
+    counted: Mapping[str, Tally] = field(default_factory=dict)  # instead of `counters`, in what earlier versions wrote
 
 
 class Line(Struct, frozen=True, omit_defaults=True):
@@ -141,7 +142,8 @@ class Journal:
 
     def _take(self, line: Line) -> None:
         if line.news is not None:
-            for pool, counters in line.news.counters.items():
+            earlier = {pool: Counters(tally) for pool, tally in line.news.counted.items()}
+            for pool, counters in (earlier | dict(line.news.counters)).items():
                 self._counted[pool] = self._counted.get(pool, NOTHING).followed_by(counters)
             self._scanned.update(line.news.scanned)
             self._over.extend(line.news.over)

@@ -21,8 +21,8 @@ from fleetd.errors import FleetdError, UnreachableError
 if TYPE_CHECKING:
     from fleetd.brokers.port import Broker
 
-LIMIT = 5.0  # seconds for a read, whatever the broker's own limits are
-CLOSE_WITHIN = 1.0  # seconds
+# Seconds for a read and an end, beyond each broker's own limits: those interrupt what they started, this only lets go.
+LIMIT, CLOSE_WITHIN = 8.0, 3.0
 
 
 class _Reading(Struct, frozen=True):

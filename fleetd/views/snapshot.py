@@ -6,6 +6,7 @@ The structs are the document of the contract, field by field.  A fact that is no
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from msgspec import Struct, to_builtins
@@ -19,11 +20,10 @@ from fleetd.views.control_characters import made_visible
 
 SCHEMA = 1
 MINUTES = 60  # that are told one by one
-MOST_CLASSES = 50  # of jobs that a picture shows: those with the most jobs
+MOST_CLASSES = 20  # of jobs that a picture shows: those with the most jobs
 
 
-Lately = Mapping[tuple[str, str | None], tuple[int, ...]]  # jobs in each of the last minutes, by pool and queue
-_NONE = (0,) * MINUTES
+Lately = Mapping[str | None, tuple[int, ...]]  # jobs in each of the last minutes, by queue
 
 
 class Sample(Struct, frozen=True):
@@ -96,7 +96,7 @@ class JobsView(Struct, frozen=True):
     runtime_avg: float | None
     runtime_p95: float | None
     wait_p95: float | None
-    by_minute: tuple[int, ...] | None  # those that ended in each of the last 60 minutes; not told of a class
+    by_minute: tuple[int, ...] | None  # that ended in each of the last minutes, 60 if so many were seen; not of a class
 
 
 UNTOLD = JobsView(None, None, None, None, None, None, None)
@@ -125,10 +125,10 @@ class ClassView(Struct, frozen=True):
 
 
 class BrokerView(Struct, frozen=True):
-    """A broker that queues are read in; `error` says why it cannot be."""
+    """A broker that queues are read in; `error` says why it cannot be.  Before it was tried, nothing is known."""
 
     name: str
-    reachable: bool
+    reachable: bool | None
     error: str | None
 
 
@@ -184,7 +184,7 @@ def snapshot(
     state: State, now: Moment, identity: Identity, samples: Mapping[str, Sample], pools: frozenset[str] | None = None
 ) -> Snapshot:
     """The picture of the state now; `pools` narrows it, `samples` are by run."""
-    lately = state.history.lately(now.unix, MINUTES)
+    lately, none = state.history.lately(now.unix, MINUTES), state.history.seen(now.unix, MINUTES)
     return Snapshot(
         schema=SCHEMA,
         instance=identity.instance,
@@ -196,7 +196,7 @@ def snapshot(
         fleet=None if state.fleet is None else _fleet(state.fleet),
         brokers=tuple(_brokers(state)),
         pools=tuple(
-            _pool(state, pool, now, samples, lately)
+            _pool(state, pool, now, samples, {None: none, **lately.get(name, {})})
             for name, pool in state.pools.items()
             if pools is None or name in pools
         ),
@@ -216,8 +216,9 @@ def _fleet(membership: Membership) -> FleetView:
 def _brokers(state: State) -> Iterator[BrokerView]:
     read = {pool.spec.broker for pool in state.pools.values() if pool.spec.broker is not None}
     for name in sorted(read):
-        error = state.brokers_lost.get(name)
-        yield BrokerView(name, error is None, None if error is None else made_visible(error))
+        error = state.brokers.get(name)
+        reachable = error is None if name in state.brokers else None
+        yield BrokerView(name, reachable, None if error is None else made_visible(error))
 
 
 def pool_state(state: State, pool: Pool) -> str:
@@ -253,14 +254,14 @@ _STATE_OF_PHASE = {
 
 
 def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample], lately: Lately) -> PoolView:
-    its = [minutes for (name, _), minutes in lately.items() if name == pool.name]
+    by_minute = tuple(map(sum, zip(*lately.values(), strict=True)))
     return PoolView(
         name=pool.name,
         framework=pool.spec.framework,
         state=pool_state(state, pool),
         paused=pool.is_paused,
         numprocs=pool.numprocs,
-        jobs=_jobs(pool.ledger.pool, now, tuple(map(sum, zip(_NONE, *its, strict=True)))) if _tells(pool) else UNTOLD,
+        jobs=_jobs(pool.ledger.pool, now, by_minute) if _tells(pool) else UNTOLD,
         broker=pool.spec.broker,
         queues=tuple(_queue(pool, name, now, lately) for name in pool.spec.launch.queues),
         classes=tuple(_classes(pool, now)),
@@ -327,8 +328,8 @@ def _jobs(figures: Figures, now: Moment, by_minute: tuple[int, ...] | None = Non
 
 
 def _p95(values: Sequence[float]) -> float | None:
-    """The value that 95 in 100 are not above; None without any."""
-    return round(sorted(values)[min(len(values) - 1, int(0.95 * len(values)))], 6) if values else None
+    """The smallest that 95 in 100 are not above; None without any."""
+    return round(sorted(values)[ceil(0.95 * len(values)) - 1], 6) if values else None
 
 
 def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
@@ -336,7 +337,9 @@ def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
     figures, flow = pool.ledger.queues.get(name), pool.flows.get(name)
     runtimes = (each.runtime for each in (figures, flow, pool.ledger.pool) if each is not None)
     runtime = next((runtime for runtime in runtimes if runtime is not None), None)
-    wait = waiting(depth, now.unix, runtime, sum(slot.takes_jobs for slot in pool.slots.values()))
+    hands = sum(slot.takes_jobs for slot in pool.slots.values()) * (pool.spec.jobs_at_once or 1)
+    rate = max((each.per_minute(now.mono) / 60 for each in (figures, flow) if each is not None), default=0.0)
+    wait = waiting(depth, now.unix, runtime, hands, rate)
     age = None if depth.oldest_at is None else round(max(0.0, now.unix - depth.oldest_at), 3)
     return QueueView(
         name=name,
@@ -347,7 +350,7 @@ def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
         oldest_age=age,
         wait=None if wait is None else round(wait.seconds, 3),
         wait_source=None if wait is None else wait.source,
-        jobs=UNTOLD if figures is None else _jobs(figures, now, lately.get((pool.name, name), _NONE)),
+        jobs=UNTOLD if figures is None else _jobs(figures, now, lately.get(name, (0,) * len(lately[None]))),
         all_jobs=None if flow is None else _jobs(flow, now),
     )
 

@@ -44,7 +44,7 @@ _TONES: Mapping[str, Tone] = {
 
 def rows(document: Mapping[str, Any], now: float) -> Iterator[Row]:
     """The rows of a status document, as of `now` (Unix seconds); every text in them is safe for a terminal."""
-    unread = {broker["name"] for broker in document.get("brokers", ()) if not broker["reachable"]}
+    unread = {broker["name"] for broker in document.get("brokers", ()) if broker["reachable"] is False}
     for pool in document["pools"]:
         about = _of_pool(pool, is_read=pool.get("broker") not in unread)
         yield _row(pool["name"], pool["state"], (None, None, *_jobs(pool), _memory(pool)), about)

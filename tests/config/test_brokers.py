@@ -96,4 +96,8 @@ def test_kinds(url: str, kind: str | None) -> None:
 
 def test_every_scheme_has_a_kind_and_only_plain_ones_are_for_workers() -> None:
     assert all(kind_of(scheme) for scheme in SCHEMES)
-    assert [scheme for scheme in SCHEMES if not is_for_workers(scheme)] == ["redis+sentinel://", "redis+cluster://"]
+    assert [scheme for scheme in SCHEMES if not is_for_workers(scheme)] == [
+        "redis+sentinel://",
+        "redis+cluster://",
+        "sqs://",
+    ]

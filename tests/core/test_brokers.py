@@ -6,7 +6,7 @@ from fleetd.core.effects import Announce
 from fleetd.core.events import Event, QueuesRead, Restored, SpecChanged
 from fleetd.core.queues import Depth, Ended
 from fleetd.core.records import Remembered
-from fleetd.core.spec import FleetSpec, Launch, PoolSpec
+from fleetd.core.spec import BrokerSpec, FleetSpec, Launch, PoolSpec
 from fleetd.core.state import Moment, State
 
 
@@ -38,3 +38,19 @@ def test_jobs_of_all_hosts_are_counted_apart_from_those_of_the_pool() -> None:
         told(state, QueuesRead("x", {"a": {"q": Depth(ready=1, ended=ended)}}))
     assert state.pools["a"].flows["q"].tally == (1, 1)
     assert state.pools["a"].ledger.pool.is_empty
+
+
+def test_what_was_read_elsewhere_is_forgotten_by_a_reload() -> None:
+    state = State(Chance(1))
+    told(state, Restored(Remembered()))
+    old, new = BrokerSpec("x", "redis://old"), BrokerSpec("x", "redis://new")
+    pools = {name: PoolSpec(name, Launch(("w",), queues=("q",)), broker="x") for name in ("a", "b", "gone")}
+    told(state, SpecChanged(FleetSpec(pools, brokers={"x": old})))
+    full = {"q": Depth(ready=3, ended=(Ended(failed=False),))}
+    told(state, QueuesRead("x", dict.fromkeys(pools, full)))
+    elsewhere = {"a": pools["a"], "b": PoolSpec("b", Launch(("w",), queues=("q",)))}
+    told(state, SpecChanged(FleetSpec(elsewhere, brokers={"x": old})))
+    known = {name: (bool(pool.depths), bool(pool.flows)) for name, pool in state.pools.items()}
+    assert known == {"a": (True, True), "b": (False, False), "gone": (False, False)}
+    told(state, SpecChanged(FleetSpec({"a": pools["a"]}, brokers={"x": new})))
+    assert (state.pools["a"].depths, state.brokers) == ({}, {})

@@ -38,3 +38,10 @@ def test_jobs_in_the_last_minute() -> None:
         figures.end(None, second + 0.5, failed=True)
     assert figures.per_minute(120.0) == 2 * 29  # those of the seconds 62 to 118
     assert figures.per_minute(300.0) == 0
+
+
+def test_the_row_of_a_queue_is_that_of_the_others_when_there_is_no_more_room() -> None:
+    ledger = Ledger()
+    for number in range(MOST_ROWS):
+        ledger.end(f"q{number}", None, None, 1.0, failed=False)
+    assert [ledger.row_of(name) for name in ("q0", "another", None)] == ["q0", OTHERS, None]

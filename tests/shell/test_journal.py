@@ -172,3 +172,13 @@ def test_a_journal_that_was_removed_is_written_again(path: Path) -> None:
 
 def test_the_boot_has_an_id() -> None:
     assert len(boot_id()) == 36
+
+
+def test_the_counts_of_an_earlier_version_are_read(path: Path) -> None:
+    journal = Journal(path, BOOT)
+    journal.open()
+    journal.write(News(counted={"media": (5, 1)}))
+    journal.write(News(counters={"mail": Counters((2, 0))}))
+    again = Journal(path, BOOT)
+    again.open()
+    assert again.counted == {"media": Counters((5, 1)), "mail": Counters((2, 0))}

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from fleetd.core.events import Event
+import pytest
+
+from fleetd.brokers.redis.broker import LIMIT as REDIS_LIMIT
+from fleetd.brokers.sql.driver import ANSWER_WITHIN, CONNECT_WITHIN
+from fleetd.core.events import Event, QueuesRead
 from fleetd.core.queues import Depth, Place
 from fleetd.core.spec import BrokerSpec, FleetSpec, Launch, PoolSpec
+from fleetd.errors import UsageError
+from fleetd.shell import queue_reads
 from fleetd.shell.queue_reads import QueueReads
 
+Opening = Callable[[BrokerSpec], Any]
 PLACE = Place("q", ready=("q",))
 FOLLOWED = FleetSpec(
     {"a": PoolSpec("a", Launch(("w",)), broker="x", places=(PLACE,))}, brokers={"x": BrokerSpec("x", "redis://h")}
@@ -67,3 +75,40 @@ def test_reads_end_though_a_cancellation_is_lost() -> None:
 
 def test_reads_of_a_broker_end_that_is_no_longer_named() -> None:
     assert asyncio.run(left_out()).is_closed
+
+
+class Faulty:
+    """A broker with a defect."""
+
+    async def read(self, places: Sequence[Place]) -> Mapping[Place, Depth]:
+        raise LookupError("a defect")
+
+    async def close(self) -> None:
+        pass
+
+
+def unusable(spec: BrokerSpec) -> Faulty:
+    raise UsageError(f"[broker.{spec.name}] url: makes no sense")
+
+
+@pytest.mark.parametrize(
+    ("opening", "told"),
+    [(unusable, "[broker.x] url: makes no sense"), (lambda _: Faulty(), "internal error, see the daemon's log")],
+)
+def test_whatever_goes_wrong_is_told_and_ends_nothing(opening: Opening, told: str) -> None:
+    async def first() -> tuple[Event, bool]:
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        reads = QueueReads(events.put, opening)
+        reads.follow(FOLLOWED)
+        event = await asyncio.wait_for(events.get(), 5)
+        goes_on = not any(task.done() for _, task in reads._tasks.values())
+        await reads.close()
+        return event, goes_on
+
+    assert asyncio.run(first()) == (QueuesRead("x", error=told), True)
+
+
+def test_brokers_give_up_before_they_are_given_up() -> None:
+    """They interrupt what they have begun; whoever only stops waiting for them does not."""
+    assert max(REDIS_LIMIT, CONNECT_WITHIN + ANSWER_WITHIN + 1) + 1 < queue_reads.LIMIT

@@ -208,7 +208,7 @@ def test_queues_as_their_broker_tells_and_the_jobs_that_came_from_them() -> None
     host.passes(2.0)
     host.tell(JobReported(run, LineMeaning.FAILED, Source.SOCKET, "j"))
     _, queue = host.picture().pools[0].queues
-    jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0, (*(0,) * 59, 1))
+    jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0, (1,))
     assert queue == QueueView("low", 6, 2, 1, 3, None, 14.0, "estimated", jobs, None)
     assert host.picture().pools[0].jobs == jobs
     (encode,) = host.picture().pools[0].classes
@@ -218,6 +218,7 @@ def test_queues_as_their_broker_tells_and_the_jobs_that_came_from_them() -> None
 
 def test_of_a_broker_out_of_reach_nothing_is_known() -> None:
     host = Host(pool(broker="main"))
+    assert host.picture().brokers == (BrokerView("main", reachable=None, error=None),)
     host.tell(QueuesRead("main", {"media": {"high": Depth(ready=0)}}))
     host.tell(QueuesRead("main", error="redis://queue:6379/0: connection refused"))
     picture = host.picture()
@@ -243,3 +244,24 @@ def test_a_framework_that_may_be_silent_has_no_counts_until_it_tells_of_a_job() 
     assert host.picture().pools[0].jobs == UNTOLD
     host.tell(JobReported(run, LineMeaning.STARTED, Source.OUTPUT, "j"))
     assert (host.picture().pools[0].jobs.done, host.picture().pools[0].workers[0].jobs_done) == (0, 0)
+
+
+def test_minutes_that_were_seen_are_told_one_by_one() -> None:
+    host = Host(pool(reports_jobs=True))
+    host.started()
+    (run,) = host.runs
+    for _ in range(2):
+        host.tell(JobReported(run, LineMeaning.DONE, Source.OUTPUT, f"j{host.now}"))
+        host.passes(60.0)
+    assert host.picture().pools[0].jobs.by_minute == (1, 1, 0)
+    host.passes(6000.0)
+    assert host.picture().pools[0].jobs.by_minute == (0,) * 60
+
+
+def test_ninety_five_in_a_hundred_are_not_above_the_p95() -> None:
+    host = Host(pool(reports_jobs=True))
+    host.started()
+    (run,) = host.runs
+    for seconds in range(1, 21):
+        host.tell(JobReported(run, LineMeaning.DONE, Source.OUTPUT, f"j{seconds}", runtime=float(seconds)))
+    assert host.picture().pools[0].jobs.runtime_p95 == 19.0
