@@ -38,6 +38,8 @@ def test_rq_release_that_never_gets_ready(fleetd: Fleetd, rq: RqApp, code: str) 
     rq.releases.switch("2")
 
     restart = fleetd.popen("restart", "--graceful")
+    # Before the request is there, the switched link is all that a worker goes by.
+    wait_for(lambda: fleetd.events("rollout.started"), "the rollout to begin")
     jobs = rq.enqueue(6, queue="once", seconds=0.1)
     said, _ = restart.communicate(timeout=120)
     assert restart.returncode == 1, said

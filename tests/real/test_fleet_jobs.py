@@ -30,7 +30,7 @@ def fleet(short_path: Path, redis_server: RedisServer, rq: RqApp) -> Iterator[Re
 def test_jobs_flow_while_the_fleet_is_restarted(fleet: RealFleet, rq: RqApp) -> None:
     fleet.start()
     rq.releases.deploy("2")
-    jobs = rq.enqueue(240, seconds=0.3)
+    jobs = rq.enqueue(360, seconds=0.3)
     wait_for(lambda: rq.jobs.ended().total() >= 12, "jobs to flow", within=60)
     rq.releases.switch("2")
     fleet.ci("restart", "--graceful", "--label", "release 2", timeout=200)
