@@ -53,7 +53,8 @@ def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramewo
     _check_preload(node, values, framework, reader)
     _check_autoscale(node, values, reader)
     # A command of the pool's own holds none of the framework's flags, so that fleetd has to see to the limits itself.
-    enforced = frozenset[str]() if "command" in values or "entry" in values else framework.enforces
+    own_command = "command" in values or "entry" in values
+    enforced = frozenset[str]() if own_command else framework.enforces
     job_timeout: float | None = values.get("job-timeout")
     places = _places(launch.queues, framework, broker)
     spec = PoolSpec(
@@ -93,6 +94,7 @@ def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramewo
         reports_jobs=framework.reports_jobs,
         reports_starts=framework.reports_starts,
         jobs_at_once=framework.jobs_at_once,
+        only_queues=() if own_command else _only_queues(launch.queues, framework),
         patterns=framework.patterns,
         broker=broker.name if broker and places else None,
         places=places,
@@ -108,6 +110,11 @@ def _places(queues: tuple[str, ...], framework: Framework, broker: BrokerSpec | 
         return ()
     places = (framework.place(kind, queue, broker.prefix) for queue in queues)
     return tuple(place for place in places if place is not None)
+
+
+def _only_queues(queues: tuple[str, ...], framework: Framework) -> tuple[str, ...]:
+    """The queues that its output can name; () if they are not known (a placeholder is filled in for each worker)."""
+    return queues if framework.queues_by_name and not any("{" in queue for queue in queues) else ()
 
 
 def _stop_timeout(job_timeout: float | None, framework: Framework) -> float:

@@ -99,6 +99,11 @@ class Framework(Protocol):
         ...
 
     @property
+    def queues_by_name(self) -> bool:
+        """Whether a start in a queue that is none of the pool's is no start."""
+        ...
+
+    @property
     def enforces(self) -> frozenset[str]:
         """Limits it enforces by its own flags: of max-jobs, job-timeout, max-memory, max-lifetime."""
         ...

@@ -17,7 +17,8 @@ def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
     """Count a report; answers whether a job ended by it.
 
     The first message on the socket makes it the run's only source.  A job counts once per start; a start that follows
-    another on a one-job worker means that the first was released.
+    another on a one-job worker means that the first was released.  A start in a queue that the pool does not have is a
+    line of the application that looks like one.
     """
     key = report.id or report.name or UNNAMED
     if report.source is Source.SOCKET:
@@ -31,11 +32,19 @@ def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
             if report.meaning is not LineMeaning.STARTED:
                 run.told_before.remove(key)
             return False
-    elif run.by_socket:
+    elif run.by_socket or _is_of_another_queue(run, report):
         return False
     if report.meaning is LineMeaning.STARTED:
         return _start(turn, pool, run, key, report)
     return _end(turn, pool, run, key, report)
+
+
+def _is_of_another_queue(run: Run, report: JobReported) -> bool:
+    """Whether it tells of a start in a queue that is none of those that its worker was started for, if known."""
+    known = run.release.spec.only_queues
+    return (
+        report.meaning is LineMeaning.STARTED and report.queue is not None and bool(known) and report.queue not in known
+    )
 
 
 def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> bool:

@@ -182,6 +182,7 @@ class PoolSpec(Struct, frozen=True):
     reports_jobs: bool = False  # its output surely tells of jobs
     reports_starts: bool = False  # and that they have started
     jobs_at_once: int | None = None  # 1: a second start means that the first job was released
+    only_queues: tuple[str, ...] = ()  # a start in another one, told by the output, is no start; (): any
     patterns: tuple[LinePattern, ...] = ()
     broker: str | None = None  # where its queues are read; None: nowhere
     places: tuple[Place, ...] = ()  # of its queues there, in their order

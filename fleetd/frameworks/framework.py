@@ -45,6 +45,7 @@ class Framework(Struct, frozen=True):
     patterns: tuple[LinePattern, ...] = ()
     stop_timeout: Seconds | None = None
     jobs_at_once: int | None = None
+    queues_by_name: bool = False  # a start in a queue that is none of the pool's is no start
     enforces: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     broker_env: str | None = None
@@ -176,6 +177,7 @@ def define(name: str, table: Mapping[str, Any], *, trusted: bool = False) -> Fra
         patterns=_patterns(top, trusted=trusted),
         stop_timeout=top.take("stop-timeout", reading.duration),
         jobs_at_once=top.take("jobs-at-once", reading.count),
+        queues_by_name=top.take("queues-by-name", reading.flag) or False,
         enforces=frozenset(top.take("enforces", reading.several(reading.one_of(*ENFORCEABLE))) or ()),
         env=_env(top),
         broker_env=top.take("broker-env", reading.filled),

@@ -37,6 +37,12 @@ TOP_KEYS = (
         "number",
         "Jobs that a worker has in hand at most; 1: a second start means the first was released.",
     ),
+    Key(
+        "queues-by-name",
+        "true or false",
+        "Whether a line that tells of a start names the queue as the pool does, of which it works no other: a start in "
+        "another queue is a line that the application wrote, and does not count.",
+    ),
     Key("enforces", "list", f"Limits that its own flags enforce, of {', '.join(ENFORCEABLE)}."),
     Key("env", "table", "Environment of its workers, under the pool's own."),
     Key("broker-env", "text", "The variable from which its workers read the broker's URL."),

@@ -2,8 +2,9 @@
 
 Python's `re` backtracks.  What makes that explode is known (Weideman et al., "Analyzing Matching Time Behavior of
 Backtracking Regular Expression Matchers", 2016): a repeat in a repeat, or alternatives in a repeat that begin alike,
-take exponential time; k repeats that can run over the same text take time of degree k.  The expression is read here by
-a small parser of its own, since the standard library's is private; what an atom matches is asked of `re` itself.
+take exponential time; k repeats that can run over the same text take time of degree k, or where each is short, of the
+product of their lengths.  The expression is read here by a small parser of its own, since the standard library's is
+private; what an atom matches is asked of `re` itself.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from msgspec import Struct
 
 GROUPS = ("id", "name", "queue", "runtime", "enqueued_at")
 MOST_DEGREE = 2
+MOST_WAYS = {1: 1000, 2: 4}  # by degree: the longest line takes below a second
 
 _ANY = (1 << 256) - 1
-_SHORT = 32  # a repeat of at most this many is a constant
+_SHORT = 32  # a repeat of at most this many adds no degree, but ways
 _QUANTIFIER = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})([?+]?)", re.ASCII)
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|[0-7]{3}|.)", re.DOTALL)
@@ -90,7 +92,7 @@ def problems(expression: str, groups: tuple[str, ...] = GROUPS) -> list[str]:
             "has nested quantifiers or like alternatives in a repeat, which can take exponential time: "
             "make the inner part possessive (a++) or of a fixed length"
         )
-    elif degree(expression) > MOST_DEGREE:
+    elif _is_slow(tree):
         found.append(
             "has too many repeats that can run over the same text: begin it with ^, or let each stop at what follows "
             r"([^\]]+\] instead of .+\])"
@@ -104,7 +106,16 @@ def degree(expression: str) -> int:
         tree = _parse(expression)
     except _NotAllowedError as error:
         raise ValueError(str(error)) from error
+    return _degree(tree)
+
+
+def _degree(tree: _Node) -> int:
     return max(1, _overlaps(tree, 0)[1] + (0 if _anchored(tree) else 1))
+
+
+def _is_slow(tree: _Node) -> bool:
+    grade = _degree(tree)
+    return grade > MOST_DEGREE or _ways(tree, 0)[1] > MOST_WAYS[grade]
 
 
 class _Parser:
@@ -124,7 +135,8 @@ class _Parser:
     def sequence(self) -> _Sequence:
         items: list[_Node] = []
         while self.peek() not in {"", "|", ")"}:
-            items.append(self.repeat(self.item()))
+            item = self.repeat(self.item())
+            items += item.items if isinstance(item, _Sequence) else (item,)
         return _Sequence(tuple(items))
 
     def item(self) -> _Node:
@@ -207,21 +219,26 @@ def _explodes(repeat: _Repeat) -> bool:
         return False
     if any(inner.low != inner.high and not inner.possessive for inner in _repeats(repeat.body)):
         return True
-    return repeat.low != repeat.high and _ambiguous(repeat.body)
+    return _ambiguous(repeat.body)
 
 
 def _ambiguous(node: _Node) -> bool:
     """Whether two branches of some choice in a node can begin with the same byte, or one can be empty."""
     if isinstance(node, _Look):
         return False
-    if isinstance(node, _Choice):
-        seen = 0
-        for branch in node.branches:
-            first = _first(branch)
-            if seen & first or _nullable(branch):
-                return True
-            seen |= first
+    if isinstance(node, _Choice) and _begin_alike(node.branches):
+        return True
     return any(_ambiguous(child) for child in _children(node))
+
+
+def _begin_alike(branches: tuple[_Node, ...]) -> bool:
+    seen = 0
+    for branch in branches:
+        first = _first(branch)
+        if seen & first or _nullable(branch):
+            return True
+        seen |= first
+    return False
 
 
 def _first(node: _Node) -> int:
@@ -270,16 +287,71 @@ def _overlaps(node: _Node, follow: int) -> tuple[int, int]:
             branches = [_overlaps(branch, follow) for branch in node.branches]
             return max(later for later, _ in branches), max(most for _, most in branches)
         case _Sequence():
-            later = most = 0
+            later = most = last = 0
             for at, item in enumerate(node.items):
                 of_item, most_of_item = _overlaps(item, _first_of(node.items[at + 1 :], follow))
-                most = max(most, later + most_of_item)
+                runs_again = later > 0 and _runs_on(item) and not _stopped(_all(item), node.items[last:at])
+                most = max(most, later + max(most_of_item, int(runs_again)))
                 later += of_item
+                last = at + 1 if of_item else last
             return later, most
         case _Repeat():
             later, most = _overlaps(node.body, follow)
             later += node.long and not node.possessive and bool(_all(node.body) & follow)
             return later, max(later, most)
+
+
+def _runs_on(node: _Node) -> bool:
+    """Whether a node runs over a text of any length each time that a search comes to it, giving back or not."""
+    return isinstance(node, _Repeat) and node.long
+
+
+def _stopped(run: int, before: tuple[_Node, ...]) -> bool:
+    """Whether something must stand before a run of these bytes that is none of them: no run begins in another then."""
+    return any(_is_outside(node, run) for node in before)
+
+
+def _is_outside(node: _Node, run: int) -> bool:
+    match node:
+        case _Atom():
+            return not node.assertion and not node.matches & run
+        case _Look():
+            return False
+        case _Repeat():
+            return node.low > 0 and _is_outside(node.body, run)
+        case _Choice():
+            return all(_is_outside(branch, run) for branch in node.branches)
+        case _Sequence():
+            return any(_is_outside(item, run) for item in node.items)
+
+
+def _ways(node: _Node, follow: int) -> tuple[int, int]:
+    """In how many ways short repeats and like alternatives can share a text: those open to what follows, and the most.
+
+    Long repeats are counted by `_overlaps`.
+    """
+    match node:
+        case _Atom():
+            return 1, 1
+        case _Look():
+            return 1, _ways(node.body, 0)[1]
+        case _Choice():
+            branches = [_ways(branch, follow) for branch in node.branches]
+            laters = [later for later, _ in branches]
+            later = sum(laters) if _begin_alike(node.branches) else max(laters)
+            return later, max(later, *(most for _, most in branches))
+        case _Sequence():
+            later = most = 1
+            for at, item in enumerate(node.items):
+                of_item, most_of_item = _ways(item, _first_of(node.items[at + 1 :], follow))
+                most = max(most, later * most_of_item)
+                later *= of_item
+            return later, most
+        case _Repeat():
+            later, most = _ways(node.body, follow)
+            if not node.long and _all(node.body) & follow:
+                later += (node.high or 0) - node.low
+            return (1 if node.possessive else later), max(later, most)
 
 
 def _all(node: _Node) -> int:

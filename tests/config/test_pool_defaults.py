@@ -110,6 +110,22 @@ def test_what_the_framework_says() -> None:
     assert pool.patterns
 
 
+@pytest.mark.parametrize(
+    ("keys", "known"),
+    [
+        (RQ + 'queues = ["high", "low"]', ("high", "low")),
+        (RQ, ()),
+        (RQ + 'queues = ["high", "of-{slot}"]', ()),
+        (RQ + 'queues = ["high"]\ncommand = "rq worker high low"', ()),
+        (LARAVEL + 'queues = ["high"]', ()),  # on SQS it names the URL of the queue
+    ],
+)
+def test_only_known_queues_can_be_named_by_a_framework_that_names_them_as_the_pool_does(
+    keys: str, known: tuple[str, ...]
+) -> None:
+    assert pool_of(keys).only_queues == known
+
+
 def test_a_framework_of_the_pool_file() -> None:
     before = """
 [framework.mine]

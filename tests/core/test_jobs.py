@@ -62,6 +62,26 @@ def test_counting(reports: str, at_once: int | None, done: int, failed: int, rel
     assert life.jobs_counted == done + failed + released
 
 
+def test_a_start_in_a_queue_that_is_none_of_the_pools_is_a_line_of_the_application() -> None:
+    spec = PoolSpec("m", Launch(("w",)), jobs_at_once=1, only_queues=("high", "low"))
+    pool, life = Pool(spec, Release(0, spec), 1), Run("r", "m", 0, Release(0, spec), 0.0, 0.0)
+    turn = Turn(State(Chance(1)), Moment(1.0, 1.0))
+
+    def tell(meaning: LineMeaning, job: str, queue: str | None, source: Source = Source.OUTPUT) -> None:
+        account(turn, pool, life, JobReported("r", meaning, source, id=job, queue=queue))
+
+    tell(LineMeaning.STARTED, "a", "low")
+    tell(LineMeaning.STARTED, "250", "mail")
+    assert (list(life.jobs), life.jobs_released) == (["a"], 0)
+    tell(LineMeaning.DONE, "a", "low")
+    tell(LineMeaning.STARTED, "b", None)  # it does not say which
+    assert (list(life.jobs), life.jobs_done, life.jobs_released) == (["b"], 1, 0)
+    tell(LineMeaning.DONE, "c", "mail")  # an end is told by words that no other line has
+    assert life.jobs_done == 2
+    tell(LineMeaning.STARTED, "d", "mail", Source.SOCKET)
+    assert list(life.jobs) == ["d"]
+
+
 def test_a_planned_exit_with_a_job_in_hand_releases_it_and_counts_it() -> None:
     life, _ = told("+a +b")
     release_all(life)

@@ -29,14 +29,43 @@ from fleetd.frameworks.regex import degree, problems
         r"(?:.+,)+x",
         r"^(?:(?!x)a|a)+$",
         r"^(?:(?<!x)a|a)+$",
+        r"^(?:ab|[ab]b){30}c",
+        r"^(?:\w\w|\d\d){2}x",
     ],
 )
 def test_what_could_take_exponential_time_is_refused(expression: str) -> None:
     assert any("nested quantifiers" in problem for problem in problems(expression))
 
 
-@pytest.mark.parametrize("expression", [r".*.*.*x", r"^.*a.*b.*c$", r".+:.+:.+!", r"^a+(?!b)a+(?!b)a+(?!b)a+c"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r".*.*.*x",
+        r"^.*a.*b.*c$",
+        r".+:.+:.+!",
+        r"^a+(?!b)a+(?!b)a+(?!b)a+c",
+        r"^\w*\w*\w*!",
+        r"^\w*\w*\w++!",
+        r"^(?P<id>\w*)(?P<name>\w*)-?(?P<queue>\w*)!",
+        r"\w*\w*!",
+    ],
+)
 def test_what_could_take_cubic_time_is_refused(expression: str) -> None:
+    assert any("too many repeats" in problem for problem in problems(expression))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r"^\w{1,30}\w{1,30}\w{1,30}\w{1,30}\w{1,30}!",
+        r"^(?:\w{1,30}\w{1,30}\w{1,30}\w{1,30}-)?!",
+        r"^(?=\w{1,30}\w{1,30}\w{1,30}\w{1,30}!)",
+        "^" + "a?" * 25 + "a" * 25 + "!",
+        "^" + "(?:ab|[ab]b)" * 20 + "c",
+        r"^.*\w{1,9}\w.*!",
+    ],
+)
+def test_short_repeats_that_can_share_a_text_in_very_many_ways_are_refused(expression: str) -> None:
     assert any("too many repeats" in problem for problem in problems(expression))
 
 
@@ -72,13 +101,26 @@ def test_what_cannot_be_judged_is_refused(expression: str, complaint: str) -> No
         r"^(?: (?!\d++(?:ms|m) )\w++)+$",
         r"^(?=.*id=(?P<id>\w+))(?=.*name=(?P<name>\w+)).* done",
         r"^(?P<queue>(?:[^ :]|:(?! ))+) (?P<name>(?:[^ :]|:(?! ))+) (?P<id>(?:[^ :]|:(?! ))+) ok",
+        r"^\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3} (?P<name>\w{1,30}?\w{1,30}) https?://",
+        r"^(?P<name>.+) took (?P<runtime>[\d.]+)s, (?P<id>\w++)!",
     ],
 )
 def test_what_is_fast_may_be_used(expression: str) -> None:
     assert problems(expression) == []
 
 
-@pytest.mark.parametrize("expression", [r"(?P<name>.+) done", r"^.*a.*b", r"(\w+)\s+x", r"a.*b|c.*d"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        r"(?P<name>.+) done",
+        r"^.*a.*b",
+        r"(\w+)\s+x",
+        r"a.*b|c.*d",
+        r"^\w*\w*!",
+        r"\w{1,30}\w{1,30}!",
+        r".+[ab]{1,3}[ab]!",
+    ],
+)
 def test_what_may_be_used_is_bearable_on_the_longest_line(expression: str) -> None:
     assert problems(expression) == []
     pattern = re.compile(expression.encode())
