@@ -52,7 +52,7 @@ def _enqueued_at(job: Job) -> float | None:
 def outcome(job: Job) -> worker.Outcome:
     """What became of the job; one that is gone was done, and its result not kept; another waits to be tried again."""
     try:
-        status = job.get_status(refresh=True)
+        status: Any = job.get_status(refresh=True)
     except (InvalidJobOperation, NoSuchJobError):  # up to RQ 1.16 the status of one that is gone is None
         return "done"
     except Exception:  # noqa: BLE001 - no Redis, so nobody knows; nothing that is said here may end the worker
