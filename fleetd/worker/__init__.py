@@ -24,6 +24,7 @@ import socket
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Literal, Self
 
@@ -204,36 +205,53 @@ class _Line:
                 self._make_room()
             self._hear()
             self._advance()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="fleetd.worker", daemon=True)
-                self._thread.start()
+            self._start()
             self._changed.notify_all()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything is acknowledged, at most `timeout` seconds; answers whether it is."""
+        deadline = time.monotonic() + timeout
+        while self._thread is None and self._is_owing() and (left := deadline - time.monotonic()) > 0:
+            self._listen(left)
         with self._changed:
-            return self._changed.wait_for(lambda: not (self._sent or self._waiting), timeout)
+            return self._changed.wait_for(lambda: not self._is_owing(), max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
         """Let go of the socket, in the child of a fork: the parent still has it."""
         self._socket.close()
 
+    def _start(self) -> None:
+        """Start the thread, unless it runs; where the system has no thread to give, the next message tries again."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="fleetd.worker", daemon=True)
+            with suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
+
     def _run(self) -> None:
-        """Listen while anything is not acknowledged; send it again when no answer comes, ever less often."""
+        """Listen while anything is not acknowledged."""
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._sent or self._waiting)
-                due = self._heard_at + self._patience - time.monotonic()
-            if due > 0:
-                # Without the lock: jobs go on meanwhile.
-                self._answers.poll(due * 1000)
-            with self._changed:
-                self._hear()
-                if time.monotonic() - self._heard_at >= self._patience:
-                    self._patience = min(self._patience * 2, _LONGEST_WAIT)
-                    self._send_again()
-                self._advance()
-                self._changed.notify_all()
+                self._changed.wait_for(self._is_owing)
+            self._listen(_LONGEST_WAIT)
+
+    def _is_owing(self) -> bool:
+        return bool(self._sent or self._waiting)
+
+    def _listen(self, longest: float) -> None:
+        """Wait for an answer, at most `longest` seconds; send again when none comes, ever less often."""
+        with self._changed:
+            due = min(longest, self._heard_at + self._patience - time.monotonic())
+        if due > 0:
+            # Without the lock: jobs go on meanwhile.
+            self._answers.poll(due * 1000)
+        with self._changed:
+            self._hear()
+            if time.monotonic() - self._heard_at >= self._patience:
+                self._patience = min(self._patience * 2, _LONGEST_WAIT)
+                self._send_again()
+            self._advance()
+            self._changed.notify_all()
 
     def _hear(self) -> None:
         """Read the answers, and forget what they acknowledge."""
@@ -328,7 +346,10 @@ def _line() -> _Line | _Silence:
         with _Process.lock:
             if _Process.line is None:
                 address = os.environ.get("NOTIFY_SOCKET")
-                _Process.line = _Line(address) if address else _Silence()
+                try:
+                    _Process.line = _Line(address) if address else _Silence()
+                except OSError:
+                    return _Silence()  # no descriptor is left; that is no reason to fail a job, and it may pass
     return _Process.line
 
 

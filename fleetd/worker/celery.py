@@ -1,7 +1,8 @@
 """Celery's jobs, told to fleetd: `from fleetd.worker import celery; celery.connect()` where the application is made.
 
 Tells start, end, name, id and queue of each task, and when it was published, if the publisher says `connect()` too (it
-does where it imports the application).  For the prefork, threads and solo pools.
+does where it imports the application).  For the prefork, threads and solo pools.  A task that is called in place
+(`apply()`, `task_always_eager`) was in no queue: it is a part of what calls it, and no job.
 """
 
 from __future__ import annotations
@@ -49,10 +50,14 @@ def _on_publish(headers: dict[str, Any] | None = None, **_: Any) -> None:
 
 def _on_start(task_id: str, task: Any, **_: Any) -> None:
     request = task.request
+    if request.is_eager:
+        return
     worker.report("started", task.name, _queue(task.app, request), id=task_id, enqueued_at=_enqueued_at(request))
 
 
 def _on_end(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
+    if task.request.is_eager:
+        return
     outcome = _OUTCOMES.get(state, "failed")
     worker.report(outcome, task.name, _queue(task.app, task.request), id=task_id)
 

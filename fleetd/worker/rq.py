@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import rq
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 
 from fleetd import worker
@@ -32,7 +33,7 @@ class Worker(rq.Worker):
         try:
             super().execute_job(job, queue)
         finally:
-            worker.report(_outcome(job), name, job.origin, id=job.id)
+            worker.report(outcome(job), name, job.origin, id=job.id)
 
 
 def _name(job: Job) -> str:
@@ -48,10 +49,12 @@ def _enqueued_at(job: Job) -> float | None:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
-def _outcome(job: Job) -> worker.Outcome:
+def outcome(job: Job) -> worker.Outcome:
     """What became of the job; one that is gone was done, and its result not kept; another waits to be tried again."""
     try:
-        status = job.get_status(refresh=True)
-    except Exception:  # noqa: BLE001 - no such job, or no Redis: nothing that is said here may end the worker
-        status = None
+        status: Any = job.get_status(refresh=True)
+    except (InvalidJobOperation, NoSuchJobError):  # up to RQ 1.16 the status of one that is gone is None
+        return "done"
+    except Exception:  # noqa: BLE001 - no Redis, so nobody knows; nothing that is said here may end the worker
+        return "released"
     return "done" if status is None else _OUTCOMES.get(getattr(status, "value", status), "released")

@@ -116,6 +116,30 @@ def test_jobs_that_do_not_just_end_are_told_of_too(
 
 @pytest.mark.process
 @pytest.mark.redis
+def test_workers_that_come_late_or_never_change_no_job_s_id_nor_the_ready_line(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    for source in (SNIPPET, APPS / "bullmq" / "late.cjs"):
+        shutil.copy(source, tmp_path)
+    (tmp_path / "node_modules").symlink_to(packages(APPS / "bullmq"))
+    done = subprocess.run(
+        [installed_node().node, "late.cjs", str(redis_server.port)],
+        cwd=tmp_path,
+        env={"FLEETD_MAX_JOBS": "2"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+    told: dict[str | None, list[str]] = {}
+    for report in scanner().feed(done.stdout):
+        told.setdefault(report.id, []).append(report.meaning.value)
+    assert told.pop(None)[0] == "ready"
+    assert list(told.values()) == [["started", "done"], ["started", "done"]]
+
+
+@pytest.mark.process
+@pytest.mark.redis
 @pytest.mark.full
 def test_a_worker_without_its_redis_and_without_a_job_ends(bullmq: BullmqApp) -> None:
     environment = {**bullmq.environment, "FLEETD_QUEUES": "default"}

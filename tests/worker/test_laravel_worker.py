@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -111,6 +112,29 @@ def test_a_delayed_job_was_due_after_its_delay(daemon: Daemon, app: LaravelApp) 
     due = reports(daemon)[0].enqueued_at
     assert due is not None
     assert int(began) + 1 <= due <= time.time()
+
+
+def test_the_job_of_a_queued_listener_is_due_after_the_listener_s_delay(app: LaravelApp) -> None:
+    app.artisan("dispatch", "--listener")
+
+    with app.server.connect() as client:
+        (key,) = client.scan_iter("*queues:media:delayed")
+        ((payload, due),) = client.zrange(key, 0, -1, withscores=True)
+    assert abs(json.loads(payload)["availableAt"] - due) <= 1
+
+
+def test_a_delay_that_only_the_payload_knows_counts(daemon: Daemon, app: LaravelApp) -> None:
+    app.enqueue(1, queue="media")
+    with app.server.connect() as client:
+        (key,) = client.scan_iter("*queues:media")
+        payload = json.loads(client.lpop(key))
+        # As Queue::later() has it, from Laravel 12.11 on.
+        client.rpush(key, json.dumps({**payload, "availableAt": 1.79e9, "createdAt": 1790000000, "delay": 60}))
+
+    with worker(app, daemon.path):
+        wait_for(lambda: DONE in meanings(daemon), "the job", within=20)
+
+    assert reports(daemon)[0].enqueued_at == 1790000060
 
 
 def test_what_was_told_while_no_daemon_was_there_is_counted_later(daemon: Daemon, app: LaravelApp) -> None:

@@ -145,6 +145,42 @@ def test_nothing_is_told_where_the_socket_is_another_program_s(daemon: Daemon) -
     assert daemon.work() == []
 
 
+WITHOUT_DESCRIPTORS = f"""
+require "{SNIPPET}"
+soft, hard = Process.getrlimit(:NOFILE)
+Process.setrlimit(:NOFILE, 3, hard)
+Fleetd.ready
+Fleetd.job("done", Fleetd.fields("untold", "A", nil))
+Process.setrlimit(:NOFILE, soft, hard)
+Fleetd.job("started", Fleetd.fields("told", "A", nil), "yesterday")
+Fleetd.job("done", Fleetd.fields("told", "A", nil), {{}})
+"""
+
+
+def test_neither_a_lack_of_descriptors_nor_an_odd_time_fails_a_job(daemon: Daemon) -> None:
+    run_script(daemon, WITHOUT_DESCRIPTORS)
+
+    assert by_id(daemon) == {"told": [STARTED, DONE]}
+    assert all(report.enqueued_at is None for report in reports(daemon))
+
+
+WITHOUT_THREADS = f"""
+require "{SNIPPET}"
+def Thread.new(*) # as where the system has none to give
+  raise ThreadError, "can't create Thread: Resource temporarily unavailable"
+end
+200.times {{ |n| Fleetd.job("done", Fleetd.fields("a#{{n}}", "A", nil)) }}
+Fleetd.flush(30)
+exit!(0)
+"""
+
+
+def test_where_no_thread_can_be_started_jobs_are_told_all_the_same(daemon: Daemon) -> None:
+    run_script(daemon, WITHOUT_THREADS)
+
+    assert by_id(daemon) == {f"a{number}": [DONE] for number in range(200)}
+
+
 ACTIVE_JOB = f"""
 require "active_job"
 require "{SNIPPET}"

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +12,7 @@ import pytest
 from fleetd.core.events import JobReported, SaidAlive, SaidReady, SaidStatus, SaidStopping, Source
 from fleetd.core.spec import LineMeaning
 from tests.support.listening import Daemon
+from tests.support.told_program import ended, hear, program, tell
 from tests.support.waiting import wait_for
 
 DONE, STARTED = LineMeaning.DONE, LineMeaning.STARTED
@@ -29,43 +25,6 @@ def daemon(short_path: Path) -> Iterator[Daemon]:
     yield daemon
     if daemon.socket is not None:
         daemon.die()
-
-
-@contextmanager
-def program(code: str, path: Path | None) -> Iterator[subprocess.Popen[str]]:
-    """Runs the code with `worker` imported; reads lines from its standard input when the test wants to lead it."""
-    environment = {"PATH": os.environ["PATH"]} | ({"NOTIFY_SOCKET": str(path)} if path else {})
-    text = "import os, sys, threading, time\nfrom fleetd import worker\n" + textwrap.dedent(code)
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-c", text], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait(timeout=10)
-        for stream in (process.stdin, process.stdout):
-            assert stream is not None
-            stream.close()
-
-
-def tell(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()
-
-
-def hear(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def ended(process: subprocess.Popen[str], daemon: Daemon) -> Callable[[], bool]:
-    def condition() -> bool:
-        daemon.work()
-        return process.poll() is not None
-
-    return condition
 
 
 def test_a_worker_tells_of_its_jobs(daemon: Daemon) -> None:
@@ -359,3 +318,55 @@ def test_importing_it_imports_nothing_else_of_fleetd() -> None:
     code = "print(sorted(m for m in sys.modules if m.startswith('fleetd')), 'asyncio' in sys.modules)"
     with program(code, None) as process:
         assert hear(process) == "['fleetd', 'fleetd.worker'] False"
+
+
+def test_where_no_descriptor_is_left_the_job_is_done_and_later_ones_are_told(daemon: Daemon) -> None:
+    code = """
+        import resource
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        with worker.job("untold"):
+            pass
+        worker.report("done", "untold", id="1")
+        print("did it", worker.flush())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with worker.job("told"):
+            pass
+    """
+    with program(code, daemon.path) as process:
+        assert hear(process) == "did it True"
+        wait_for(ended(process, daemon), "the program to end")
+
+        assert process.returncode == 0
+    assert (daemon.jobs(STARTED), daemon.jobs(DONE)) == (["told"], ["told"])
+
+
+def test_where_no_thread_can_be_started_jobs_are_told_all_the_same(daemon: Daemon) -> None:
+    daemon.die()
+    code = """
+        threading.stack_size(1 << 47)  # more than there are addresses: as where the system has no thread to give
+        try:
+            threading.Thread(target=print).start()
+        except RuntimeError:
+            print("no threads")
+        for name in ("a", "b"):
+            with worker.job(name):
+                pass
+        print(threading.active_count())
+        print(worker.flush(30))
+        threading.stack_size(0)
+        sys.stdin.readline()
+        with worker.job("c"):
+            pass
+        print(threading.active_count())
+    """
+    with program(code, daemon.path) as process:
+        assert [hear(process), hear(process)] == ["no threads", "1"]
+        daemon.start()
+        wait_for(lambda: daemon.jobs(DONE) == ["a", "b"], "the jobs told without a thread")
+        assert hear(process) == "True"
+        tell(process, "go on")
+        assert hear(process) == "2"
+        wait_for(ended(process, daemon), "the program to end")
+
+    assert daemon.jobs(STARTED) == daemon.jobs(DONE) == ["a", "b", "c"]

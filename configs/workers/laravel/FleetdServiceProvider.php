@@ -2,6 +2,7 @@
 
 namespace App\Providers;
 
+use Illuminate\Events\CallQueuedListener;
 use Illuminate\Queue\Events\JobExceptionOccurred;
 use Illuminate\Queue\Events\JobFailed;
 use Illuminate\Queue\Events\JobProcessed;
@@ -31,7 +32,7 @@ class FleetdServiceProvider extends ServiceProvider
         Queue::createPayloadUsing(static function ($connection, $queue, $payload) {
             $command = $payload['data']['command'] ?? null;
 
-            return is_object($command) ? ['availableAt' => self::due($command->delay ?? null)] : [];
+            return is_object($command) ? ['availableAt' => self::due(self::delay($command))] : [];
         });
         $address = (string) getenv('NOTIFY_SOCKET');
         if ($address === '' || getenv('FLEETD_RUN') === false || ! $this->app->runningInConsole()) {
@@ -100,12 +101,28 @@ class FleetdServiceProvider extends ServiceProvider
         } catch (Throwable $e) {
             return null;
         }
-        if (isset($payload['availableAt'])) {
-            return (float) $payload['availableAt'];
-        }
         $pushed = $payload['createdAt'] ?? $payload['pushedAt'] ?? null; // Laravel from 12.11 on; Horizon
+        $due = $pushed === null ? null : (float) $pushed + (float) ($payload['delay'] ?? 0);
 
-        return $pushed === null ? null : (float) $pushed + (float) ($payload['delay'] ?? 0);
+        // Of a delay that the command does not know (Queue::later) only the payload's own tells.
+        return isset($payload['availableAt']) ? max((float) $payload['availableAt'], $due) : $due;
+    }
+
+    /** The delay that a command asks for, or its mail, or its listener; found as Laravel finds it. */
+    private static function delay($command)
+    {
+        if (! $command instanceof CallQueuedListener) {
+            return $command->delay ?? $command->mailable->delay ?? null;
+        }
+        try {
+            $listener = (new \ReflectionClass($command->class))->newInstanceWithoutConstructor();
+
+            return method_exists($listener, 'withDelay')
+                ? $listener->withDelay(...array_values((array) $command->data))
+                : $listener->delay ?? null;
+        } catch (Throwable $e) {
+            return null;
+        }
     }
 
     /** Laravel counts delays in whole seconds. */

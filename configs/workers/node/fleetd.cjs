@@ -19,11 +19,12 @@ const LAST_WAIT = 5_000; // milliseconds that the end waits for a full pipe, and
 const GIVEN_BACK = new Set(["DelayedError", "WaitingError", "WaitingChildrenError"]);
 const RATE_LIMITED = "bullmq:rateLimitExceeded";
 
-const workers = new Map(); // worker -> its jobs in hand: id -> { id, name, queue, since, over }
+const workers = new Map(); // worker -> its jobs in hand: id -> { bull, told, since, over }
 const mostJobs = Number(process.env.FLEETD_MAX_JOBS) || Infinity;
 const farewells = []; // what is to be done when all workers are closed
 let begun = 0; // jobs, of all workers
 let unready = 0; // workers
+let connected = false; // any of them
 let turn = Promise.resolve(); // pauses and resumes, one after the other
 let stopping = null;
 
@@ -39,11 +40,7 @@ let stopping = null;
 function fleetd(worker, options = {}) {
   const jobs = new Map();
   workers.set(worker, jobs);
-  unready += 1;
-  worker.waitUntilReady().then(
-    () => --unready || tell({ fleetd: "ready" }),
-    () => {}, // closed before it was ready
-  );
+  awaitReady(worker);
   worker.on("active", (job) => start(worker, jobs, job, options));
   worker.on("completed", (job) => end(worker, jobs, "done", job));
   worker.on("failed", (job) => job && end(worker, jobs, "failed", job));
@@ -93,9 +90,28 @@ function release(worker, jobs, which = () => true) {
   for (const { bull, over } of [...jobs.values()]) if (over && which(bull)) end(worker, jobs, "released", bull);
 }
 
+/** Told when no worker is waited for any more, if there is one that can work; one may be closed before it was ready. */
+function awaitReady(worker) {
+  let waits = true;
+  const settle = (isReady) => {
+    if (!waits) return;
+    waits = false;
+    unready -= 1;
+    connected ||= isReady;
+    if (connected && !unready) tell({ fleetd: "ready" });
+  };
+  unready += 1;
+  worker.on("closed", () => settle(false)); // its promise may be left open
+  worker.waitUntilReady().then(
+    () => settle(true),
+    () => settle(false),
+  );
+}
+
 function start(worker, jobs, bull, options) {
-  jobs.set(bull.id, { bull, over: false, since: performance.now() });
-  tell({ fleetd: "started", ...which(worker, bull), enqueued_at: enqueuedAt(bull), name: short(bull.name) });
+  const told = which(worker, bull);
+  jobs.set(bull.id, { bull, told, over: false, since: performance.now() });
+  tell({ fleetd: "started", ...told, enqueued_at: enqueuedAt(bull), name: short(bull.name) });
   begun += 1;
   if (begun >= mostJobs && options.stop !== false) stop(); // takes no further job; this one is finished first
 }
@@ -104,7 +120,7 @@ function end(worker, jobs, how, bull) {
   const job = jobs.get(bull.id);
   jobs.delete(bull.id);
   const runtime = job && Number(((performance.now() - job.since) / 1000).toFixed(6));
-  tell({ fleetd: how, ...which(worker, bull), runtime, name: short(bull.name) });
+  tell({ fleetd: how, ...(job?.told ?? which(worker, bull)), runtime, name: short(bull.name) });
 }
 
 /** BullMQ numbers the jobs of each queue: where there are several, a number alone names none. */

@@ -4,10 +4,11 @@
 # application (lib/fleetd.rb, say), and call one of the two in an initializer:
 #
 #   Fleetd.sidekiq     # every job of Sidekiq 5 to 8, those of ActiveJob too
-#   Fleetd.active_job  # every job of ActiveJob on another adapter, such as Solid Queue
+#   Fleetd.active_job  # every job of ActiveJob 6.0 and later on another adapter, such as Solid Queue
 #
-# Standard library only; Ruby 2.5 and later.  It does nothing where no fleetd is, and never holds a job up.  Messages
-# are numbered and kept until the daemon has written them down, so that each counts once whatever becomes of it.
+# Standard library only; Ruby 2.5 and later.  It does nothing where no fleetd is, never holds a job up and never fails
+# one.  Messages are numbered and kept until the daemon has written them down, so that each counts once whatever becomes
+# of it.
 
 require "securerandom"
 require "socket"
@@ -44,17 +45,18 @@ module Fleetd
     end
   end
 
-  # A job that another one performs itself was not enqueued, and is a part of that.
+  # A job that another one performs itself was not enqueued, and is a part of that.  Before ActiveJob 6.0 a job does not
+  # know whether it was: nothing is told.
   def active_job
     listen = lambda do |event, &block|
       ActiveSupport::Notifications.subscribe(event) do |*, payload|
         job = payload[:job]
-        block.call(job, fields(job.job_id, job.class.name, job.queue_name), payload) if job.enqueued_at
+        block.call(job, fields(job.job_id, job.class.name, job.queue_name), payload) if job.respond_to?(:enqueued_at) && job.enqueued_at
       end
     end
     listen.call("perform_start.active_job") do |job, told, _|
       due = job.respond_to?(:scheduled_at) ? job.scheduled_at : nil
-      job("started", told, [job.enqueued_at, due].compact.map { |at| seconds(at) }.max)
+      job("started", told, [job.enqueued_at, due].compact.map { |at| seconds(at) }.compact.max)
     end
     # An attempt that failed; its `perform` follows, and does not count.
     listen.call("enqueue_retry.active_job") { |_, told, payload| job(payload[:error] ? "failed" : "released", told) }
@@ -64,14 +66,15 @@ module Fleetd
 
   # Ready for jobs.
   def ready
-    line&.tell("READY" => "1")
+    tell("READY" => "1")
   end
 
   # A job: `what` is started, done, failed or released; `enqueued_at` is Unix seconds, or milliseconds.
   def job(what, fields, enqueued_at = nil)
     told = { "X_FLEETD_JOB" => what }.merge(fields)
-    told["X_FLEETD_ENQUEUED_AT"] = format("%.6f", seconds(enqueued_at)) if enqueued_at
-    line&.tell(told)
+    since = seconds(enqueued_at)
+    told["X_FLEETD_ENQUEUED_AT"] = format("%.6f", since) if since
+    tell(told)
   end
 
   def fields(id, name, queue)
@@ -81,12 +84,26 @@ module Fleetd
   # Waits until the daemon has everything, but not for longer than so many seconds; done by itself at the end.
   def flush(seconds)
     line&.flush(seconds)
+  rescue StandardError
+    nil
   end
 
+  # What goes wrong here (no descriptor, no thread is left) is no reason to fail a job; the next message tries again.
+  def tell(fields)
+    line&.tell(fields)
+  rescue StandardError
+    nil
+  end
+
+  # nil if it is no time.
   def seconds(time)
+    return if time.nil?
+
     time = Time.iso8601(time) if time.is_a?(String)
     number = time.to_f
     number >= 1e11 ? number / 1000 : number
+  rescue StandardError
+    nil
   end
 
   def line
@@ -138,7 +155,10 @@ module Fleetd
     def flush(seconds)
       deadline = now + seconds
       @lock.synchronize do
-        @changed.wait(@lock, [deadline - now, 0.001].max) until @kept.empty? || now >= deadline
+        until @kept.empty? || now >= deadline
+          go_on unless @thread # none could be started: nobody else listens
+          @changed.wait(@lock, @thread ? [deadline - now, 0.001].max : 0.01)
+        end
       end
     end
 

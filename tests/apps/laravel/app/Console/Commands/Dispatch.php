@@ -3,7 +3,9 @@
 namespace App\Console\Commands;
 
 use App\Jobs\TranscodeJob;
+use App\Listeners\TranscodeListener;
 use Illuminate\Console\Command;
+use Illuminate\Support\Facades\Event;
 
 class Dispatch extends Command
 {
@@ -19,12 +21,19 @@ class Dispatch extends Command
         {--leak=0 : The job keeps this many megabytes}
         {--gate= : The job goes on until this file is there}
         {--then= : release: the job gives itself back once; give-up: it fails without throwing}
-        {--delay=0 : Seconds until the jobs are due}';
+        {--delay=0 : Seconds until the jobs are due}
+        {--listener : The job is that of a queued listener, on the queue media and due in an hour}';
 
     protected $description = 'Push transcode jobs';
 
     public function handle(): int
     {
+        if ($this->option('listener')) {
+            Event::listen('clip', TranscodeListener::class);
+            Event::dispatch('clip', $this->option('prefix').'-'.$this->option('first'));
+
+            return 0;
+        }
         $every = (int) $this->option('fail-every');
         $first = (int) $this->option('first');
         for ($n = $first; $n < $first + (int) $this->option('count'); $n++) {
