@@ -26,7 +26,9 @@ _AT_ONCE = 1.0  # seconds within which a connection that has ended shows it
 
 
 class RedisBroker:
-    """One round trip for each server that has a queue; a second one only where a key is of another type than expected.
+    """One round trip for each server that has a queue.
+
+    A second one only where a key is of another type than expected; and after them those for streams that tell of jobs.
 
     The constructor raises UsageError for a URL that makes no sense, or whose files cannot be read.
     """
@@ -45,19 +47,36 @@ class RedisBroker:
         if not places:
             return {}
         with self._told():
-            async with asyncio.timeout(LIMIT), self._turn:
-                was_kept, began = self._servers.is_kept, time.monotonic()
-                try:
-                    return await self._read(places)
-                except UnreachableError:
-                    has_ended = was_kept and not self._servers.is_kept and time.monotonic() - began < _AT_ONCE
-                    if not has_ended:
-                        raise
-                return await self._read(places)  # since a connection from earlier had ended unnoticed
+            async with asyncio.timeout(LIMIT) as limit, self._turn:
+                depths = await self._depths(places)
+                latest = limit.when()
+                assert latest is not None
+                limit.reschedule(None)  # what is known by now is told in any case
+                return await self._with_ended(depths, latest)
 
     async def close(self) -> None:
         """See the port."""
         await self._servers.close()
+
+    async def _depths(self, places: Sequence[Place]) -> Mapping[Place, Depth]:
+        was_kept, began = self._servers.is_kept, time.monotonic()
+        try:
+            return await self._read(places)
+        except UnreachableError:
+            has_ended = was_kept and not self._servers.is_kept and time.monotonic() - began < _AT_ONCE
+            if not has_ended:
+                raise
+        return await self._read(places)  # since a connection from earlier had ended unnoticed
+
+    async def _with_ended(self, depths: Mapping[Place, Depth], latest: float) -> Mapping[Place, Depth]:
+        streams = {place: place.events for place in depths if place.events is not None}
+        if not streams:
+            return depths
+        ended = await self._events.read(streams.values(), self._ask, latest)
+        return {
+            place: replace(found, ended=ended[streams[place]]) if place in streams else found
+            for place, found in depths.items()
+        }
 
     async def _read(self, places: Sequence[Place]) -> Mapping[Place, Depth]:
         self._types.keep(places)
@@ -65,8 +84,7 @@ class RedisBroker:
         now = await self._servers.now()
         asked = {place: self._oldest.command(place) for place in places}
         counts = [words for place in places for words in commands(place, self._types, now)]
-        streams = {place.events: self._events.command(place.events) for place in places if place.events is not None}
-        answers = await self._ask([*counts, *filter(None, asked.values()), *streams.values()])
+        answers = await self._ask([*counts, *filter(None, asked.values())])
         if wrong := {words[1] for words in counts if _is_wrong_type(answers[words])}:
             await self._learn_types(wrong)
             counts = [words for place in places for words in commands(place, self._types, now)]
@@ -78,15 +96,7 @@ class RedisBroker:
             asked = {place: self._oldest.command(place, by_text=True) for place in places}
             answers |= await self._ask(filter(None, asked.values()))
         times = {place: None if words is None else oldest_at(place, answers[words]) for place, words in asked.items()}
-        ended = {events: self._events.ended(events, answers[words]) for events, words in streams.items()}
-        return {
-            place: replace(
-                depth(place, self._types, now, answers),
-                oldest_at=times[place],
-                ended=None if place.events is None else ended[place.events],
-            )
-            for place in places
-        }
+        return {place: replace(depth(place, self._types, now, answers), oldest_at=times[place]) for place in places}
 
     async def _learn_types(self, keys: Iterable[str]) -> None:
         for words, answer in (await self._ask(("TYPE", key) for key in keys)).items():
