@@ -14,7 +14,7 @@ import pytest
 
 from fleetd.brokers import sql
 from fleetd.brokers.port import Broker
-from fleetd.brokers.sql import driver, sqlite
+from fleetd.brokers.sql import sqlite
 from fleetd.core.queues import Depth, Place
 from fleetd.core.spec import BrokerSpec
 from fleetd.errors import FleetdError, UnreachableError
@@ -165,8 +165,3 @@ def test_a_file_put_in_its_place_is_seen(file: Path, database: sqlite3.Connectio
         return [first[place].ready, second[place].ready]
 
     assert asyncio.run(twice()) == [1, 7]
-
-
-def test_labels_name_no_login() -> None:
-    assert driver.label_of("mysql://app:pa/s@s:w?rd@db.internal:3306/app?charset=x") == "mysql://db.internal:3306/app"
-    assert driver.label_of("postgresql://db/app?password=secret") == "postgresql://db/app"
