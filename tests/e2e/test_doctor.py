@@ -176,6 +176,16 @@ def test_what_is_out_of_reach_is_said_beside_all_else(fleetd: Fleetd, kept: Redi
     assert "  out of reach: redis://127.0.0.1:1/0: connection refused" in fleetd.run("doctor", code=4).stdout
 
 
+def test_a_queue_that_alone_cannot_be_read_is_told_with_its_reason(fleetd: Fleetd, kept: RedisServer) -> None:
+    with kept.connect() as client:
+        client.set("odd", "no queue")
+    fleetd.configure({"media": {**CELERY, "queues": ["media", "odd"]}}, broker={"default": {"url": kept.url}})
+    document = examined(fleetd, 1)
+    assert found(document, "pool media")["broker-read"] == "error"
+    assert "queue odd: " in what(document, "broker-read")
+    assert "odd is a string there, which holds no jobs" in what(document, "broker-read")
+
+
 # -- RabbitMQ and SQS --------------------------------------------------------------------------------------------------
 
 

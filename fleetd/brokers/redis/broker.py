@@ -17,8 +17,9 @@ from fleetd.brokers.redis.events import Events
 from fleetd.brokers.redis.oldest import Oldest, oldest_at
 from fleetd.brokers.redis.servers import OneServer, Servers
 from fleetd.config.redis_url import Kind, parse
-from fleetd.core.queues import Depth, Place
+from fleetd.core.queues import UNKNOWN, Depth, Place
 from fleetd.errors import FleetdError, UnreachableError
+from fleetd.redis.failures import moved_to
 from fleetd.redis.wire import check_tls
 
 LIMIT = 4.0  # seconds for a read: to find the servers, to connect, and to be answered
@@ -85,24 +86,51 @@ class RedisBroker:
         asked = {place: self._oldest.command(place) for place in places}
         counts = [words for place in places for words in commands(place, self._types, now)]
         answers = await self._ask([*counts, *filter(None, asked.values())])
+        refused: Mapping[str, Exception] = {}
         if wrong := {words[1] for words in counts if _is_wrong_type(answers[words])}:
-            await self._learn_types(wrong)
+            refused = await self._learn_types(wrong)
             counts = [words for place in places for words in commands(place, self._types, now)]
             answers |= await self._ask(words for words in counts if _is_wrong_type(answers.get(words, _WRONG)))
-        for words in counts:
-            if isinstance(answers[words], ResponseError):
-                raise self._servers.refusal(answers[words])
+        failed = self._failed(asked, now, answers, refused)
+        if len(failed) == len(asked):
+            raise next(iter(failed.values()))
         while self._oldest.should_repeat([answers[words] for words in asked.values() if words is not None]):
             asked = {place: self._oldest.command(place, by_text=True) for place in places}
             answers |= await self._ask(filter(None, asked.values()))
         times = {place: None if words is None else oldest_at(place, answers[words]) for place, words in asked.items()}
-        return {place: replace(depth(place, self._types, now, answers), oldest_at=times[place]) for place in places}
+        return {
+            place: UNKNOWN
+            if place in failed
+            else replace(depth(place, self._types, now, answers), oldest_at=times[place])
+            for place in places
+        }
 
-    async def _learn_types(self, keys: Iterable[str]) -> None:
-        for words, answer in (await self._ask(("TYPE", key) for key in keys)).items():
-            if isinstance(answer, ResponseError):
-                raise self._servers.refusal(answer)
-            self._types.saw(words[1], answer)
+    async def _learn_types(self, keys: Iterable[str]) -> Mapping[str, Exception]:
+        """Why keys cannot be counted, where that is so."""
+        refused: dict[str, Exception] = {}
+        for (_, key), answer in (await self._ask(("TYPE", key) for key in keys)).items():
+            try:
+                if isinstance(answer, ResponseError):
+                    raise self._servers.refusal(answer)
+                self._types.saw(key, answer)
+            except FleetdError as error:
+                refused[key] = error
+        return refused
+
+    def _failed(
+        self, places: Iterable[Place], now: float, answers: Mapping[Words, Any], refused: Mapping[str, Exception]
+    ) -> Mapping[Place, Exception]:
+        """The queues that alone cannot be read, and why.  Raises what is wrong with the URL."""
+        failed: dict[Place, Exception] = {}
+        for place in places:
+            for words in commands(place, self._types, now):
+                answer = answers[words]
+                if isinstance(answer, ResponseError):
+                    error = refused.get(words[1]) or self._servers.refusal(answer)
+                    if moved_to(answer) is not None:
+                        raise error
+                    failed.setdefault(place, error)
+        return failed
 
     async def _ask(self, commands: Iterable[Words]) -> dict[Words, Any]:
         return dict(await self._servers.ask(dict.fromkeys(commands)))
