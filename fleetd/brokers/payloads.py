@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fleetd.brokers.moments import moment
+from fleetd.core.moments import moment
 
 _FORWARD = re.compile(r"""\s*+("(?:[^"\\]|\\.)*+"|[{}\[\]:,]|[^\s"{}\[\]:,]++)""", re.DOTALL)
 # From the end: a quote before which stands a backslash is inside of a string, any other begins or ends one.

@@ -5,7 +5,10 @@ Parsing, suggestions, the reference page and the JSON Schema come from it, so th
 
 from __future__ import annotations
 
-from fleetd.config import broker_url, redis_url
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from fleetd.config import amqp_url, broker_url, management_url, redis_url
 from fleetd.config.kinds import (
     HOST,
     NAME,
@@ -42,23 +45,49 @@ PATH = Line("path")
 
 
 class _ServiceUrl(Matching, frozen=True):
-    """The URL of a service; that of a Redis in every detail."""
+    """The URL of a service; that of a Redis or a RabbitMQ in every detail."""
 
     def check(self, value: str, shown: str | None = None) -> str:
         """The value itself; raises Unfit, quoting nothing of it."""
         found = super().check(value, shown)
-        try:
-            if broker_url.kind_of(found) == "redis":
-                redis_url.parse(found)
-        except UsageError as error:
-            what, _, remedy = str(error).partition(": ")
-            raise Unfit(f"{what} cannot be read", remedy) from None
+        with _unfit():
+            match broker_url.kind_of(found):
+                case "redis":
+                    redis_url.parse(found)
+                case "amqp":
+                    amqp_url.parse(found)
         return found
+
+
+class _ManagementUrl(Matching, frozen=True):
+    """The URL of RabbitMQ's management API, in every detail."""
+
+    def check(self, value: str, shown: str | None = None) -> str:
+        """The value itself; raises Unfit, quoting nothing of it."""
+        found = super().check(value, shown)
+        with _unfit():
+            management_url.parse(found, "", "")
+        return found
+
+
+@contextmanager
+def _unfit() -> Generator[None]:
+    """Errors of reading a URL, which quote nothing of it, as those of a value."""
+    try:
+        yield
+    except UsageError as error:
+        what, _, remedy = str(error).partition(": ")
+        raise Unfit(f"{what} cannot be read", remedy) from None
 
 
 def _service(*schemes: str) -> _ServiceUrl:
     any_url = url(*schemes)
     return _ServiceUrl(any_url.noun, any_url.pattern, any_url.form, secret=True)
+
+
+def _management() -> _ManagementUrl:
+    any_url = url("http://", "https://")
+    return _ManagementUrl(any_url.noun, any_url.pattern, any_url.form, secret=True)
 
 
 FLEET = TableOf(
@@ -98,7 +127,7 @@ BROKER = TableOf(
         Key("retry-after", Duration(), "none",
             "When the broker gives a job that is in hand to another worker; has to be more than job-timeout."),
         Key("every", Duration(), '"5s"; Amazon SQS "30s"', "How often the queues are read."),
-        Key("management", url("http://", "https://"), "none",
+        Key("management", _management(), "none",
             "RabbitMQ's management API, which tells of jobs in hand too: http://USER:PASSWORD@HOST:15672."),
         Key("endpoint", url("http://", "https://"), "Amazon's", "What answers in the place of Amazon SQS."),
     )

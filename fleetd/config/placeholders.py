@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from fleetd.config.problems import Unfit
 from fleetd.config.suggestions import nearest
+from fleetd.core.placeholders import AT_SPAWN
 
-NAMES = ("slot", "pool", "host", "queues", "epoch", "run")
 _BRACE = re.compile(r"\{\{|\{(?:([^{}]*)\})?")
 
 
@@ -22,12 +22,14 @@ def placeholders(template: str) -> Iterator[str]:
 def check_placeholders(template: str) -> None:
     """Raise Unfit for a name in braces that nothing would be filled in for."""
     for name in placeholders(template):
-        if name in NAMES:
+        if name in AT_SPAWN:
             continue
         if not name:
             raise Unfit("{ does not begin a placeholder", "write {{ for a literal brace")
-        meant = nearest(name, NAMES)
-        question = f"did you mean {{{meant}}}?" if meant else f"there are {', '.join(f'{{{each}}}' for each in NAMES)}"
+        meant = nearest(name, AT_SPAWN)
+        question = (
+            f"did you mean {{{meant}}}?" if meant else f"there are {', '.join(f'{{{each}}}' for each in AT_SPAWN)}"
+        )
         raise Unfit(f"unknown placeholder {{{name}}}", f"{question} ({{{{ is a literal brace)")
 
 

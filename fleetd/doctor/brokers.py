@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from fleetd.brokers.opening import open_broker
+from fleetd.brokers.port import Broker
 from fleetd.config.broker_url import kind_of
 from fleetd.config.load import Loaded
 from fleetd.config.pools import ReadPool
@@ -51,7 +52,7 @@ class Answers(Struct, frozen=True):
     """What came of asking."""
 
     servers: Mapping[str, Answer] = field(default_factory=dict)  # RedisFacts, by subject
-    depths: Mapping[str, Answer] = field(default_factory=dict)  # by broker: a mapping from places
+    depths: Mapping[str, Answer] = field(default_factory=dict)  # by broker: a mapping from places to answers
     acknowledged: Mapping[str, Answer] = field(default_factory=dict)  # by pool on RabbitMQ: a ConsumerTimeout, or None
     visible: Mapping[tuple[str, str], Answer] = field(default_factory=dict)  # by broker and queue: seconds, or None
 
@@ -104,7 +105,8 @@ def judge(loaded: Loaded, spec: FleetSpec, answers: Answers) -> Iterator[Told]:
     for name, answer in answers.depths.items():
         subject_name, place = broker_subject(name), place_of(loaded.tables[f"broker.{name}"], "url")
         if not isinstance(answer, FleetdError):
-            yield READ.ok(subject_name, f"{len(answer)} queue{'s' if len(answer) > 1 else ''} can be read")
+            count = sum(not isinstance(depth, FleetdError) for depth in answer.values())
+            yield READ.ok(subject_name, f"{count} queue{'s' if count > 1 else ''} can be read")
         elif not isinstance(answers.servers.get(subject_name), FleetdError):  # else it was said already
             yield _failed(READ, subject_name, answer, place)
 
@@ -118,7 +120,11 @@ def judge_pool(pool: ReadPool, answers: Answers, line: Place | None, *, framewor
     name, broker = pool.spec.name, pool.spec.broker or ""
     depths = answers.depths.get(broker, {})
     for place in pool.spec.places:
-        if not isinstance(depths, FleetdError) and depths.get(place, Depth(0)) == UNKNOWN:
+        depth = None if isinstance(depths, FleetdError) else depths.get(place)
+        if isinstance(depth, FleetdError):
+            what = f"queue {place.queue}: {depth}"
+            yield READ.error(pool_subject(name), what, place_of(pool.node, "queues"))
+        elif depth == UNKNOWN:
             what = f"the broker knows no queue {place.ready[0] if len(place.ready[0]) < 80 else place.queue}"  # noqa: PLR2004 - SQL's are queries
             yield QUEUE.warning(pool_subject(name), what, place_of(pool.node, "queues"))
         seconds = answers.visible.get((broker, place.ready[0]))
@@ -157,12 +163,20 @@ async def _observed(url: str) -> RedisFacts:
     return await observe(url)
 
 
-async def _read(spec: BrokerSpec, places: tuple[QueuePlace, ...]) -> Mapping[QueuePlace, Depth]:
+async def _read(spec: BrokerSpec, places: tuple[QueuePlace, ...]) -> Mapping[QueuePlace, Answer]:
     broker = open_broker(spec)
     try:
-        return await broker.read(places)
+        depths: dict[QueuePlace, Answer] = dict(await broker.read(places))
+        if kind_of(spec.url) in {"redis", "sql"}:  # which say why only where nothing else is asked for
+            for place in [place for place in places if depths[place] == UNKNOWN]:
+                depths[place] = await _answer(_depth(broker, place))
+        return depths
     finally:
         await broker.close()
+
+
+async def _depth(broker: Broker, place: QueuePlace) -> Depth:
+    return (await broker.read([place]))[place]
 
 
 async def _acknowledged(broker: BrokerSpec, pool: PoolSpec) -> ConsumerTimeout | None:

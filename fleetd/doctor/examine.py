@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from fleetd.config.load import Loaded
 from fleetd.config.pools import ReadPool
-from fleetd.config.problems import Finding, Severity, Where
+from fleetd.config.problems import Finding, NotYet, Severity, Where
 from fleetd.core.spec import FleetSpec
 from fleetd.doctor import brokers, frameworks, host, host_facts, places, workers
 from fleetd.doctor.brokers import Answers
@@ -22,7 +22,7 @@ def examine(loaded: Loaded, findings: Iterable[Finding], instance: str) -> tuple
     """
     spec = loaded.spec
     assert spec is not None
-    told = [of_check(finding, loaded) for finding in findings]
+    told = [of_check(finding, loaded) for finding in (*map(of_later, loaded.not_yet), *findings)]
     told += host.judge(spec, host_facts.observe(instance))
     told += places.judge(spec, places.observe(instance, spec.daemon), _daemon_table(loaded))
     starts = {name: workers.observe(spec, pool) for name, pool in loaded.pools.items()}
@@ -52,6 +52,11 @@ def _probed(pool: ReadPool, starts: tuple[workers.Start, ...]) -> tuple[framewor
     """What the framework says, asked as the first worker that can be started."""
     request = next((start.request for start in starts if not start.rehearsal.failures), None)
     return () if request is None else frameworks.observe(pool, request)
+
+
+def of_later(note: NotYet) -> Finding:
+    """What this version does not do yet: an error where `start` refuses the file because of it."""
+    return Finding(Severity.ERROR if note.refuses else Severity.WARNING, note.problem)
 
 
 def of_check(finding: Finding, loaded: Loaded) -> Told:

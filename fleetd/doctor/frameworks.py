@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from fleetd.config.launches import masked
 from fleetd.config.pools import ReadPool
+from fleetd.core.placeholders import AT_SPAWN
 from fleetd.core.spec import Seconds
 from fleetd.doctor import timeouts
 from fleetd.doctor.rehearsal import LONGEST_PROBE, Output, probe
@@ -70,7 +71,7 @@ def observe(pool: ReadPool, request: SpawnRequest) -> tuple[Probed, ...]:
     framework = pool.framework
     if not isinstance(framework, Framework) or "command" in pool.values or "entry" in pool.values:
         return ()
-    values = {"slot": "0", "pool": pool.spec.name, "host": "", "queues": "", "epoch": ""}
+    values = {**dict.fromkeys(AT_SPAWN, ""), "slot": "0", "pool": pool.spec.name}
     found: list[Probed] = []
     asked: dict[tuple[str, ...], Output] = {}  # several probes may read the output of one command
     for each in framework.probes:

@@ -9,10 +9,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from fleetd.core.moments import moment
 from fleetd.core.spec import LineMeaning, LinePattern, Seconds
 from fleetd.frameworks.possessive import is_anchored, written_out
 
@@ -24,8 +24,6 @@ _COLOUR = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|[()][0-9A-Za-z])")
 _HALF_COLOUR = re.compile(rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,4}|[()])?\Z")
 
 _COMMON = b" etaoinsrhldcumfpgwybvkxjqz0123456789:-./,_=" + bytes(range(65, 91))  # the most common byte first
-
-_MILLISECONDS = 1e11  # from here on a time is no number of seconds: that would be the year 5138
 
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 _AMOUNT = re.compile(r"([\d.]+) ?(ms|s|m|h|d)(?![a-z])", re.ASCII)
@@ -178,23 +176,6 @@ def seconds(text: str) -> Seconds | None:
             return None
         runtime = round(sum(amounts), 6)
     return runtime if 0 <= runtime < float("inf") else None
-
-
-def moment(text: str) -> float | None:
-    """Unix seconds of a time as frameworks write it; None if it is none.
-
-    A number is of seconds, or of milliseconds from 10^11 on; else it is ISO 8601, in UTC if it names no zone.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        try:
-            at = datetime.fromisoformat(text)
-            number = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            return None
-    number = number / 1000 if number >= _MILLISECONDS else number
-    return number if 0 <= number < float("inf") else None
 
 
 def _form(pattern: LinePattern) -> _Form:

@@ -13,12 +13,14 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from fleetd.core.placeholders import AT_SPAWN
+
 Group = tuple[str, ...]
 
 _PLACEHOLDER = re.compile(r"\{\{|\{([^{}]*)\}")
-AT_SPAWN = frozenset({"slot", "pool", "host", "epoch", "run"})
 LIMITS = ("max-jobs", "job-timeout", "max-memory", "max-memory-kib", "max-memory-mib", "max-lifetime")
 _LISTS = frozenset({"queues"})
+_KEPT = frozenset(AT_SPAWN) - _LISTS  # for the spawn
 _SEVERAL = "..."
 _OPTION = "options."
 
@@ -32,7 +34,7 @@ class Values(Struct, frozen=True):
 
     def one(self, name: str) -> str | None:
         """The text for `{name}`; None if it has no value."""
-        if name in AT_SPAWN:
+        if name in _KEPT:
             return "{" + name + "}"
         if name.startswith(_OPTION):
             return self.options.get(name.removeprefix(_OPTION))
@@ -95,9 +97,9 @@ def problems(group: Group, options: Mapping[str, str | None]) -> Iterator[str]:
                 yield f"{{{name}}} must be an argument of its own, not part of {text!r}"
             elif plain.startswith(_OPTION) and plain.removeprefix(_OPTION) not in options:
                 yield f"{{{name}}} is not in the table of options: add {plain}"
-            elif not plain.startswith(_OPTION) and plain not in {"queue", *_LISTS, *LIMITS, *AT_SPAWN}:
+            elif not plain.startswith(_OPTION) and plain not in {"queue", *_LISTS, *LIMITS, *_KEPT}:
                 yield f"{{{name}}} is no placeholder: use {{queues}}, {{queue}}, {{options.NAME}}, " + ", ".join(
-                    f"{{{limit}}}" for limit in (*LIMITS, *sorted(AT_SPAWN))
+                    f"{{{limit}}}" for limit in (*LIMITS, *sorted(_KEPT))
                 )
 
 

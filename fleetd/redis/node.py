@@ -74,8 +74,9 @@ class Node:
             async with asyncio.timeout(PATIENCE):
                 await self._wire.send_packed_command(_packed(commands))
                 for _ in commands:
-                    answers.append(await self._answer())
-                    if len(answers) % _IN_A_ROW == 0:
+                    answer = await self._answer()
+                    answers.append(answer)
+                    if len(answers) % _IN_A_ROW == 0 or (isinstance(answer, list) and len(answer) >= _IN_A_ROW):
                         await asyncio.sleep(0)
         except (RedisError, OSError) as error:
             raise self._judged(error) from None

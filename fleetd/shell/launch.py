@@ -14,11 +14,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from fleetd.core.effects import Spawn
+from fleetd.core.placeholders import AT_SPAWN
 from fleetd.core.spec import Launch, Seconds
 from fleetd.shell.preloading import preload_of
 from fleetd.shell.spawn_request import LaunchError, SpawnRequest
 
-PLACEHOLDER = re.compile(r"\{\{|\{(slot|pool|host|queues|epoch|run)\}")
+PLACEHOLDER = re.compile(rf"\{{\{{|\{{({'|'.join(AT_SPAWN)})\}}")
 PRIVATE = re.compile(
     r"FLEETD_|(NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES)|WATCHDOG_(USEC|PID)|INVOCATION_ID|JOURNAL_STREAM|MAINPID)$"
 )  # what was told to the daemon and is not true of a worker
@@ -103,7 +104,7 @@ def _is_gone(directory: str) -> bool:
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """Put values in for {slot}, {pool}, {host}, {queues}, {epoch}, {run}; `{{` is a literal brace, any other stays."""
+    """Put values in for those of AT_SPAWN, each in braces; `{{` is a literal brace, any other stays."""
     return PLACEHOLDER.sub(lambda match: values[match[1]] if match[1] else "{", text)
 
 

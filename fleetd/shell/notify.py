@@ -32,6 +32,7 @@ from fleetd.core.events import (
     SaidStopping,
     Source,
 )
+from fleetd.core.moments import moment
 from fleetd.core.spec import LineMeaning
 
 LONGEST_MESSAGE = 8192
@@ -70,7 +71,7 @@ def parse(run: RunId, message: bytes) -> list[Event]:
                 id=_safe(fields.get("X_FLEETD_JOB_ID", "")) or None,
                 name=_safe(fields.get("X_FLEETD_JOB_NAME", "")) or None,
                 queue=_safe(fields.get("X_FLEETD_QUEUE", "")) or None,
-                enqueued_at=_number(fields.get("X_FLEETD_ENQUEUED_AT")),
+                enqueued_at=moment(fields.get("X_FLEETD_ENQUEUED_AT")),
             )
         )
     return events
@@ -238,7 +239,7 @@ def _safe(text: str) -> str:
 
 
 def _number(text: str | None) -> float | None:
-    """A number of seconds or microseconds that is not negative; None for anything else."""
+    """A number of microseconds that is not negative; None for anything else."""
     try:
         number = float(text) if text is not None and len(text) <= 32 else -1.0  # noqa: PLR2004 - more is no number
     except ValueError:

@@ -15,7 +15,7 @@ from fleetd.brokers import sql
 from fleetd.brokers.port import Broker
 from fleetd.brokers.sql import broker as sql_broker
 from fleetd.brokers.sql import postgresql
-from fleetd.core.queues import Depth, Place
+from fleetd.core.queues import UNKNOWN, Depth, Place
 from fleetd.core.spec import BrokerSpec
 from fleetd.errors import FleetdError, UnreachableError
 from tests.brokers.contract import BrokerContract
@@ -128,9 +128,12 @@ def test_a_missing_table_is_named_and_the_others_are_read_again(server: Postgres
 
     async def reads() -> int | None:
         broker = open_at(server.url)
+        absent = laravel_place("default", "app_")
         with pytest.raises(FleetdError, match=r"there is no table app_jobs: .*migrations") as caught:
-            await broker.read([DEFAULT, laravel_place("default", "app_")])
+            await broker.read([absent])
         assert not isinstance(caught.value, UnreachableError)
+        both = await broker.read([absent, DEFAULT])
+        assert (both[absent], both[DEFAULT].ready) == (UNKNOWN, 1)
         found = await ready(broker)
         await broker.close()
         return found

@@ -15,7 +15,7 @@ import redis
 
 from fleetd.brokers.redis import oldest
 from fleetd.brokers.redis.broker import RedisBroker
-from fleetd.core.queues import Depth, EventStream, Place
+from fleetd.core.queues import UNKNOWN, Depth, EventStream, Place
 from fleetd.errors import FleetdError, UnreachableError
 from fleetd.frameworks.places import Places
 from fleetd.redis.wire import PATIENCE
@@ -167,6 +167,9 @@ def test_a_key_that_holds_no_queue(redis_server: RedisServer) -> None:
             assert (
                 told == f"{redis_server.url}: queue is a string there, which holds no jobs: are prefix and queue right?"
             )
+            for _ in range(2):
+                found = await broker.read([place, PLAIN.of("other")])
+                assert found == {place: UNKNOWN, PLAIN.of("other"): Depth(ready=0, delayed=0, due=0, reserved=0)}
             with redis_server.connect() as client:
                 client.delete("queue")
             assert (await depth(broker, place)).ready == 0
@@ -490,9 +493,11 @@ def test_a_missing_permission_is_named(redis_server: RedisServer) -> None:
             with redis_server.connect() as client:
                 client.execute_command("ACL", "SETUSER", "me", "+time")
             assert (await depth(broker, PLAIN.of("q"))).ready == 0
-            told = await failure(broker.read([PLAIN.of("other"), PLAIN.of("q")]))
+            told = await failure(broker.read([PLAIN.of("other"), PLAIN.of("others")]))
             assert "(NOPERM)" in told
             assert SECRET not in told
+            found = await broker.read([PLAIN.of("other"), PLAIN.of("q")])
+            assert (found[PLAIN.of("other")], found[PLAIN.of("q")].ready) == (UNKNOWN, 0)
             assert (await depth(broker, PLAIN.of("q"))).ready == 0
 
     asyncio.run(steps())

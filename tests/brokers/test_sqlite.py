@@ -14,8 +14,8 @@ import pytest
 
 from fleetd.brokers import sql
 from fleetd.brokers.port import Broker
-from fleetd.brokers.sql import driver, sqlite
-from fleetd.core.queues import Depth, Place
+from fleetd.brokers.sql import sqlite
+from fleetd.core.queues import UNKNOWN, Depth, Place
 from fleetd.core.spec import BrokerSpec
 from fleetd.errors import FleetdError, UnreachableError
 from tests.support.databases import laravel_place, make_laravel, make_solid_queue, solid_queue_place
@@ -116,7 +116,7 @@ def test_no_file_is_made_where_there_is_none(file: Path) -> None:
 def test_a_missing_table_is_named(file: Path, database: sqlite3.Connection) -> None:
     make_laravel(database.execute, "default", ready=2, delayed=0, reserved=0)
     with pytest.raises(FleetdError, match=r"there is no table app_jobs: .*migrations") as caught:
-        depths_of(open_file(file), [laravel_place("default"), laravel_place("default", "app_")])
+        depths_of(open_file(file), [laravel_place("default", "app_"), laravel_place("media", "app_")])
     assert not isinstance(caught.value, UnreachableError)
 
 
@@ -167,6 +167,11 @@ def test_a_file_put_in_its_place_is_seen(file: Path, database: sqlite3.Connectio
     assert asyncio.run(twice()) == [1, 7]
 
 
-def test_labels_name_no_login() -> None:
-    assert driver.label_of("mysql://app:pa/s@s:w?rd@db.internal:3306/app?charset=x") == "mysql://db.internal:3306/app"
-    assert driver.label_of("postgresql://db/app?password=secret") == "postgresql://db/app"
+def test_a_queue_that_cannot_be_read_costs_no_other(file: Path, database: sqlite3.Connection) -> None:
+    """A table that is not there, and an answer that is no count."""
+    make_laravel(database.execute, "default", ready=3, delayed=2, reserved=1)
+    wrong = [constant("SELECT COUNT(*) FROM nowhere"), constant("SELECT 'many'")]
+    found = depths_of(open_file(file), [wrong[0], laravel_place("default"), wrong[1]])
+    assert (found[0], found[1].ready, found[2]) == (UNKNOWN, 3, UNKNOWN)
+    with pytest.raises(FleetdError, match="there is no table nowhere"):
+        depths_of(open_file(file), wrong)

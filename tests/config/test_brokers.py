@@ -73,8 +73,14 @@ def test_a_broker_that_is_shown_shows_no_password() -> None:
     assert "secret" not in repr(broker)
 
 
-@pytest.mark.parametrize("url", ["redis://h:x/0", "redis+cluster://h/1/2", "redis+sentinel://h"])
-def test_the_url_of_a_redis_is_read_in_every_detail(url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("redis://h:x/0", "redis+cluster://h/1/2", "redis+sentinel://h"),
+        *("amqp://guest:pw@h:99999/", "amqps://h/?verify=perhaps", "amqp://guest:p@w@h/"),
+    ],
+)
+def test_a_url_is_read_in_every_detail(url: str) -> None:
     found = load_text(f'[broker.default]\nurl = "{url}"\n[pool.m]\ncommand = ["w"]')
     (problem,) = found.problems
     assert str(problem).startswith("pool.toml:2: broker.default.url: ")
@@ -101,3 +107,13 @@ def test_every_scheme_has_a_kind_and_only_plain_ones_are_for_workers() -> None:
         "redis+cluster://",
         "sqs://",
     ]
+
+
+@pytest.mark.parametrize("url", ["http://u:p4ss@h:999999", "http://u:p4ss@", "http://u:p4/ss@h:1", "https://h/?a=b"])
+def test_the_url_of_a_management_api_is_read_in_every_detail(url: str) -> None:
+    found = load_text(f'[broker.default]\nurl = "amqp://h"\nmanagement = "{url}"\n[pool.m]\ncommand = ["w"]')
+    (problem,) = found.problems
+    assert str(problem) == (
+        "pool.toml:3: broker.default.management: the URL of RabbitMQ's management API cannot be read; "
+        "write http://HOST:15672 or https://HOST:15671"
+    )

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from fleetd.core.placeholders import AT_SPAWN
 from fleetd.doctor import frameworks
 from fleetd.doctor.frameworks import Probed
 from fleetd.doctor.rehearsal import Output
 from fleetd.doctor.report import Told, Verdict
 from fleetd.frameworks.framework import builtin
 from fleetd.frameworks.probes import Probe
+from fleetd.shell.spawn_request import SpawnRequest
 from tests.support.pool_files import load_text
 
 OK, UNKNOWN, WARNING, ERROR = Verdict.OK, Verdict.UNKNOWN, Verdict.WARNING, Verdict.ERROR
@@ -138,3 +140,10 @@ def test_a_command_of_the_pools_own_is_not_probed() -> None:
     own = load_text(text.format('command = "rq worker"'), RQ="/secret/rq").pools["media"]
     request = None
     assert frameworks.observe(own, request) == ()  # type: ignore[arg-type]
+
+
+def test_an_option_may_hold_all_that_a_spawn_fills_in() -> None:
+    every = "".join(f"{{{name}}}" for name in AT_SPAWN)
+    loaded = load_text(f'[pool.media]\nframework = "rq"\nqueues = ["a"]\noptions = {{ rq = "/nowhere/{every}" }}')
+    [found, *_] = frameworks.observe(loaded.pools["media"], SpawnRequest("0" * 32, ("rq",), {}, "/"))
+    assert found.failure is not None

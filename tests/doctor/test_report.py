@@ -122,6 +122,18 @@ def test_a_queue_that_is_not_there() -> None:
     assert list(brokers.judge_pool(pool, failed, None, framework_knows=False)) == []
 
 
+def test_a_queue_that_alone_cannot_be_read() -> None:
+    loaded = files()
+    assert loaded.spec is not None
+    pool = loaded.pools["media"]
+    there, odd = pool.spec.places
+    depths = {there: Depth(3), odd: FleetdError("b is a string there")}
+    answers = Answers(servers={"fleet": RedisFacts(), "broker default": RedisFacts()}, depths={"default": depths})
+    (told,) = brokers.judge_pool(pool, answers, None, framework_knows=False)
+    assert (told.check, told.verdict, told.what) == ("broker-read", Verdict.ERROR, "queue b: b is a string there")
+    assert "1 queue can be read" in [each.what for each in brokers.judge(loaded, loaded.spec, answers)]
+
+
 @pytest.mark.parametrize(("framework_knows", "checks"), [(False, ["retry-after"]), (True, [])])
 def test_a_frameworks_own_time_counts_more_than_the_queues(framework_knows: bool, checks: list[str]) -> None:
     pool = files().pools["media"]

@@ -92,6 +92,16 @@ def test_an_invalid_file(fleetd: Fleetd) -> None:
     assert document["problems"][0]["key"] == "pool.media.numprocs"
 
 
+def test_what_this_version_does_not_do_yet(fleetd: Fleetd) -> None:
+    """As start has it: refused with the one, started without the other."""
+    fleetd.configure({"media": {**FINE, "balance": "auto"}})
+    listening = '[daemon]\nmetrics-listen = "127.0.0.1:0"\n'
+    fleetd.file.write_text(fleetd.file.read_text().replace("[daemon]\n", listening))
+    told = {each["where"]["key"]: each["severity"] for each in examined(fleetd, 1)["findings"] if each["where"]}
+    assert told["pool.media.balance"] == "error"
+    assert told["daemon.metrics-listen"] == "warning"
+
+
 # -- Redis -------------------------------------------------------------------------------------------------------------
 
 
@@ -164,6 +174,16 @@ def test_what_is_out_of_reach_is_said_beside_all_else(fleetd: Fleetd, kept: Redi
     assert found(document, "fleet") == {}
     assert found(document, "pool media") == {"program": "error"}
     assert "  out of reach: redis://127.0.0.1:1/0: connection refused" in fleetd.run("doctor", code=4).stdout
+
+
+def test_a_queue_that_alone_cannot_be_read_is_told_with_its_reason(fleetd: Fleetd, kept: RedisServer) -> None:
+    with kept.connect() as client:
+        client.set("odd", "no queue")
+    fleetd.configure({"media": {**CELERY, "queues": ["media", "odd"]}}, broker={"default": {"url": kept.url}})
+    document = examined(fleetd, 1)
+    assert found(document, "pool media")["broker-read"] == "error"
+    assert "queue odd: " in what(document, "broker-read")
+    assert "odd is a string there, which holds no jobs" in what(document, "broker-read")
 
 
 # -- RabbitMQ and SQS --------------------------------------------------------------------------------------------------

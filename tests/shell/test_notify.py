@@ -72,6 +72,7 @@ def ids(events: list[Event]) -> list[str | None]:
         (b"X_FLEETD_JOB=released", [JobReported("r", LineMeaning.RELEASED, Source.SOCKET)]),
         (b"X_FLEETD_JOB=ready", []),
         (b"X_FLEETD_JOB=done\nX_FLEETD_ENQUEUED_AT=nan", [JobReported("r", LineMeaning.DONE, Source.SOCKET)]),
+        (b"X_FLEETD_JOB=done\nX_FLEETD_ENQUEUED_AT=0", [JobReported("r", LineMeaning.DONE, Source.SOCKET)]),
     ],
 )
 def test_a_message_means_what_sd_notify_says(message: bytes, events: list[Event]) -> None:

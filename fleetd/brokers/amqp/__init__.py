@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 
 from fleetd.brokers.amqp.broker import RabbitMQ
-from fleetd.brokers.amqp.http import site
 from fleetd.brokers.amqp.management import Management
 from fleetd.brokers.packages import need
+from fleetd.config import management_url
 from fleetd.config.amqp_url import AmqpUrl, Tls, parse
 from fleetd.core.spec import BrokerSpec
 from fleetd.errors import UsageError
@@ -23,7 +23,7 @@ def open(spec: BrokerSpec) -> RabbitMQ:  # noqa: A001 - each kind of broker has 
     context = None if url.tls is None else _context(url, url.tls)
     if spec.management is None:
         return RabbitMQ(url, context, None)
-    api = site(spec.management, url.user, url.password)
+    api = management_url.parse(spec.management, url.user, url.password)
     secure = (context or ssl.create_default_context()) if api.is_tls else None
     return RabbitMQ(url, context, Management(api, secure, url.vhost))
 

@@ -6,58 +6,16 @@ import asyncio
 import base64
 import re
 import ssl
-from urllib.parse import unquote, urlsplit
-
-from msgspec import Struct
 
 from fleetd.brokers.amqp.failures import PATIENCE
-from fleetd.errors import UnreachableError, UsageError
+from fleetd.config.management_url import Site
+from fleetd.errors import UnreachableError
 
 _LARGEST = 8 << 20  # bytes of an answer
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,18}) *\r", re.IGNORECASE)
 _TOO_MUCH = f"answers with more than {_LARGEST >> 20} MiB"
-_PLAIN = re.compile("[!-~]+")
-_WANTED = "the URL of RabbitMQ's management API: write http://HOST:15672 or https://HOST:15671"
 _ODD = "what answers there does not speak HTTP (or wants TLS: https://)"
-
-
-class Site(Struct, frozen=True):
-    """Where an API is, and who asks it; shows neither user nor password."""
-
-    host: str
-    port: int
-    path: str  # of all that is asked; without a / at the end
-    user: str
-    password: str
-    is_tls: bool
-
-    def __str__(self) -> str:
-        return f"{'https' if self.is_tls else 'http'}://{self.authority}{self.path}"
-
-    def __repr__(self) -> str:
-        return f"Site({str(self)!r})"
-
-    @property
-    def authority(self) -> str:
-        """HOST:PORT."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def site(url: str, user: str, password: str) -> Site:
-    """What a URL names; user and password are for one that names none.  Raises UsageError."""
-    try:
-        parts = urlsplit(url)
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        raise UsageError(_WANTED) from None
-    odd = parts.query or parts.fragment or "@" in parts.path or not _PLAIN.fullmatch(url)
-    if parts.scheme not in {"http", "https"} or not host or odd:
-        raise UsageError(_WANTED)
-    if parts.username is not None:
-        user, password = unquote(parts.username), unquote(parts.password or "")
-    is_tls = parts.scheme == "https"
-    return Site(host, port or (443 if is_tls else 80), parts.path.rstrip("/"), user, password, is_tls)
 
 
 async def get(of: Site, path: str, context: ssl.SSLContext | None) -> tuple[int, bytes]:

@@ -18,7 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleetd.brokers.amqp.failures import PATIENCE, shown
-from fleetd.brokers.amqp.http import Site, get
+from fleetd.brokers.amqp.http import get
+from fleetd.config.management_url import Site
 from fleetd.core.queues import Seconds
 from fleetd.errors import FleetdError, UnreachableError
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
-from fleetd.brokers.moments import moment
 from fleetd.brokers.payloads import enqueued_at
 from fleetd.brokers.redis.counting import Words
+from fleetd.core.moments import moment
 from fleetd.core.queues import Place
 
 _INDEX = {"first": "0", "last": "-1"}

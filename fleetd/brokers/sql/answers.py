@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from fleetd.brokers.moments import moment
 from fleetd.brokers.sql.parameters import Question
+from fleetd.core.moments import moment
 from fleetd.core.queues import Depth, Place
 from fleetd.errors import FleetdError
 

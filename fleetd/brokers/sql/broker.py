@@ -13,10 +13,11 @@ from fleetd.brokers.sql import answers
 from fleetd.brokers.sql.driver import ANSWER_WITHIN, CONNECT_WITHIN, Driver, LostError
 from fleetd.brokers.sql.parameters import together
 from fleetd.brokers.threads import Threads
-from fleetd.core.queues import Depth, Place
-from fleetd.errors import UnreachableError
+from fleetd.core.queues import UNKNOWN, Depth, Place
+from fleetd.errors import FleetdError, UnreachableError
 
 _WITHIN = CONNECT_WITHIN + ANSWER_WITHIN + 1  # seconds for a read
+_MARGIN = 0.5  # seconds of it that are not used up by asking about one queue after the other
 _AT_ONCE = 200  # questions in one statement; the databases have limits from 1,600 columns on
 
 
@@ -29,7 +30,7 @@ class SqlBroker:
         self._connection: Any = None
 
     async def read(self, places: Sequence[Place]) -> Mapping[Place, Depth]:
-        """The queues, as of one moment."""
+        """The queues, as of one moment if all of them can be read."""
         try:
             async with asyncio.timeout(_WITHIN):
                 return await self._threads.run(partial(self._read, places, time.monotonic() + _WITHIN))
@@ -52,6 +53,32 @@ class SqlBroker:
     # -- in a thread -------------------------------------------------------------------------------------------------
 
     def _read(self, places: Sequence[Place], deadline: float) -> Mapping[Place, Depth]:
+        try:
+            return self._together(places, deadline)
+        except UnreachableError:
+            raise
+        except FleetdError as error:
+            if len(places) == 1:
+                raise
+            return self._one_by_one(places, deadline, error)
+
+    def _one_by_one(self, places: Sequence[Place], deadline: float, error: FleetdError) -> Mapping[Place, Depth]:
+        """The queues that can be read where some cannot: one without its table spoils the statement for all."""
+        found: dict[Place, Depth] = {}
+        for place in places:
+            if time.monotonic() > deadline - ANSWER_WITHIN - _MARGIN:
+                break
+            try:
+                found |= self._together([place], deadline)
+            except UnreachableError:
+                raise
+            except FleetdError:
+                continue
+        if not found:
+            raise error
+        return {place: found.get(place, UNKNOWN) for place in places}
+
+    def _together(self, places: Sequence[Place], deadline: float) -> Mapping[Place, Depth]:
         found = self._asked(places, deadline)
         depths: dict[Place, Depth] = {}
         for place in places:

@@ -54,16 +54,6 @@ def library(name: str, extra: str, label: str) -> Any:
         raise FleetdError(f"{label}: {name} cannot be loaded here: pip install 'fleetd[{extra}]'") from None
 
 
-def label_of(url: str) -> str:
-    """The URL without what may be secret: user, password and options.
-
-    A password may hold any character, unescaped: all up to the last @ is taken for one.
-    """
-    scheme, _, rest = url.partition("://")
-    before, _, after = rest.rpartition("@")
-    return f"{scheme}://{after.partition('?')[0]}" if before else f"{scheme}://{rest.partition('?')[0]}"
-
-
 def words_of(error: object, *secrets: str | None) -> str:
     """A server's words on one line, with the secrets left out."""
     text = " ".join(str(error).split())

@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from fleetd.brokers.sql.address import Address
 from fleetd.brokers.sql.driver import (
     ANSWER_WITHIN,
     CONNECT_WITHIN,
     NO_LOGIN,
     TOO_SLOW,
     LostError,
-    label_of,
     library,
     no_table,
     unreachable,
@@ -49,10 +49,11 @@ class Mysql:
     keeps = True
 
     def __init__(self, url: str) -> None:
-        self.label = label_of(url)
+        address = Address.of(url)
+        self.label = address.label
         self._socket: socket.socket | None = None  # the last connection's
         try:
-            self._arguments = _arguments(url)
+            self._arguments = _arguments(address)
         except ValueError as error:
             raise FleetdError(f"{self.label}: {error}") from None
 
@@ -174,16 +175,19 @@ def _number(error: Exception) -> int:
     return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
-def _arguments(url: str) -> dict[str, Any]:
+def _arguments(address: Address) -> dict[str, Any]:
     """PyMySQL's arguments from a URL.  Raises ValueError with what is wrong, which names no part of the login."""
-    login, _, rest = url.partition("://")[2].rpartition("@")
-    user, _, password = login.partition(":")
-    parts = urlsplit(f"//{rest}")
+    if address.place is None:
+        raise ValueError(
+            "it is not clear where the login ends: write @ and ? within the password or the options as %40 and %3F"
+        )
+    user, _, password = address.login.partition(":")
+    parts = urlsplit(f"//{address.place}")
     try:
         port = parts.port or 3306
     except ValueError:
         raise ValueError("the port has to be a number up to 65535") from None
-    options = dict(parse_qsl(parts.query))
+    options = dict(parse_qsl(address.query))
     for name in options:
         if name not in _OPTIONS:
             raise ValueError(f"the URL may have the options {', '.join(_OPTIONS)}; it has others")

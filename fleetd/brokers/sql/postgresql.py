@@ -8,15 +8,14 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote
 
+from fleetd.brokers.sql.address import Address
 from fleetd.brokers.sql.driver import (
     ANSWER_WITHIN,
     CONNECT_WITHIN,
     NO_LOGIN,
     TOO_SLOW,
     LostError,
-    label_of,
     library,
     no_table,
     unreachable,
@@ -52,10 +51,9 @@ class Postgresql:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.label = label_of(url)
-        login, at, _ = url.partition("://")[2].rpartition("@")
-        user, _, password = login.partition(":")
-        self._secrets = (unquote(password), password, unquote(user)) if at else ()
+        address = Address.of(url)
+        self.label = address.label
+        self._secrets = tuple(address.secrets())
 
     def connect(self) -> Any:
         """A connection that prepares nothing: behind PgBouncer the next statement may be on another server's."""

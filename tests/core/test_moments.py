@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetd.brokers.moments import moment
+from fleetd.core.moments import moment
 
 AT = 1795680682.25
 
@@ -28,6 +28,7 @@ AT = 1795680682.25
         b"2026-11-26T08:11:22.25",
         "2026-11-26 08:11:22.25+00:00",
         "2026-11-26T10:11:22.250+02:00",
+        "2026-11-26T08:11:22.250123456Z",
         " 2026-11-26T08:11:22.250000Z\n",
         datetime(2026, 11, 26, 8, 11, 22, 250000, UTC),
         datetime(2026, 11, 26, 8, 11, 22, 250000),  # noqa: DTZ001 - as a database gives it
@@ -42,6 +43,7 @@ def test_seconds_parts_of_them_and_iso_8601(written: object) -> None:
     [
         *(None, True, 0, -AT, 17, float("inf"), 10**400, [AT], {"a": AT}, b"\xff"),
         *("", "yesterday", "1e999", "nan", "9" * 100, "0001-01-01T00:00:00+14:00", "1970-01-01"),
+        "2026-09-31T14:15:00Z",
     ],
 )
 def test_what_is_no_time(written: object) -> None:

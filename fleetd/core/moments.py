@@ -1,4 +1,4 @@
-"""When a job was enqueued, in whatever way frameworks write a time."""
+"""Times such as that at which a job was enqueued, in whatever way frameworks write them."""
 
 from __future__ import annotations
 
