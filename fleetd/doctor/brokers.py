@@ -6,8 +6,7 @@ A broker is read as the daemon reads it, and then asked for what the doctor alon
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -24,7 +23,7 @@ from fleetd.core.spec import BrokerSpec, FleetSpec, PoolSpec, Seconds
 from fleetd.doctor import redis, timeouts
 from fleetd.doctor.redis import RedisFacts, Subject
 from fleetd.doctor.report import FLEET, Place, Rule, Told, broker_subject, place_of, pool_subject
-from fleetd.errors import FleetdError, UnreachableError, UsageError
+from fleetd.errors import FleetdError, UnreachableError
 
 if TYPE_CHECKING:
     from fleetd.brokers.amqp.acknowledging import ConsumerTimeout
@@ -180,25 +179,15 @@ async def _depth(broker: Broker, place: QueuePlace) -> Depth:
 
 
 async def _acknowledged(broker: BrokerSpec, pool: PoolSpec) -> ConsumerTimeout | None:
-    with _needing_packages():
-        from fleetd.brokers.amqp.acknowledging import consumer_timeout  # noqa: PLC0415 - only for who names a RabbitMQ
+    from fleetd.brokers.amqp.acknowledging import consumer_timeout  # noqa: PLC0415 - only for who names a RabbitMQ
 
-        return await consumer_timeout(broker, [place.ready[0] for place in pool.places])
+    return await consumer_timeout(broker, [place.ready[0] for place in pool.places])
 
 
 async def _visible(broker: BrokerSpec, place: QueuePlace) -> Seconds | None:
-    with _needing_packages():
-        from fleetd.brokers.sqs import visibility_timeout  # noqa: PLC0415 - only for who names SQS
+    from fleetd.brokers.sqs import visibility_timeout  # noqa: PLC0415 - only for who names SQS
 
-        return await visibility_timeout(broker, place.ready[0])
-
-
-@contextmanager
-def _needing_packages() -> Generator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:  # said in full where the queues are read
-        raise UsageError(f"it cannot be asked without the package {error.name}") from None
+    return await visibility_timeout(broker, place.ready[0])
 
 
 def _failed(rule: Rule, subject: str, error: FleetdError, place: Place, why: str = "") -> Told:

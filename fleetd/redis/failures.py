@@ -67,6 +67,8 @@ def explain(error: Exception, label: str, advice: str = ACL_HINT) -> FleetdError
     """
     if isinstance(error, redis_errors.AuthenticationError):
         return UnreachableError(f"{label}{_login_trouble(error)}")
+    if moved_to(error) is not None:  # who expects that has followed it
+        return UnreachableError(f"{label}is a node of a Cluster: begin the URL with redis+cluster://")
     if is_turned_away(error):
         return UnreachableError(f"{label}{_turned_away(error)}")
     if isinstance(error, redis_errors.ResponseError):

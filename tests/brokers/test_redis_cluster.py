@@ -167,6 +167,19 @@ def test_a_server_that_is_no_cluster(redis_server: RedisServer) -> None:
     asyncio.run(steps())
 
 
+def test_a_node_of_a_cluster_that_is_taken_for_a_server_of_its_own(cluster: Cluster) -> None:
+    """It has some of the queues, and would tell of those only."""
+    places = [Place(f"q{number}", ready=(f"q{number}",)) for number in range(20)]
+
+    async def steps() -> None:
+        broker = RedisBroker(f"redis://127.0.0.1:{cluster.alive()[0].port}/0")
+        with pytest.raises(UnreachableError, match=r"is a node of a Cluster: begin the URL with redis\+cluster://"):
+            await broker.read(places)
+        await broker.close()
+
+    asyncio.run(steps())
+
+
 @pytest.mark.full
 def test_a_master_that_dies_is_out_of_reach_until_its_replica_took_over() -> None:
     async def steps() -> None:
