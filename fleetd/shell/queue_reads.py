@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Seconds for a read and an end, beyond each broker's own limits: those interrupt what they started, this only lets go.
 LIMIT, CLOSE_WITHIN = 8.0, 3.0
+AGAIN = 2.0  # seconds after a first read that failed
 
 
 class _Reading(Struct, frozen=True):
@@ -63,24 +64,32 @@ class QueueReads:
 
     async def _read(self, reading: _Reading) -> None:
         broker: Broker | None = None
+        is_first = True
         try:
             while True:
-                try:
-                    broker = broker or self._opening(reading.broker)
-                    told = await _told(reading, broker)
-                except FleetdError as error:
-                    told = QueuesRead(reading.broker.name, error=str(error))
-                except Exception as defect:  # noqa: BLE001 - reported, and no reason not to read again
-                    report = {"message": f"broker {reading.broker.name} could not be read", "exception": defect}
-                    asyncio.get_running_loop().call_exception_handler(report)
-                    told = QueuesRead(reading.broker.name, error="internal error, see the daemon's log")
-                await self._decide_about(told)
-                await asyncio.sleep(reading.broker.every)
+                broker, told = await self._attempt(reading, broker)
+                waits = is_first and told.error is not None  # it may be starting, too
+                if not waits:
+                    await self._decide_about(told)
+                await asyncio.sleep(min(AGAIN, reading.broker.every) if waits else reading.broker.every)
+                is_first = False
         finally:
             if broker is not None:
                 with suppress(TimeoutError, FleetdError):
                     async with asyncio.timeout(CLOSE_WITHIN):
                         await broker.close()
+
+    async def _attempt(self, reading: _Reading, broker: Broker | None) -> tuple[Broker | None, QueuesRead]:
+        """The broker, once it could be opened, and what came of a read."""
+        try:
+            broker = broker or self._opening(reading.broker)
+            return broker, await _told(reading, broker)
+        except FleetdError as error:
+            return broker, QueuesRead(reading.broker.name, error=str(error))
+        except Exception as defect:  # noqa: BLE001 - reported, and no reason not to read again
+            report = {"message": f"broker {reading.broker.name} could not be read", "exception": defect}
+            asyncio.get_running_loop().call_exception_handler(report)
+            return broker, QueuesRead(reading.broker.name, error="internal error, see the daemon's log")
 
 
 def _open(spec: BrokerSpec) -> Broker:
