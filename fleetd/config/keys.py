@@ -56,6 +56,8 @@ class _ServiceUrl(Matching, frozen=True):
                     redis_url.parse(found)
                 case "amqp":
                     amqp_url.parse(found)
+                case _:
+                    pass
         return found
 
 
