@@ -57,7 +57,7 @@ class _ServiceUrl(Matching, frozen=True):
                 case "amqp":
                     amqp_url.parse(found)
                 case _:
-                    pass
+                    pass  # whoever opens it says more
         return found
 
 
