@@ -77,9 +77,9 @@ def _environment(values: Mapping[str, Any], framework: Framework, broker_url: st
 
 
 def _knows(framework: Framework, broker_url: str) -> bool:
-    """Whether the framework's workers can make something of the URL."""
-    kind = kind_of(broker_url)
-    return kind is not None and is_for_workers(broker_url) and framework.place(kind, "", None) is not None
+    """Whether the framework's workers can use the URL; one that says nothing of brokers is believed to."""
+    kinds = framework.broker_kinds
+    return is_for_workers(broker_url) and (not kinds or kind_of(broker_url) in kinds)
 
 
 def _command(node: Node, values: Mapping[str, Any], own: OwnFramework, reader: Reader) -> tuple[tuple[str, ...], ...]:

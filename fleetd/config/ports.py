@@ -133,6 +133,11 @@ class Framework(Protocol):
         """What each of its settings means."""
         ...
 
+    @property
+    def broker_kinds(self) -> frozenset[str]:
+        """The kinds of brokers of which it says where queues stand."""
+        ...
+
     def place(self, kind: str, queue: str, prefix: str | None) -> Place | None:
         """Where a queue stands in a kind of broker (redis, amqp, sqs, sql); None: nobody knows."""
         ...

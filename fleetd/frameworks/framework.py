@@ -79,6 +79,11 @@ class Framework(Struct, frozen=True):
     def _tells(self, meaning: LineMeaning) -> bool:
         return not self.may_be_silent and any(pattern.meaning is meaning for pattern in self.patterns)
 
+    @property
+    def broker_kinds(self) -> frozenset[str]:
+        """The kinds of brokers of which it says where queues stand."""
+        return frozenset(self.places)
+
     def place(self, kind: str, queue: str, prefix: str | None) -> Place | None:
         """Where a queue stands in a kind of broker; None: the file does not say."""
         places = self.places.get(kind)

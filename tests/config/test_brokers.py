@@ -117,3 +117,23 @@ def test_the_url_of_a_management_api_is_read_in_every_detail(url: str) -> None:
         "pool.toml:3: broker.default.management: the URL of RabbitMQ's management API cannot be read; "
         "write http://HOST:15672 or https://HOST:15671"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "framework", "handed"),
+    [
+        ("redis://h:1/2", "rq", True),
+        ("amqp://h/v", "rq", False),
+        ("amqp://h/v", "celery", True),
+        ("postgresql://h/db", "celery", False),
+        ("sqs://eu-west-1", "celery", False),
+        ("redis+sentinel://h:1/master/0", "rq", False),
+        ("amqp://h/v", "own", True),
+    ],
+)
+def test_workers_get_the_url_of_a_broker_that_they_can_use(url: str, framework: str, handed: bool) -> None:
+    own = '[framework.own]\ncommand = ["w"]\nbroker-env = "URL"\n'
+    options = 'options = { app = "proj" }\n' if framework == "celery" else ""
+    found = load_text(f'[broker.default]\nurl = "{url}"\n{own}[pool.m]\nframework = "{framework}"\n{options}')
+    assert found.spec is not None
+    assert (url in found.spec.pools["m"].launch.env.values()) is handed
