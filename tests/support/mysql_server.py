@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.support.ordinary_user import BECOME, UID
+from tests.support.own_server import OwnServer
 from tests.support.redis_server import free_port
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
@@ -35,7 +35,7 @@ def _found(program: str) -> str | None:
 
 
 @dataclass(slots=True)
-class Mysql:
+class Mysql(OwnServer):
     """A server that root starts as an ordinary user."""
 
     directory: Path
@@ -120,23 +120,6 @@ class Mysql:
                 return True
         except import_module("pymysql").err.MySQLError:
             return False
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Meanwhile the server is there, and answers nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        """Ends the server by its pid."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(timeout=20)
-            self.process = None
 
     def _command(self, program: str, *arguments: str) -> list[str]:
         found = _found(program)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import subprocess
 import tempfile
@@ -14,12 +13,13 @@ from pathlib import Path
 import redis
 
 from configs.quickstart.server import REMEDY, server_binary
+from tests.support.own_server import OwnServer
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 
 
 @dataclass(slots=True)
-class RedisServer:
+class RedisServer(OwnServer):
     """A server process; `stop` and `start` again lose its data, as a crash without persistence does."""
 
     directory: Path
@@ -80,23 +80,6 @@ class RedisServer:
                 return bool(client.ping())
             except redis.ConnectionError:
                 return False
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Meanwhile the server is there, takes connections, and answers nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        """Ends the server by its pid."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(timeout=10)
-            self.process = None
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 
 from fleetd.brokers.port import Broker
 from fleetd.core.queues import UNKNOWN, Depth, Place
+from tests.support.own_server import OwnServer
 from tests.support.redis_server import free_port
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
@@ -40,7 +40,7 @@ _PREFIXES = itertools.count(1)
 
 
 @dataclass(slots=True)
-class SqsServer:
+class SqsServer(OwnServer):
     """A server process; its queues are in its memory."""
 
     directory: Path
@@ -82,23 +82,6 @@ class SqsServer:
                 return True
         except (OSError, urllib.error.URLError):
             return False
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Meanwhile the server is there, takes connections, and answers nothing."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        """Ends the server by its pid."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(timeout=10)
-            self.process = None
 
 
 @contextmanager

@@ -25,15 +25,6 @@ JOB = r"App\Jobs\TranscodeJob"
 
 
 @pytest.fixture
-def daemon(short_path: Path) -> Iterator[Daemon]:
-    daemon = Daemon(short_path / "r1.sock")
-    daemon.start()
-    yield daemon
-    if daemon.socket is not None:
-        daemon.die()
-
-
-@pytest.fixture
 def app(short_path: Path, redis_server: RedisServer) -> LaravelApp:
     return laravel_app(short_path / "app", redis_server, tells=True)
 

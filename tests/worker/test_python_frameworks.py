@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import redis
@@ -30,15 +29,6 @@ app.conf.task_always_eager = True
 assert part.delay().get() == 1
 worker.report("done", "after it", id="1")
 """
-
-
-@pytest.fixture
-def daemon(short_path: Path) -> Iterator[Daemon]:
-    daemon = Daemon(short_path / "r1.sock")
-    daemon.start()
-    yield daemon
-    if daemon.socket is not None:
-        daemon.die()
 
 
 def test_a_celery_task_that_is_called_in_place_is_no_job(daemon: Daemon) -> None:

@@ -26,15 +26,6 @@ _READY, STARTED, DONE, FAILED, RELEASED = LineMeaning
 
 
 @pytest.fixture
-def daemon(short_path: Path) -> Iterator[Daemon]:
-    daemon = Daemon(short_path / "r1.sock")
-    daemon.start()
-    yield daemon
-    if daemon.socket is not None:
-        daemon.die()
-
-
-@pytest.fixture
 def app(short_path: Path, redis_server: RedisServer) -> SidekiqApp:
     return sidekiq_app(short_path / "app", redis_server, tells=True)
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from fleetd.core.events import JobReported, SaidAlive, SaidReady, SaidStatus, SaidStopping, Source
 from fleetd.core.spec import LineMeaning
@@ -16,15 +12,6 @@ from tests.support.told_program import ended, hear, program, tell
 from tests.support.waiting import wait_for
 
 DONE, STARTED = LineMeaning.DONE, LineMeaning.STARTED
-
-
-@pytest.fixture
-def daemon(short_path: Path) -> Iterator[Daemon]:
-    daemon = Daemon(short_path / "r1.sock")
-    daemon.start()
-    yield daemon
-    if daemon.socket is not None:
-        daemon.die()
 
 
 def test_a_worker_tells_of_its_jobs(daemon: Daemon) -> None:
