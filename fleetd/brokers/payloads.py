@@ -76,7 +76,8 @@ def end(text: str) -> Mapping[str, Any]:
     opened: list[dict[str, Any] | None] = []
     value: object = None
     is_named = False  # what comes next is the name of `value`
-    for backward in _words(_BACKWARD, text[::-1]):
+    # A quote that the text begins with may be one of a string's own, whose backslash is cut off.
+    for backward in _words(_BACKWARD, text.removeprefix('"')[::-1]):
         word = backward[::-1]
         if word in "}]":
             opened.append({} if word == "}" else None)

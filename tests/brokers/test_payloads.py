@@ -48,6 +48,11 @@ def test_a_text_that_is_not_cut_off_is_read_whole_from_both_sides(
     assert end(text) == without_lists(document)
 
 
+def test_a_quote_that_is_cut_off_its_backslash_begins_no_name() -> None:
+    assert end('"": null}') == {}
+    assert end('"a": 1, "b": 2}') == {"b": 2}
+
+
 @settings(max_examples=100)
 @given(DOCUMENTS, st.data())
 def test_of_a_text_that_is_cut_off_nothing_wrong_is_read(document: dict[str, Any], data: st.DataObject) -> None:
