@@ -34,7 +34,7 @@ READ = Rule(
     "broker-read",
     "that the queues of the pools can be read in their broker, as the daemon reads them",
     "nobody knows how many jobs wait; where the broker itself is down, workers have none",
-    "correct the URL, the user or the permissions, or see to the server and the network",
+    "do what it asks for: correct the URL, the user or the permissions, install the package, see to server and network",
 )
 QUEUE = Rule(
     "queue",

@@ -64,7 +64,8 @@ SHARED = Rule(
     "have them among at most 1,000 keys of the database",
     "a cache grows until memory is full, and then jobs are evicted or refused; who empties the cache by FLUSHALL "
     "empties the queues, too",
-    "give the cache a Redis of its own, with an eviction policy; another database of the same server is not enough",
+    "give the cache a Redis of its own, with an eviction policy; another database of the same server is not enough. "
+    "Results that jobs leave for a while, as RQ's, are no cache",
 )
 CLOCK = Rule(
     "redis-clock",

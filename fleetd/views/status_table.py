@@ -44,9 +44,9 @@ _TONES: Mapping[str, Tone] = {
 
 def rows(document: Mapping[str, Any], now: float) -> Iterator[Row]:
     """The rows of a status document, as of `now` (Unix seconds); every text in them is safe for a terminal."""
-    unread = {broker["name"] for broker in document.get("brokers", ()) if broker["reachable"] is False}
+    unread = {broker["name"]: broker for broker in document.get("brokers", ()) if broker["reachable"] is False}
     for pool in document["pools"]:
-        about = _of_pool(pool, is_read=pool.get("broker") not in unread)
+        about = _of_pool(pool, unread.get(pool.get("broker")))
         yield _row(pool["name"], pool["state"], (None, None, *_jobs(pool), _memory(pool)), about)
         for queue in pool["queues"]:
             if about := _of_queue(queue):
@@ -112,7 +112,7 @@ def _memory(pool: Mapping[str, Any]) -> int | None:
     return sum(known) if known else None
 
 
-def _of_pool(pool: Mapping[str, Any], *, is_read: bool) -> str:
+def _of_pool(pool: Mapping[str, Any], unread: Mapping[str, Any] | None) -> str:
     healthy = sum(worker["healthy"] and worker["state"] == "running" for worker in pool["workers"])
     told = [f"{healthy} of {pool['numprocs']} healthy"]
     if pool["jobs"]["per_minute"] is not None:
@@ -122,8 +122,8 @@ def _of_pool(pool: Mapping[str, Any], *, is_read: bool) -> str:
     waiting = [queue["ready"] for queue in pool["queues"] if queue["ready"] is not None]
     if waiting:
         told.append(f"{sum(waiting)} waiting")
-    if not is_read:
-        told.append(f"queues not known: broker {pool['broker']} is out of reach")
+    if unread is not None:
+        told.append(f"queues not known: broker {unread['name']}: {unread['error']}")
     return ", ".join(told)
 
 

@@ -83,9 +83,9 @@ def test_how_full_a_queue_is(changes: dict[str, Any], text: str) -> None:
 
 
 def test_a_broker_out_of_reach_is_said_where_its_queues_would_be() -> None:
-    away = document(queues=[queue("a")]) | {"brokers": [{"name": "default", "reachable": False}]}
+    away = document(queues=[queue("a")]) | {"brokers": [{"name": "default", "reachable": False, "error": "no answer"}]}
     (pool,) = rows(away, NOW)
-    assert pool.cells[-1].endswith(", queues not known: broker default is out of reach")
+    assert pool.cells[-1].endswith(", queues not known: broker default: no answer")
 
 
 def test_the_document_of_an_earlier_version_knows_no_brokers() -> None:
