@@ -158,8 +158,8 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.EPOCH_REFUSED: lambda f: (
         f"restart epoch{_key(f['key'])} is {f['value']!r}, which cannot be: it is not followed"
     ),
-    Kind.BROKER_LOST: lambda f: f"broker {f['broker']} cannot be read: {f['error']}; its queues are not known",
-    Kind.BROKER_REACHED: lambda f: f"broker {f['broker']} is read again",
+    Kind.BROKER_LOST: lambda f: f"broker {f['broker']}: cannot be read: {f['error']}; its queues are not known",
+    Kind.BROKER_REACHED: lambda f: f"broker {f['broker']}: is read again",
     Kind.FLEET_JOINED: lambda f: f"fleet {f['fleet']}: joined as {f['member']}",
     Kind.FLEET_LOST: lambda f: f"fleet {f['fleet']}: out of reach, workers go on: {f['error']}",
     Kind.FLEET_NAME_TAKEN: lambda f: (

@@ -523,7 +523,7 @@ def test_other_signals_at_every_instant_kill_nobody_and_a_removed_socket_comes_b
         upgrade = fleetd.popen("upgrade")
         for _ in samples(seconds=0.7, every=0.05):
             socket.unlink(missing_ok=True)
-        upgrade.communicate(timeout=60)
+        upgrade.communicate(timeout=30)
     wait_for(socket.exists, "the socket")
     assert daemon_of(fleetd)[0] == pid
     assert fleetd.pids("media") == pids

@@ -29,7 +29,7 @@ SENTENCES = {
     Kind.WORKER_EXITED: "media:0: ended unplanned with code 3, reason exit, after 0.5 s, with job j-1 in hand; "
     "last line: last words",
     Kind.JOB_INTERRUPTED: "media:0: job Encode j-1 of media was interrupted after 2.5 s",
-    Kind.BROKER_LOST: "broker default cannot be read: no space left on device; its queues are not known",
+    Kind.BROKER_LOST: "broker default: cannot be read: no space left on device; its queues are not known",
     Kind.WORKER_BACKOFF: "media:0: is tried again in 1.5 s (5 failure(s) in a row)",
     Kind.POOL_CHANGED: "media: rolled: env, user",
     Kind.ROLLOUT_HALTED: "media:0: rollout halted: exit; 2 slot(s) keep the release they had; last line: last words",
@@ -60,7 +60,7 @@ def test_every_kind_has_one_line_made_of_its_documented_fields(kind: Kind) -> No
     assert text
     assert text.isprintable()
     subject = fact(kind).worker or fact(kind).pool
-    assert not subject or text.startswith(f"{subject}: ")
+    assert text.startswith(f"{subject}: ") if subject else ":" in text
 
 
 @pytest.mark.parametrize(("kind", "text"), SENTENCES.items())
