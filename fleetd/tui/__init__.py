@@ -1,0 +1,1 @@
+"""The live view of `fleetd status`: pictures drawn on a terminal, and what keys do."""
