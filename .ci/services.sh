@@ -15,6 +15,7 @@ if [ "${CI:-}" = true ] || [ "${FULL:-}" = true ]; then
   command -v redis-server >/dev/null || wanted+=(redis-server)
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || wanted+=(rabbitmq-server)
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || wanted+=(postgresql)
+  command -v promtool >/dev/null || wanted+=(prometheus)
 fi
 if [ "${CI:-}" = true ]; then
   command -v cc >/dev/null || wanted+=(gcc libc6-dev)

@@ -13,6 +13,7 @@ from fleetd.cli import reference as commands
 from fleetd.config import reference as pool_file
 from fleetd.doctor import reference as doctor
 from fleetd.frameworks import reference as frameworks
+from fleetd.views.metrics import reference as metrics
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,6 +42,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "docs/doctor.md": doctor.render,
         "docs/reference/commands.md": commands.reference,
         "docs/reference/frameworks.md": frameworks.render,
+        "docs/reference/metrics.md": metrics.reference,
         "docs/reference/pool-file.md": pool_file.reference,
     }
 

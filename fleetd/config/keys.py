@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from fleetd.config import amqp_url, broker_url, management_url, redis_url
+from fleetd.config import amqp_url, broker_url, listen_address, management_url, redis_url
 from fleetd.config.kinds import (
     HOST,
     NAME,
@@ -32,12 +32,9 @@ from fleetd.core.spec import MOST_WORKERS
 from fleetd.errors import UsageError
 
 _LIVE, _ROLL, _FLAG, _START = Apply
-_IGNORED, _REFUSED = Later.IGNORED, Later.REFUSED
+_REFUSED = Later.REFUSED
 _FLEET_URLS = ("redis://", "rediss://", "unix://", "redis+sentinel://", "redis+cluster://")
 
-ADDRESS = Matching(
-    "an address", r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):\d{1,5}", 'write HOST:PORT, as in "127.0.0.1:9808"'
-)
 ENTRY = Matching("an entry point", r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", 'write "module:function"')
 MODULE = Matching("a module", r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", 'write it as in an import, "package.module"')
 NAMES = ListOf(NAME, "list of names", distinct=True)
@@ -58,6 +55,17 @@ class _ServiceUrl(Matching, frozen=True):
                     amqp_url.parse(found)
                 case _:
                     pass  # whoever opens it says more
+        return found
+
+
+class _ListenAddress(Matching, frozen=True):
+    """An address to listen at, whose host and port there can be."""
+
+    def check(self, value: str, shown: str | None = None) -> str:
+        """The value itself; raises Unfit."""
+        found = super().check(value, shown)
+        with _unfit():
+            listen_address.parse(found)
         return found
 
 
@@ -92,6 +100,8 @@ def _management() -> _ManagementUrl:
     return _ManagementUrl(any_url.noun, any_url.pattern, any_url.form, secret=True)
 
 
+ADDRESS = _ListenAddress("an address", listen_address.PATTERN, 'write HOST:PORT, as in "127.0.0.1:9808"')
+
 FLEET = TableOf(
     (
         Key("name", NAME, "none", "Fleets that share one Redis are told apart by it.", _START, required=True),
@@ -115,7 +125,7 @@ DAEMON = TableOf(
         Key("state-directory", PATH, '"/var/lib/fleetd"; unprivileged: $XDG_STATE_HOME/fleetd',
             "Parent of INSTANCE/ with what is remembered: stops, scale, epochs, counters.", _START),
         Key("metrics-listen", ADDRESS, "off", "Where Prometheus finds /metrics, /healthz and /readyz.",
-            _START, _IGNORED),
+            _LIVE),
         Key("socket-group", Account(), "none", "Who beside root and the daemon's own user may give commands.", _START),
     )
 )  # fmt: skip

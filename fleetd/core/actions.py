@@ -12,6 +12,7 @@ from fleetd.core.spec import Seconds
 from fleetd.core.state import Phase, Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
 
+FIRST = "first"  # led to a start: nothing that this daemon has seen, as at its own start
 NOW_TIMEOUT: Seconds = 5.0  # how long `--now` waits after the stop signal
 
 
@@ -32,6 +33,8 @@ def spawn(turn: Turn, pool: Pool, slot: Slot, release: Release, directory: str |
     turn.state.runs[run.id] = run
     pool.alive += 1
     slot.starts += 1
+    led_to_it = _led_to_a_start(slot)
+    pool.starts[led_to_it] = pool.starts.get(led_to_it, 0) + 1
     slot.last_start = now.mono
     slot.retry_at = None
     slot.in_backoff = False
@@ -50,6 +53,15 @@ def spawn(turn: Turn, pool: Pool, slot: Slot, release: Release, directory: str |
         )
     )
     return run
+
+
+def _led_to_a_start(slot: Slot) -> str:
+    """The reason of the exit that a run which is started now follows, or is to bring about; else FIRST."""
+    if slot.run is not None:
+        return slot.recycle or Reason.RESTART
+    if slot.draining:
+        return slot.draining[-1].ending or Reason.EXIT
+    return FIRST if slot.last_exit is None else slot.last_exit.reason
 
 
 def draw_limits(turn: Turn, run: Run) -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from msgspec import Struct, field
 
+from fleetd.core.histogram import Histogram
 from fleetd.core.records import Counters, Tally
 from fleetd.core.spec import Seconds
 
@@ -61,9 +62,10 @@ class Figures(Struct):
 
 
 class Ledger(Struct):
-    """The figures of a pool, and of its queues and classes of jobs, by name."""
+    """The figures of a pool, and of its queues and classes of jobs, by name; `runtimes` begin anew with the daemon."""
 
     pool: Figures = field(default_factory=Figures)
+    runtimes: Histogram = field(default_factory=Histogram)
     queues: dict[str, Figures] = field(default_factory=dict)
     classes: dict[str, Figures] = field(default_factory=dict)
 
@@ -82,6 +84,8 @@ class Ledger(Struct):
         """Count a job that ended now, and answer the counters that this changed."""
         for figures in (self.pool, *self._rows(queue, name)):
             figures.end(runtime, now, failed=failed)
+        if runtime is not None:
+            self.runtimes.add(runtime)
         return Counters(
             self.pool.tally,
             {key: self.queues[key].tally for key in _keys(self.queues, queue)},

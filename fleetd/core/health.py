@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleetd.core.reconcile import is_wanted
+from fleetd.core.restarts import CRASH_LOOP
 from fleetd.core.state import Pool, Slot, State
 
 
@@ -15,6 +16,11 @@ def is_expected(state: State, pool: Pool, slot: Slot) -> bool:
     """Whether a worker should be up in it: it is wanted, or only not wanted any more because it failed."""
     over = slot.stopped or slot.retiring or pool.removed or state.is_stopping
     return is_wanted(state, pool, slot) or (not over and (slot.given_up or has_failed_for_good(pool, slot)))
+
+
+def is_lost(pool: Pool, slot: Slot) -> bool:
+    """Whether no worker will come up in it soon: it crashes again and again, or is not started any more."""
+    return slot.given_up or slot.failures >= CRASH_LOOP or has_failed_for_good(pool, slot)
 
 
 def has_failed_for_good(pool: Pool, slot: Slot) -> bool:

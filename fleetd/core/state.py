@@ -252,6 +252,7 @@ class Pool(Struct):
     came_up: bool = False  # every slot has come up: pools that come after may start
     roll: Roll | None = None
     alive: int = 0  # runs, whatever their place
+    starts: dict[str, int] = field(default_factory=dict)  # that this daemon ordered, by what led to each
     ledger: Ledger = field(default_factory=Ledger)
     depths: dict[str, Depth] = field(default_factory=dict)  # of its queues, as far as its broker tells
     flows: dict[str, Figures] = field(default_factory=dict)  # jobs of its queues on all hosts, as its broker tells

@@ -39,6 +39,7 @@ from fleetd.shell.interpreter import Interpreter
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place, uid_of
 from fleetd.shell.live_runs import LiveRuns, Reading
+from fleetd.shell.metrics import Metrics
 from fleetd.shell.outlet import standard_streams
 from fleetd.shell.paths import Instance
 from fleetd.shell.queue_reads import QueueReads
@@ -120,6 +121,7 @@ class Daemon:
         self._last_roll = 0
         self._samples = Samples()
         self.queue_reads = QueueReads(self.decide_about)
+        self._metrics = Metrics(self)
         self.heartbeat: Heartbeat | None = None
 
     async def serve(self) -> int:
@@ -174,6 +176,7 @@ class Daemon:
         if before is not None:
             await control.go_on(before.control)  # before output is read, as some of them follow it
         self.runs.begin()
+        await self._metrics.follow(self.spec.daemon.metrics_listen)
         self.service.ready()
         self._arm_sampling()
         self.queue_reads.follow(self.spec)
@@ -187,6 +190,7 @@ class Daemon:
     async def _close(self, control: ControlServer) -> None:
         await self.runs.settle()
         await self.queue_reads.close()
+        await self._metrics.close()
         self._state_file.save()
         if self.heartbeat is not None:
             await self.heartbeat.close()
@@ -326,6 +330,7 @@ class Daemon:
                 self.runs.output.reconfigure(f"{name}:{index}", new.log)
         self._arm_sampling()
         self.queue_reads.follow(spec)
+        await self._metrics.follow(spec.daemon.metrics_listen)
 
     def next_roll(self) -> int:
         """A new id for rollouts."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 import select
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -54,6 +54,7 @@ class Output(Generic[Report]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._logs: dict[str, SlotLog] = {}  # by worker
         self._streams: dict[str, Stream[Report]] = {}  # by run
+        self._dropped_before: Counter[str] = Counter()  # bytes by pool, of runs that are over
         self._by_pipe: dict[int, Stream[Report]] = {}
         self._ready: deque[Stream[Report]] = deque()  # to be read in this turn
         self._resting: list[Stream[Report]] = []  # to be read in the next one
@@ -150,6 +151,13 @@ class Output(Generic[Report]):
         """How many bytes of a run that is not closed could not be written."""
         return self._streams[run].dropped if run in self._streams else 0
 
+    def dropped_by_pool(self) -> dict[str, int]:
+        """How many bytes of output could not be written since this began, of runs that are over too."""
+        dropped = Counter(self._dropped_before)
+        for stream in self._streams.values():
+            dropped[_pool_of(stream.log.worker)] += stream.dropped
+        return dropped
+
     def offset(self, worker: str) -> int:
         """Up to where in the worker's log what its runs wrote was scanned and reported, for a later `attach`.
 
@@ -212,6 +220,8 @@ class Output(Generic[Report]):
         self._ignore(stream)
         self._unfinished.pop(stream, None)
         self._streams.pop(stream.run)
+        if stream.dropped:
+            self._dropped_before[_pool_of(stream.log.worker)] += stream.dropped
         self._told_caught_up(stream)
         stream.ended, stream.refused = True, False
         os.close(stream.pipe)
@@ -342,3 +352,7 @@ class Output(Generic[Report]):
         if self._unfinished:
             wait = min(self._unfinished.values()) - due
             self._unfinished_timer = self._loop.call_later(wait, self._end_unfinished)
+
+
+def _pool_of(worker: str) -> str:
+    return worker.rpartition(":")[0]

@@ -23,18 +23,17 @@ from fleetd.core.events import (
     StopRequested,
     Target,
 )
-from fleetd.core.health import has_failed_for_good, is_expected, is_up
 from fleetd.core.plan import Change, Plan
-from fleetd.core.restarts import CRASH_LOOP
 from fleetd.core.signals import number_of
 from fleetd.core.spec import MOST_WORKERS
 from fleetd.core.targets import resolve
 from fleetd.errors import FleetdError, NotFoundError, UsageError
 from fleetd.shell.conversation import Reply, Verb
 from fleetd.shell.fact_log import KEPT
+from fleetd.shell.readiness import reasons_against
 from fleetd.shell.remaining import Remaining, plain
 from fleetd.shell.tail import Backlog
-from fleetd.shell.waiting import Waiting, trouble
+from fleetd.shell.waiting import Waiting
 from fleetd.views.label import checked_label
 
 if TYPE_CHECKING:
@@ -122,13 +121,8 @@ class Verbs:
         return document
 
     async def _health(self, args: Args, _reply: Reply) -> Any:
-        reasons = ["the daemon is stopping"] if args.get("ready") and self._daemon.state.is_stopping else []
-        for pool, slot in self._waiting.slots(self._targets(args)):
-            if not is_expected(self._daemon.state, pool, slot):
-                continue
-            lost = slot.given_up or slot.failures >= CRASH_LOOP or has_failed_for_good(pool, slot)
-            if lost or (args.get("ready") and not is_up(slot)):
-                reasons.append(f"{pool.name}:{slot.index}: {trouble(slot) or 'not healthy yet'}")
+        slots = self._waiting.slots(self._targets(args))
+        reasons = reasons_against(self._daemon.state, slots, ready=bool(args.get("ready")))
         return {"healthy": not reasons, "reasons": reasons}
 
     async def _logs(self, args: Args, _reply: Reply) -> Any:

@@ -158,11 +158,11 @@ def _has_failed(slot: Slot) -> bool:
     return slot.given_up or never_started or (slot.in_backoff and slot.failures > FAILURES_BEARABLE)
 
 
-def trouble(slot: Slot) -> str:
-    """Why a worker is not up, in one line."""
+def trouble(slot: Slot, *, with_output: bool = True) -> str:
+    """Why a worker is not up, in one line, which ends with its last line of output."""
     last = slot.last_exit
     if last is None:
         return ""
     how = last.error or (f"signal {last.signal}" if last.signal is not None else f"exit code {last.code}")
-    line = f", last line: {slot.last_lines[-1]}" if slot.last_lines and last.error is None else ""
+    line = f", last line: {slot.last_lines[-1]}" if with_output and slot.last_lines and last.error is None else ""
     return f"{how} ({slot.failures} failure(s)){line}"

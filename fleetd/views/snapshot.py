@@ -12,9 +12,10 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from fleetd.core.figures import Figures
-from fleetd.core.health import is_expected, is_up
+from fleetd.core.health import is_expected, is_lost, is_up
 from fleetd.core.membership import Membership
 from fleetd.core.queues import UNKNOWN, waiting
+from fleetd.core.roll import Roll
 from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
 from fleetd.views.control_characters import made_visible
 
@@ -85,6 +86,7 @@ class WorkerView(Struct, frozen=True):
     job: JobView | None
     last_exit: ExitView | None
     status: str | None
+    crash_loop: bool  # it ended unplanned again and again, or is not started any more for that
 
 
 class JobsView(Struct, frozen=True):
@@ -132,8 +134,27 @@ class BrokerView(Struct, frozen=True):
     error: str | None
 
 
+class RollView(Struct, frozen=True):
+    """A rollout that is not over here: `waiting` for its turn, `running` or `halted`; slots, and those rolled."""
+
+    state: str
+    total: int
+    done: int
+
+
+class RuntimesView(Struct, frozen=True):
+    """How long jobs took since the daemon was started, by `fleetd.core.histogram`'s buckets; the sum in seconds."""
+
+    counts: tuple[int, ...]
+    total: float
+
+
 class PoolView(Struct, frozen=True):
-    """A pool and its workers."""
+    """A pool and its workers.
+
+    `epoch` is the greatest that applies to its workers, and what they are brought to.  `starts` since the daemon was
+    started, by the reason of the exit that led to each, or "first".
+    """
 
     name: str
     framework: str
@@ -145,6 +166,10 @@ class PoolView(Struct, frozen=True):
     queues: tuple[QueueView, ...]
     classes: tuple[ClassView, ...]
     workers: tuple[WorkerView, ...]
+    epoch: int | None
+    rollout: RollView | None
+    starts: Mapping[str, int]
+    runtimes: RuntimesView | None  # None: nothing tells of its jobs
 
 
 class FleetView(Struct, frozen=True):
@@ -254,19 +279,28 @@ _STATE_OF_PHASE = {
 
 
 def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample], lately: Lately) -> PoolView:
-    by_minute = tuple(map(sum, zip(*lately.values(), strict=True)))
+    by_minute, tells = tuple(map(sum, zip(*lately.values(), strict=True))), _tells(pool)
+    epochs, runtimes = state.epochs_for_new(pool.name), pool.ledger.runtimes
     return PoolView(
         name=pool.name,
         framework=pool.spec.framework,
         state=pool_state(state, pool),
         paused=pool.is_paused,
         numprocs=pool.numprocs,
-        jobs=_jobs(pool.ledger.pool, now, by_minute) if _tells(pool) else UNTOLD,
+        jobs=_jobs(pool.ledger.pool, now, by_minute) if tells else UNTOLD,
         broker=pool.spec.broker,
         queues=tuple(_queue(pool, name, now, lately) for name in pool.spec.launch.queues),
         classes=tuple(_classes(pool, now)),
         workers=tuple(_workers(state, pool, samples)),
+        epoch=None if epochs is None else epochs.greatest,
+        rollout=_rollout(pool.roll),
+        starts=dict(pool.starts),
+        runtimes=RuntimesView(tuple(runtimes.counts), round(runtimes.total, 6)) if tells else None,
     )
+
+
+def _rollout(roll: Roll | None) -> RollView | None:
+    return RollView(roll.state, len(roll.scope), roll.done) if roll is not None and roll.is_unfinished else None
 
 
 def _workers(state: State, pool: Pool, samples: Mapping[str, Sample]) -> Iterator[WorkerView]:
@@ -302,6 +336,7 @@ def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sampl
         job=None if job is None else JobView(job.id, job.name, job.queue, job.started_at),
         last_exit=_exit(slot.last_exit),
         status=made_visible(run.status_text) if run is not None and run.status_text else None,
+        crash_loop=is_lost(pool, slot),
     )
 
 

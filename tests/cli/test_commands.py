@@ -74,11 +74,9 @@ def test_an_invalid_file_is_refused_with_all_that_is_wrong(fleetd: Fleetd) -> No
     assert "pool.media.max-jobz: unknown key; did you mean max-jobs?" in done.stderr
 
 
-def test_what_this_version_does_not_do_is_refused_but_for_what_it_can_start_without(fleetd: Fleetd) -> None:
+def test_what_this_version_does_not_do_is_refused(fleetd: Fleetd) -> None:
     fleetd.configure({"media": {**SLEEPING, "singleton": True}})
     assert "not yet in this version" in fleetd.run("start", "--detach", code=2).stderr
-    fleetd.configure({"media": SLEEPING}, daemon={"metrics-listen": "127.0.0.1:9808"})
-    assert "not yet in this version" in fleetd.start().stderr
 
 
 @pytest.mark.root

@@ -8,7 +8,6 @@ from tests.support.pool_files import load_text
 
 POOL = '[pool.media]\ncommand = ["worker"]\n'
 REFUSED = "not yet in this version; fleetd start refuses the file until it is taken out"
-IGNORED = "not yet in this version; fleetd starts without it"
 
 KEYS = [
     ("singleton = true", f"pool.media.singleton: {REFUSED}"),
@@ -29,12 +28,6 @@ def test_refused_keys(key: str, note: str) -> None:
 def test_alerts() -> None:
     loaded = load_text(POOL + '[[alert]]\non = "worker.crash-loop"\nwebhook = "https://example.org/"\n')
     assert [str(note) for note in loaded.refused] == [f"pool.toml:3: alert.1: {REFUSED}"]
-
-
-def test_metrics() -> None:
-    loaded = load_text('[daemon]\nmetrics-listen = "127.0.0.1:9808"\n' + POOL)
-    assert [str(note) for note in loaded.not_yet] == [f"pool.toml:2: daemon.metrics-listen: {IGNORED}"]
-    assert loaded.refused == ()
 
 
 @pytest.mark.parametrize(

@@ -93,13 +93,10 @@ def test_an_invalid_file(fleetd: Fleetd) -> None:
 
 
 def test_what_this_version_does_not_do_yet(fleetd: Fleetd) -> None:
-    """As start has it: refused with the one, started without the other."""
+    """As start has it: refused."""
     fleetd.configure({"media": {**FINE, "balance": "auto"}})
-    listening = '[daemon]\nmetrics-listen = "127.0.0.1:0"\n'
-    fleetd.file.write_text(fleetd.file.read_text().replace("[daemon]\n", listening))
     told = {each["where"]["key"]: each["severity"] for each in examined(fleetd, 1)["findings"] if each["where"]}
     assert told["pool.media.balance"] == "error"
-    assert told["daemon.metrics-listen"] == "warning"
 
 
 # -- Redis -------------------------------------------------------------------------------------------------------------
