@@ -7,6 +7,7 @@ import platform
 import resource
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from fleetd.shell.proc import usage_of
 from fleetd.views.metrics.metric import OfPool, Own
@@ -48,6 +49,11 @@ class PoolUsage:
         self._seen = seen
 
 
+def _open_files() -> int:
+    """How many descriptors this process has; from Linux 6.2 on without a look at each."""
+    return Path("/proc/self/fd").stat().st_size or len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 - hundreds
+
+
 def own() -> Own:
     """What this process uses."""
     usage = usage_of(os.getpid())
@@ -58,6 +64,6 @@ def own() -> Own:
         resident=usage.resident,
         cpu=usage.cpu,
         started=round(booted + usage.started, 2),
-        open_files=len(os.listdir("/proc/self/fd")) - 1,  # noqa: PTH208 - hundreds of names, and one for this look
+        open_files=_open_files(),
         most_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     )
