@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fleetd.core.reconcile import is_wanted
-from fleetd.core.restarts import CRASH_LOOP
+from fleetd.core.restarts import CRASH_LOOP, has_stayed
+from fleetd.core.spec import Seconds
 from fleetd.core.state import Pool, Slot, State
 
 
@@ -18,9 +19,10 @@ def is_expected(state: State, pool: Pool, slot: Slot) -> bool:
     return is_wanted(state, pool, slot) or (not over and (slot.given_up or has_failed_for_good(pool, slot)))
 
 
-def is_lost(pool: Pool, slot: Slot) -> bool:
-    """Whether no worker will come up in it soon: it crashes again and again, or is not started any more."""
-    return slot.given_up or slot.failures >= CRASH_LOOP or has_failed_for_good(pool, slot)
+def is_lost(pool: Pool, slot: Slot, now: Seconds) -> bool:
+    """Whether no worker stays in it: it crashes again and again, or is not started any more; `now` is monotonic."""
+    crashes = slot.failures >= CRASH_LOOP and not (slot.run is not None and has_stayed(pool, slot.run, now))
+    return slot.given_up or crashes or has_failed_for_good(pool, slot)
 
 
 def has_failed_for_good(pool: Pool, slot: Slot) -> bool:

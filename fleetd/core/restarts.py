@@ -58,8 +58,8 @@ def after_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
 
 
 def count_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
-    """Count one more in the row; a run that was well for as long as the longest backoff starts a new row."""
-    if run.was_healthy and turn.now.mono - run.spawned >= pool.spec.backoff.max:
+    """Count one more in the row; a run that stayed starts a new row."""
+    if has_stayed(pool, run, turn.now.mono):
         slot.failures = 0
     slot.failures += 1
     if pool.spec.give_up is not None:
@@ -67,6 +67,11 @@ def count_failure(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
         del slot.failed_at[: -pool.spec.give_up.failures]
     if slot.failures == CRASH_LOOP:
         turn.tell(Kind.WORKER_CRASH_LOOP, pool.name, slot.index, {"failures": slot.failures, "lines": slot.last_lines})
+
+
+def has_stayed(pool: Pool, run: Run, now: Seconds) -> bool:
+    """Whether a run was well for as long as the longest backoff: what failed before it is over."""
+    return run.was_healthy and now - run.spawned >= pool.spec.backoff.max
 
 
 def forgive(slot: Slot) -> None:

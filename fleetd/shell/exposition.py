@@ -14,15 +14,14 @@ from fleetd.views.metrics.metric import Buckets, Kind, Metric, Scrape
 from fleetd.views.metrics.table import TABLE
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+_ACCEPTS = re.compile(r"application/openmetrics-text\s*;[^,]*\bversion=1\.")
 _SUFFIX = {Kind.COUNTER: "_total", Kind.INFO: "_info"}  # which the library adds to the name of a family
 
 
 def exposed(scrape: Scrape, accept: str) -> tuple[bytes, str]:
-    """What /metrics answers, in the format that is accepted best, and that format's content type."""
-    try:
-        encode, kind = choose_encoder(accept)
-    except ValueError:  # a version that is no number
-        encode, kind = choose_encoder("")
+    """What /metrics answers, as OpenMetrics where that is accepted, else as plain text; and its content type."""
+    encode, kind = choose_encoder(_OPENMETRICS if _ACCEPTS.search(accept) else "")  # which trips over odd headers
     return encode(_Collector(scrape)), kind
 
 

@@ -106,7 +106,7 @@ class Metrics:
     def _ready(self) -> Answer:
         state = self._daemon.state
         slots = [(pool, slot) for pool in state.pools.values() if not pool.removed for slot in pool.slots.values()]
-        reasons = reasons_against(state, slots, ready=True, with_output=False)
+        reasons = reasons_against(state, slots, self._daemon.now().mono, ready=True, with_output=False)
         if not reasons:
             return Answer(b"ready\n")
         more = len(reasons) - MOST_REASONS

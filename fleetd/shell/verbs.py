@@ -122,7 +122,7 @@ class Verbs:
 
     async def _health(self, args: Args, _reply: Reply) -> Any:
         slots = self._waiting.slots(self._targets(args))
-        reasons = reasons_against(self._daemon.state, slots, ready=bool(args.get("ready")))
+        reasons = reasons_against(self._daemon.state, slots, self._daemon.now().mono, ready=bool(args.get("ready")))
         return {"healthy": not reasons, "reasons": reasons}
 
     async def _logs(self, args: Args, _reply: Reply) -> Any:

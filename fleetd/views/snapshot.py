@@ -291,7 +291,7 @@ def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample], 
         broker=pool.spec.broker,
         queues=tuple(_queue(pool, name, now, lately) for name in pool.spec.launch.queues),
         classes=tuple(_classes(pool, now)),
-        workers=tuple(_workers(state, pool, samples)),
+        workers=tuple(_workers(state, pool, now, samples)),
         epoch=None if epochs is None else epochs.greatest,
         rollout=_rollout(pool.roll),
         starts=dict(pool.starts),
@@ -303,15 +303,15 @@ def _rollout(roll: Roll | None) -> RollView | None:
     return RollView(roll.state, len(roll.scope), roll.done) if roll is not None and roll.is_unfinished else None
 
 
-def _workers(state: State, pool: Pool, samples: Mapping[str, Sample]) -> Iterator[WorkerView]:
+def _workers(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample]) -> Iterator[WorkerView]:
     for _, slot in sorted(pool.slots.items()):
         for run in slot.runs():
-            yield _worker(state, pool, slot, run, samples.get(run.id, Sample()))
+            yield _worker(state, pool, slot, run, now, samples.get(run.id, Sample()))
         if slot.run is None and slot.successor is None and not slot.draining:
-            yield _worker(state, pool, slot, None, Sample())
+            yield _worker(state, pool, slot, None, now, Sample())
 
 
-def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sample) -> WorkerView:
+def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, now: Moment, sample: Sample) -> WorkerView:
     counted = run if run is not None and run.tells_jobs else None
     watched = run if run is not None and run.tells_jobs_in_hand else None
     job = run.oldest_job if run is not None else None
@@ -336,7 +336,7 @@ def _worker(state: State, pool: Pool, slot: Slot, run: Run | None, sample: Sampl
         job=None if job is None else JobView(job.id, job.name, job.queue, job.started_at),
         last_exit=_exit(slot.last_exit),
         status=made_visible(run.status_text) if run is not None and run.status_text else None,
-        crash_loop=is_lost(pool, slot),
+        crash_loop=is_lost(pool, slot, now.mono),
     )
 
 

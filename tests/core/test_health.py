@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fleetd.core.chance import Chance
-from fleetd.core.health import has_failed_for_good, is_expected, is_up
+from fleetd.core.health import has_failed_for_good, is_expected, is_lost, is_up
+from fleetd.core.restarts import CRASH_LOOP
 from fleetd.core.roll import Release
 from fleetd.core.spec import Launch, PoolSpec, Restart
 from fleetd.core.state import LastExit, Phase, Pool, Reason, Run, Slot, State
@@ -76,3 +77,20 @@ def test_a_given_up_place_is_expected_unless_an_operator_stopped_it() -> None:
 
     slot.stopped = True
     assert not is_expected(state, pool, slot)
+
+
+def test_a_place_in_a_crash_loop_is_lost_until_a_worker_has_stayed() -> None:
+    _, pool, slot = place()
+    slot.failures = CRASH_LOOP - 1
+    assert not is_lost(pool, slot, 1000.0)
+    slot.failures = CRASH_LOOP
+    assert is_lost(pool, slot, 1000.0)
+    slot.run = worker(slot, Phase.HEALTHY)  # that was started at 0
+    assert is_lost(pool, slot, pool.spec.backoff.max - 1)
+    assert not is_lost(pool, slot, pool.spec.backoff.max)
+
+
+def test_a_place_that_was_given_up_is_lost() -> None:
+    _, pool, slot = place()
+    slot.given_up = True
+    assert is_lost(pool, slot, 0.0)

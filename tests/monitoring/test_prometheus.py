@@ -1,0 +1,63 @@
+"""A real Prometheus with the shipped rules scrapes a real daemon: alerts fire, and are gone when the cause is."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.fleetd_cli import Fleetd
+from tests.support.prometheus_server import running_prometheus
+from tests.support.redis_server import RedisServer, free_port
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.process, pytest.mark.redis]
+
+SHIPPED = Path(__file__).parents[2] / "configs" / "monitoring"
+PLACES = {"prefix": "alerts:", "ready": ["{prefix}{queue}"], "oldest": "first", "enqueued-at": ["at"]}
+
+
+def hurried(text: str, port: int) -> str:
+    """A shipped file, with a second for every time but that of rates, and the daemon's port."""
+    text = re.sub(r"(?m)^(\s+for): \S+$", r"\1: 1s", text)
+    text = re.sub(r"(scrape|evaluation)_interval: \S+", r"\1_interval: 500ms", text)
+    return text.replace("127.0.0.1:9808", f"127.0.0.1:{port}")
+
+
+@pytest.mark.timeout(60)
+def test_a_crash_loop_and_a_long_wait_alert_and_recover(
+    fleetd: Fleetd, shared_redis: RedisServer, tmp_path: Path
+) -> None:
+    fixed, port = tmp_path / "fixed", free_port()
+    crashes = {
+        "command": ["sh", "-c", f"test -e {fixed} && exec sleep 1000; exit 1"],
+        "backoff": {"first": 0.1, "max": 0.5},
+        "healthy-after": 0.1,
+    }
+    waits = {"framework": "own", "queues": ["encode"]}
+    own = {"command": ["sleep", "1000"], "brokers": {"redis": PLACES}}
+    broker = {"default": {"url": shared_redis.url, "every": 0.2}}
+    fleetd.configure({"crashes": crashes, "waits": waits}, framework={"own": own}, broker=broker)
+    listening = f'[daemon]\nmetrics-listen = "127.0.0.1:{port}"\n'
+    fleetd.file.write_text(fleetd.file.read_text().replace("[daemon]\n", listening))
+    files = [(name, hurried((SHIPPED / name).read_text(), port)) for name in ("prometheus.yml", "rules.yml")]
+    with shared_redis.connect() as redis, running_prometheus(tmp_path, files) as prometheus:
+        redis.delete("alerts:encode")
+        redis.rpush("alerts:encode", f'{{"at": {time.time() - 300}}}')
+        fleetd.start(code=1)
+        both = {"FleetdCrashLoop", "FleetdLongWait"}
+        wait_for(lambda: both <= prometheus.firing(), "both alerts to fire", within=30, every=0.2)
+        assert prometheus.values("up") == [1.0]
+        assert prometheus.values('redis_queue_depth{queue="encode"}') == [1.0]
+        (waited,) = prometheus.values('fleetd_queue_wait_seconds{queue="encode"}')
+        assert 300 <= waited < 400
+        redis.delete("alerts:encode")
+        fixed.touch()
+        wait_for(lambda: not prometheus.firing(), "all alerts to be over", within=30, every=0.2)
+        assert prometheus.values('fleetd_workers{pool="crashes", state="running"}') == [1.0]
+        assert prometheus.values('redis_queue_depth{queue="encode"}') == [0.0]
+        (version,) = (each["metric"]["python"] for each in prometheus.ask("query", query="fleetd_build_info")["result"])
+        assert version == sys.version.split()[0]
