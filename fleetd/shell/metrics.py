@@ -19,7 +19,7 @@ from fleetd.views.metrics.metric import Scrape
 if TYPE_CHECKING:
     from fleetd.shell.daemon import Daemon
 
-AGAIN = 5.0  # seconds between two tries to listen
+AGAIN = 2.0  # seconds between two tries to listen
 MOST_REASONS = 100  # lines of /readyz
 
 _log = logging.getLogger("fleetd")
