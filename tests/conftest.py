@@ -19,7 +19,7 @@ from tests.support.requirement import in_ci
 from tests.support.rq_app import RqApp, rq_app
 
 settings.register_profile("dev", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True)
+settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True)
 settings.load_profile("ci" if in_ci() else "dev")
 
 

@@ -339,10 +339,11 @@ def test_events_as_lines_and_as_json(running: Fleetd) -> None:
     assert len(running.run("events", "-n", "1", "--json").stdout.splitlines()) == 1
     (exited,) = running.events("worker.exited")
     assert (exited["pool"], exited["worker"], exited["fields"]["reason"]) == ("media", "media:0", "stop")
-    following = running.popen("events", "-f", "--json", "-n", "0")
+    following = running.popen("events", "-f", "--json", "-n", "1")
     assert following.stdout is not None
+    assert json.loads(following.stdout.readline()) == running.events()[-1], "from here on it follows"
     running.run("start", "media:0")
-    assert json.loads(following.stdout.readline())["kind"]
+    assert json.loads(following.stdout.readline())["worker"] == "media:0"
     following.send_signal(signal.SIGINT)
     following.communicate(timeout=20)
     assert following.returncode == 130

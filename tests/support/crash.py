@@ -33,10 +33,22 @@ def identities(pids: list[int]) -> set[tuple[int, int]]:
     return {(pid, started) for pid in pids if (started := started_at(pid)) is not None}
 
 
+def parent_of(pid: int) -> int | None:
+    """The parent of a process; None when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 def keepers_of(fleetd: Fleetd) -> list[int]:
-    """The pids of the instance's keepers: one, but for a moment after its death, or where its socket was removed."""
+    """The pids of the instance's keepers: one, but for a moment after its death, or where its socket was removed.
+
+    What a keeper has just forked looks like it until its exec.
+    """
     lines = ((process.pid, " ".join(process.info["cmdline"])) for process in fleetd.processes())
-    return [pid for pid, line in lines if "fleetd.keeper" in line or "keeper/__main__" in line]
+    pids = [pid for pid, line in lines if "fleetd.keeper" in line or "keeper/__main__" in line]
+    return [pid for pid in pids if parent_of(pid) not in pids]
 
 
 def keeper_of(fleetd: Fleetd) -> int:
