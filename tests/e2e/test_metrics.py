@@ -23,10 +23,7 @@ SLEEPING = {"command": ["sleep", "1000"], "healthy-after": 0.1}
 
 
 def configure(fleetd: Fleetd, listen: str | None, **pools: Any) -> None:
-    fleetd.configure(pools or {"media": SLEEPING})
-    if listen is not None:
-        line = f'[daemon]\nmetrics-listen = "{listen}"\n'
-        fleetd.file.write_text(fleetd.file.read_text().replace("[daemon]\n", line))
+    fleetd.configure(pools or {"media": SLEEPING}, daemon={} if listen is None else {"metrics-listen": listen})
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.crash import keeper_of, kill_daemon
 from tests.support.fleetd_cli import COMMAND, Fleetd, kill
 from tests.support.ordinary_user import UID
 from tests.support.process_world import alive
+from tests.support.redis_server import free_port
 from tests.support.waiting import wait_for
 from tests.support.wake_ups import settle, voluntary_switches, wait_in_another_process
 from tests.support.worker_pools import SLEEPING, shell
@@ -147,9 +149,13 @@ def test_a_full_disk_drops_output_and_holds_up_no_worker(fleetd: Fleetd, form: s
 
 @pytest.mark.parametrize("numprocs", [1, 30])
 def test_an_idle_daemon_does_not_wake_up(fleetd: Fleetd, numprocs: int) -> None:
-    fleetd.configure({"media": {**SLEEPING, "numprocs": numprocs}})
+    """Nor for metrics, which are drawn when somebody asks."""
+    port = free_port()
+    fleetd.configure({"media": {**SLEEPING, "numprocs": numprocs}}, daemon={"metrics-listen": f"127.0.0.1:{port}"})
     fleetd.start()
     fleetd.run("scale", "media=+1")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as metrics:
+        assert f'fleetd_pool_desired_workers{{pool="media"}} {numprocs + 1}.0' in metrics.read().decode()
     watched = [fleetd.status()["pid"], keeper_of(fleetd)]
     settle(watched)
     before = [voluntary_switches(pid) for pid in watched]

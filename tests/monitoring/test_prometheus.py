@@ -40,9 +40,8 @@ def test_a_crash_loop_and_a_long_wait_alert_and_recover(
     waits = {"framework": "own", "queues": ["encode"]}
     own = {"command": ["sleep", "1000"], "brokers": {"redis": PLACES}}
     broker = {"default": {"url": shared_redis.url, "every": 0.2}}
-    fleetd.configure({"crashes": crashes, "waits": waits}, framework={"own": own}, broker=broker)
-    listening = f'[daemon]\nmetrics-listen = "127.0.0.1:{port}"\n'
-    fleetd.file.write_text(fleetd.file.read_text().replace("[daemon]\n", listening))
+    pools, daemon = {"crashes": crashes, "waits": waits}, {"metrics-listen": f"127.0.0.1:{port}"}
+    fleetd.configure(pools, framework={"own": own}, broker=broker, daemon=daemon)
     files = [(name, hurried((SHIPPED / name).read_text(), port)) for name in ("prometheus.yml", "rules.yml")]
     with shared_redis.connect() as redis, running_prometheus(tmp_path, files) as prometheus:
         redis.delete("alerts:encode")

@@ -51,7 +51,8 @@ class Fleetd:
     def configure(self, pools: Mapping[str, Mapping[str, Any]], **tables: Mapping[str, Any]) -> None:
         """Writes the pool file: `pools` and any other top-level tables, with the [daemon] table that keeps it here."""
         daemon = {f"{kind}-directory": str(self.directory / kind) for kind in ("runtime", "state", "log")}
-        self.file.write_text(tomli_w.dumps({"daemon": daemon, **tables, "pool": pools}))
+        daemon |= tables.get("daemon", {})
+        self.file.write_text(tomli_w.dumps({**tables, "daemon": daemon, "pool": pools}))
 
     @property
     def control(self) -> ControlClient:
