@@ -343,8 +343,10 @@ def test_what_cannot_be_written_is_dropped_counted_and_told_once(benches: Benche
         assert bench.drops[1:] == [("a", 21, "")]
         assert [line for _, line in bench.reports] == [b"done %d" % n for n in range(1, 5)]
         assert bench.output.last_lines("a", 1) == ("tick",)
+        assert bench.output.dropped_by_pool() == {"media": 21}
         os.close(writer)
         bench.output.close_all()
+        assert bench.output.dropped_by_pool() == {"media": 21}, "of runs that are over, too"
 
     run(scene)
 
