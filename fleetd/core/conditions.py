@@ -114,6 +114,8 @@ def _look_at_pools(turn: Turn, alerts: Alerts) -> None:
             _slots(turn, word, name, indexes)
         if Word.ROLLOUT_HALTED in alerts.rules:
             _rollout(turn, name)
+        if name in alerts.dropping:
+            _dropping(turn, name)
     _jobs(turn, alerts)
 
 
@@ -222,7 +224,7 @@ def _sign_of_rollout(state: State, alert: AlertSpec, subject: Subject) -> Sign |
     for pool in state.pools.values():
         if alert.is_for(pool.name) and _halted(pool) == subject and pool.roll is not None:
             error = pool.roll.error
-            return Sign(None, error and error.worker, error and error.reason)
+            return Sign() if error is None else Sign(worker=error.worker, error=error.reason)
     return None
 
 
@@ -239,12 +241,10 @@ def _jobs(turn: Turn, alerts: Alerts) -> None:
             if any(queue in alert.queues for alert in rules):
                 _count(turn, Subject(Word.JOB_FAILURES, name, queue), bad=failed)
     if Word.JOB_TIMEOUT in alerts.rules:
-        for effect in turn.effects:
-            fact = effect.fact if isinstance(effect, Announce) else None
-            is_one = fact is not None and fact.kind is Kind.WORKER_EXITED
-            if fact is not None and is_one and fact.fields["reason"] == Reason.JOB_TIMEOUT:
-                if next(rules_on(alerts, Word.JOB_TIMEOUT, fact.pool), None) is not None:
-                    _count(turn, Subject(Word.JOB_TIMEOUT, fact.pool), bad=True, worker=fact.worker)
+        for fact in [effect.fact for effect in turn.effects if isinstance(effect, Announce)]:
+            is_one = fact.kind is Kind.WORKER_EXITED and fact.fields["reason"] == Reason.JOB_TIMEOUT
+            if is_one and next(rules_on(alerts, Word.JOB_TIMEOUT, fact.pool), None) is not None:
+                _count(turn, Subject(Word.JOB_TIMEOUT, fact.pool), bad=True, worker=fact.worker)
 
 
 def _count(turn: Turn, subject: Subject, *, bad: bool, worker: str | None = None) -> None:
@@ -310,25 +310,32 @@ def _redis(turn: Turn, event: FleetObserved | FleetLost) -> None:
 
 
 def judge_output(turn: Turn, event: OutputJudged) -> None:
-    """A worker's output is dropped from now on, or written again."""
-    pool = event.worker.rpartition(":")[0]
-    workers = turn.state.alerts.dropping.setdefault(pool, {})
+    """A run's output is dropped from now on, or written again."""
+    run = turn.state.runs.get(event.run)
+    if run is None:
+        return
+    runs = turn.state.alerts.dropping.setdefault(run.pool, {})
     if event.error:
-        workers[event.worker] = event.error
+        runs[event.run] = event.error
     else:
-        workers.pop(event.worker, None)
-    _dropping(turn, pool)
+        runs.pop(event.run, None)
+    _dropping(turn, run.pool)
 
 
 def _dropping(turn: Turn, pool: str) -> None:
-    alerts = turn.state.alerts
-    workers = alerts.dropping.get(pool, {})
-    if not workers:
-        alerts.dropping.pop(pool, None)
-    for alert in rules_on(alerts, Word.OUTPUT_DROPPED, pool):
-        worker = next(reversed(workers), None)
-        sign = None if worker is None else Sign(len(workers), worker, workers[worker])
-        note(turn, alert, Subject(Word.OUTPUT_DROPPED, pool), sign if len(workers) > alert.above.value else None)
+    """Judge by the runs whose output is dropped, and that are not over."""
+    state = turn.state
+    runs = {run: error for run, error in state.alerts.dropping.get(pool, {}).items() if run in state.runs}
+    if runs:
+        state.alerts.dropping[pool] = runs
+    else:
+        state.alerts.dropping.pop(pool, None)
+    last = next(reversed(runs), None)
+    for alert in rules_on(state.alerts, Word.OUTPUT_DROPPED, pool):
+        sign = None
+        if last is not None and len(runs) > alert.above.value:
+            sign = Sign(len(runs), state.runs[last].worker, runs[last])
+        note(turn, alert, Subject(Word.OUTPUT_DROPPED, pool), sign)
 
 
 # -- time ------------------------------------------------------------------------------------------------------------

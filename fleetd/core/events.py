@@ -223,9 +223,9 @@ class FleetLost(Struct, frozen=True):
 
 
 class OutputJudged(Struct, frozen=True):
-    """A worker's output is dropped from now on, and why; or (`error` is empty) is written again."""
+    """A run's output is dropped from now on, and why; or (`error` is empty) is written again."""
 
-    worker: str
+    run: RunId
     error: str
 
 

@@ -169,7 +169,7 @@ class Alerts(Struct):
     remembered: tuple[IncidentMemory, ...] = ()
     slots: dict[tuple[Word, str], set[int]] = field(default_factory=dict)  # by pool: those for which a word holds
     unproven: dict[str, set[int]] = field(default_factory=dict)  # by pool: slots of which a daemon before knew better
-    dropping: dict[str, dict[str, str]] = field(default_factory=dict)  # by pool: workers whose output is, and why
+    dropping: dict[str, dict[str, str]] = field(default_factory=dict)  # by pool: runs whose output is, and why
     windows: dict[Subject, Window] = field(default_factory=dict)
     checks: dict[Subject, Seconds] = field(default_factory=dict)  # when to look again
     looked_at: dict[Subject, Seconds] = field(default_factory=dict)  # the last time that a check was due

@@ -6,9 +6,9 @@ own, at least once rather than never.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from fleetd.core.alerts import About, MEANINGS, AlertSpec, Word, of_events
+from fleetd.core.alerts import MEANINGS, About, AlertSpec, Word, of_events
 from fleetd.core.effects import Announce, Notify
 from fleetd.core.facts import Fact, Kind, Value
 from fleetd.core.incident import Alerts, Held, Incident, Message, Shared, Sign, Stage, Subject, Told
@@ -208,7 +208,7 @@ def heard(turn: Turn, answers: Mapping[str, Shared]) -> None:
     for key, shared in answers.items():
         incident = known.get(key)
         if incident is None:
-            if shared.is_teller:
+            if not shared.is_closed:
                 _inherit(turn, shared)
             continue
         incident.is_teller, incident.hosts = shared.is_teller, shared.hosts
@@ -221,7 +221,7 @@ def heard(turn: Turn, answers: Mapping[str, Shared]) -> None:
 
 
 def _inherit(turn: Turn, shared: Shared) -> None:
-    """All hosts that had it are gone: what is left to tell is told by one that lives."""
+    """All hosts that had it are gone: what is left to tell is told by one that lives, if it is asked to."""
     alert_id, word, pool, *detail = shared.key.split(" ", 3)
     alert = next((each for rules in turn.state.alerts.rules.values() for each in rules if each.id == alert_id), None)
     if alert is None or alert.on != word:
@@ -230,8 +230,7 @@ def _inherit(turn: Turn, shared: Shared) -> None:
     if (alert.id, subject) in turn.state.alerts.incidents:
         return
     now = turn.now.unix
-    incident = Incident(alert, subject, now, Stage.OVER, ended_at=now, told=shared.told, is_teller=True)
-    incident.hosts = shared.hosts
+    incident = Incident(alert, subject, now, Stage.OVER, ended_at=now, told=shared.told, hosts=shared.hosts)
     turn.state.alerts.incidents[alert.id, subject] = incident
 
 

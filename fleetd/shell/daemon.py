@@ -32,6 +32,7 @@ from fleetd.core.spec import FleetSpec
 from fleetd.core.state import Moment, State
 from fleetd.errors import FleetdError, UsageError
 from fleetd.shell import log, memory, paths
+from fleetd.shell.alerting import Alerting
 from fleetd.shell.control import ControlServer
 from fleetd.shell.fact_log import FactLog
 from fleetd.shell.handover import Tenure
@@ -145,8 +146,14 @@ class Daemon:
             surroundings=self._surroundings,
             has_room=lambda: not self._inbox,
         )
+        reaper = Reaper(loop)
+        self._alerting = Alerting(self.identity, fleet, reaper, self.post, self.facts.tell)
         self._interpreter = Interpreter(
-            self.runs, tell=self.facts.tell, remember=self._state_file.remember, finish=self.finished.set
+            self.runs,
+            tell=self.facts.tell,
+            remember=self._state_file.remember,
+            notify=self._alerting.notify,
+            finish=self.finished.set,
         )
         restored = Restored(remembered, self.runs.restored(), self.runs.counted)
         await self.runs.clear_away()
@@ -154,7 +161,6 @@ class Daemon:
         self._turn()
         if self.heartbeat is not None:
             await self.heartbeat.begin()  # before anybody can ask what there is
-        reaper = Reaper(loop)
         verbs, upgrades = Verbs(self), Upgrades(self, reaper, self._tenure)
         group, table = self.spec.daemon.socket_group, verbs.table() | upgrades.table()
         control = ControlServer(self.places.control, table, group=group, on_removed=self._furnish_again)
@@ -169,6 +175,7 @@ class Daemon:
         self.facts.tell(
             Fact(Kind.DAEMON_STARTED, fields=told | {"replaced": None if before is None else before.version})
         )
+        self._alerting.follow(self.spec)
         self.post(SpecChanged(self.spec))
         self._turn()
         if before is not None:
@@ -187,6 +194,8 @@ class Daemon:
     async def _close(self, control: ControlServer) -> None:
         await self.runs.settle()
         await self.queue_reads.close()
+        await self._alerting.close()
+        self.decide_all()
         self._state_file.save()
         if self.heartbeat is not None:
             await self.heartbeat.close()
@@ -203,6 +212,7 @@ class Daemon:
         """Write down what is decided, for a daemon that follows at once; the heartbeat is held."""
         if self.heartbeat is not None:
             await self.heartbeat.disconnect()
+        await self._alerting.close()
         self.decide_all()
         self._state_file.save()
 
@@ -318,6 +328,7 @@ class Daemon:
     async def apply(self, spec: FleetSpec, roll: int) -> None:
         """Go on with a new spec; the rollouts that follow have the id `roll`."""
         self.spec = spec = _staying_in_its_fleet(self.spec, spec)
+        self._alerting.follow(spec)
         await self.decide_about(SpecChanged(spec, roll))
         for name, pool in self.state.pools.items():
             new = spec.pools.get(name)

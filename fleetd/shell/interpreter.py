@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from fleetd.core.effects import Announce, Count, Effect, Finish, Forget, KillTree, Record, Remember, Signal, Spawn
+from fleetd.core.effects import Announce, Count, Effect, Finish, Forget, KillTree, Notify, Record, Remember, Signal, Spawn
 from fleetd.core.facts import Fact
+from fleetd.core.incident import Message
 from fleetd.core.records import RunRecord
 from fleetd.shell.live_runs import LiveRuns
 
@@ -20,11 +21,13 @@ class Interpreter:
         *,
         tell: Callable[[Fact], None],
         remember: Callable[[bool], None],
+        notify: Callable[[Message], None],
         finish: Callable[[], None],
     ) -> None:
         self._runs = runs
         self._tell = tell
         self._remember = remember
+        self._notify = notify
         self._finish = finish
         self._announced: RunRecord | None = None  # the intent that precedes a Spawn
 
@@ -50,6 +53,8 @@ class Interpreter:
                 self._remember(effect.lazily)
             case Announce():
                 self._tell(effect.fact)
+            case Notify():
+                self._notify(effect.message)
             case Finish():
                 self._finish()
             case _:

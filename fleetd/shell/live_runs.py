@@ -351,6 +351,7 @@ class LiveRuns:
         kind = Kind.OUTPUT_DROPPED if error else Kind.OUTPUT_KEPT
         worker = live.worker if live else None
         self._tell(Fact(kind, live.pool if live else None, worker, {"bytes": count, "error": error}))
+        self._post(OutputJudged(run, error))
 
     # -- measures ----------------------------------------------------------------------------------------------------
 
