@@ -91,15 +91,19 @@ def reference() -> str:
 
 def _words() -> str:
     """The table of what alerts can be on."""
-    head = ["### Words of `on`", "", "| word | one incident for each | it opens | it is over | `above` | `for` |"]
+    head = [
+        "### Words of `on`",
+        "",
+        "| word, and what one incident is about | it opens | it is over | `above` | `for` |",
+    ]
     rows = [_word(meaning) for meaning in MEANINGS.values()]
-    return "\n".join([*head, "|---|---|---|---|---|---|", *rows, ""])
+    return "\n".join([*head, "|---|---|---|---|---|", *rows, ""])
 
 
 def _word(meaning: Meaning) -> str:
     above = meaning.figure and f"{meaning.figure}: {_threshold(meaning)}"
     lasting = format_duration(meaning.lasting) if meaning.lasting else "0"
-    return f"| `{meaning.word}` | {meaning.about} | {meaning.opens} | {meaning.over} | {above} | {lasting} |"
+    return f"| `{meaning.word}`: {meaning.about} | {meaning.opens} | {meaning.over} | {above} | {lasting} |"
 
 
 def _threshold(meaning: Meaning) -> str:

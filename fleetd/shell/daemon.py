@@ -147,14 +147,10 @@ class Daemon:
             has_room=lambda: not self._inbox,
         )
         reaper = Reaper(loop)
-        self._alerting = Alerting(self.identity, fleet, reaper, self.post, self.facts.tell)
-        self._interpreter = Interpreter(
-            self.runs,
-            tell=self.facts.tell,
-            remember=self._state_file.remember,
-            notify=self._alerting.notify,
-            finish=self.finished.set,
-        )
+        self._alerting = Alerting(self, fleet, reaper)
+        remember, notify, finish = self._state_file.remember, self._alerting.notify, self.finished.set
+        tell = self.facts.tell
+        self._interpreter = Interpreter(self.runs, tell=tell, remember=remember, notify=notify, finish=finish)
         restored = Restored(remembered, self.runs.restored(), self.runs.counted)
         await self.runs.clear_away()
         self.post(restored)
@@ -175,7 +171,6 @@ class Daemon:
         self.facts.tell(
             Fact(Kind.DAEMON_STARTED, fields=told | {"replaced": None if before is None else before.version})
         )
-        self._alerting.follow(self.spec)
         self.post(SpecChanged(self.spec))
         self._turn()
         if before is not None:
@@ -328,7 +323,6 @@ class Daemon:
     async def apply(self, spec: FleetSpec, roll: int) -> None:
         """Go on with a new spec; the rollouts that follow have the id `roll`."""
         self.spec = spec = _staying_in_its_fleet(self.spec, spec)
-        self._alerting.follow(spec)
         await self.decide_about(SpecChanged(spec, roll))
         for name, pool in self.state.pools.items():
             new = spec.pools.get(name)

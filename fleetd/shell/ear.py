@@ -32,6 +32,7 @@ class Ear:
         return self._held
 
     def close(self) -> None:
+        """Hear no more."""
         self._loop.remove_reader(self._pipe)
         os.close(self._pipe)
         os.close(self.mouth)

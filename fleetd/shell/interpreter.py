@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from fleetd.core.effects import Announce, Count, Effect, Finish, Forget, KillTree, Notify, Record, Remember, Signal, Spawn
+from fleetd.core.effects import (
+    Announce,
+    Count,
+    Effect,
+    Finish,
+    Forget,
+    KillTree,
+    Notify,
+    Record,
+    Remember,
+    Signal,
+    Spawn,
+)
 from fleetd.core.facts import Fact
 from fleetd.core.incident import Message
 from fleetd.core.records import RunRecord
@@ -31,7 +43,7 @@ class Interpreter:
         self._finish = finish
         self._announced: RunRecord | None = None  # the intent that precedes a Spawn
 
-    def perform(self, effect: Effect) -> None:
+    def perform(self, effect: Effect) -> None:  # noqa: C901 - one line a kind of effect
         """Do what an effect says; what comes of it returns as events."""
         match effect:
             case Record():

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
-from fleetd.core.events import Event, Exited, JobReported, SaidReady, Source, Spawned, SpawnFailed
+from fleetd.core.events import Event, Exited, JobReported, OutputJudged, SaidReady, Source, Spawned, SpawnFailed
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.records import NOTHING, Counters, RunRecord
 from fleetd.core.spec import LineMeaning, LinePattern, LogSpec

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fleetd.config.durations import format_duration
 from fleetd.core.alerts import MEANINGS, Unit
 from fleetd.core.incident import Message, Told
 from fleetd.views.control_characters import made_visible
+from fleetd.views.status_line import duration
 
 LONGEST = 500  # characters of what a worker or a server said
 _MEANT = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "@\u200b"}  # by Slack and its like: links, and whom to call
@@ -46,7 +46,7 @@ def _text(message: Message, fleet: str | None, hosts: list[str]) -> str:
     text = f"{message.told.upper()} {message.word}{subject and f' {subject}'} ({where})"
     if message.told is Told.RECOVERED:
         ended = message.since if message.ended is None else message.ended
-        return _harmless(f"{text} after {format_duration(round(max(0.0, ended - message.since)))}")
+        return _harmless(f"{text} after {duration(max(0.0, ended - message.since))}")
     figure = _figure(message)
     error = _short(message.error)
     said = ": ".join(part for part in (message.worker, error) if part)
@@ -70,7 +70,7 @@ def _figure(message: Message) -> str:
     if message.value is None:
         return ""
     if Unit.SECONDS in meaning.units:
-        return f"jobs wait for {format_duration(round(message.value))}"
+        return f"jobs wait for {duration(message.value)}"
     if Unit.SHARE in meaning.units and message.value < 1:
         return f"{message.value:.0%} of jobs failed"
     return f"{message.value:g} {meaning.figure.partition(',')[0]}"

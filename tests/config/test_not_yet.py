@@ -26,11 +26,6 @@ def test_refused_keys(key: str, note: str) -> None:
     assert [str(each) for each in loaded.refused] == [f"pool.toml:3: {note}"]
 
 
-def test_alerts() -> None:
-    loaded = load_text(POOL + '[[alert]]\non = "worker.crash-loop"\nwebhook = "https://example.org/"\n')
-    assert [str(note) for note in loaded.refused] == [f"pool.toml:3: alert.1: {REFUSED}"]
-
-
 def test_metrics() -> None:
     loaded = load_text('[daemon]\nmetrics-listen = "127.0.0.1:9808"\n' + POOL)
     assert [str(note) for note in loaded.not_yet] == [f"pool.toml:2: daemon.metrics-listen: {IGNORED}"]
