@@ -136,6 +136,7 @@ def _tell(turn: Turn, incident: Incident) -> None:
 def settle(turn: Turn, incident: Incident, told: Told) -> None:
     """People were told, or it was tried for long enough."""
     incident.told, incident.sending, incident.begun = told, Told.NOTHING, None
+    incident.is_teller = False  # of what is next, until the fleet says so
     incident.is_mine = incident.is_mine or told is Told.OPENED
     if told is Told.RECOVERED and (not incident.alert.is_told or _is_alone(turn)):
         _end(turn, incident)  # in a fleet: once it knows
@@ -217,6 +218,7 @@ def heard(turn: Turn, answers: Mapping[str, Shared]) -> None:
             turn.remember_now()
         elif shared.told is Told.OPENED and incident.told is Told.NOTHING:
             incident.told = Told.OPENED
+            incident.begun = incident.begun if incident.sending else None
             turn.remember_now()
 
 
