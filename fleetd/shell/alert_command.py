@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from fleetd.core.spec import Seconds
 from fleetd.errors import FleetdError
 from fleetd.shell.ear import Ear
 from fleetd.shell.reaper import Reaper
 from fleetd.views.control_characters import made_visible
 
-LIMIT = 30.0  # seconds
+LIMIT: Seconds = 30.0
 SHOWN = 10  # lines of what a command that failed has said
 _OF_DAEMON = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -28,27 +29,29 @@ class FailedError(FleetdError):
     """The command failed; says how in one line."""
 
 
-async def run(command: tuple[str, ...], document: Mapping[str, Any], body: bytes, reaper: Reaper) -> None:
-    """Run it until it ends, or is killed with all of its group.  Raises FailedError."""
+async def run(
+    command: tuple[str, ...], document: Mapping[str, Any], body: bytes, reaper: Reaper, limit: Seconds = LIMIT
+) -> None:
+    """Run it until it ends, or is killed with all of its group after `limit` seconds.  Raises FailedError."""
     ear = Ear()
     try:
         try:
             pid = _spawned(command, document, body, ear.mouth)
         except OSError as error:
             raise FailedError(f"it cannot be started: {error.strerror}") from None
-        code = await _code(pid, reaper)
+        code = await _code(pid, reaper, limit)
         if code != 0:
             _log_lines(ear.heard())
-            raise FailedError(_how(code))
+            raise FailedError(f"it did not end within {limit:g} s" if code is None else _how(code))
     finally:
         ear.close()
 
 
-async def _code(pid: int, reaper: Reaper) -> int | None:
+async def _code(pid: int, reaper: Reaper, limit: Seconds) -> int | None:
     """The exit code (negative: the signal); None: it took too long."""
     ended = reaper.status_of(pid)
     try:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(limit):
             return os.waitstatus_to_exitcode(await asyncio.shield(ended))
     except TimeoutError:
         return None
@@ -84,9 +87,7 @@ def _environment(document: Mapping[str, Any]) -> dict[str, str]:
     return own | {name: str(value).replace("\0", "") for name, value in told.items()}
 
 
-def _how(code: int | None) -> str:
-    if code is None:
-        return f"it did not end within {LIMIT:g} s"
+def _how(code: int) -> str:
     return f"it ended with exit code {code}" if code > 0 else f"it was ended by {signal.Signals(-code).name}"
 
 

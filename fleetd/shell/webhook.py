@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import socket
 import ssl
 
 from fleetd.config.webhook_url import Target
+from fleetd.core.spec import Seconds
 from fleetd.errors import FleetdError
 
-LIMIT = 5.0  # seconds for all of it
+LIMIT: Seconds = 5.0
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 
 
@@ -17,24 +20,31 @@ class NotTakenError(FleetdError):
     """It was not taken; says why in one line, and nothing of the URL."""
 
 
-async def post(target: Target, body: bytes) -> None:
-    """Post a JSON document.  Raises NotTakenError."""
+async def post(target: Target, body: bytes, limit: Seconds = LIMIT) -> None:
+    """Post a JSON document, within `limit` seconds.  Raises NotTakenError."""
     try:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(limit):
             context = await asyncio.to_thread(ssl.create_default_context) if target.is_tls else None
             status = await _posted(target, body, context)
     except TimeoutError:
-        raise NotTakenError(f"no answer within {LIMIT:g} s") from None
+        raise NotTakenError(f"no answer within {limit:g} s") from None
     except ssl.SSLCertVerificationError as error:
         raise NotTakenError(f"its certificate is not valid: {error.verify_message}") from None
     except ssl.SSLError as error:
         raise NotTakenError(f"no TLS: {error.reason or 'it is not spoken there'}") from None
-    except (OSError, asyncio.IncompleteReadError) as error:
-        raise NotTakenError(getattr(error, "strerror", None) or "the connection was closed") from None
+    except OSError as error:
+        raise NotTakenError(_why(error)) from None
     if status // 100 == 3:  # noqa: PLR2004 - a redirect, which may lead anywhere
         raise NotTakenError(f"it answers {status}: redirects are not followed")
     if status // 100 != 2:  # noqa: PLR2004 - success
         raise NotTakenError(f"it answers {status}")
+
+
+def _why(error: OSError) -> str:
+    """What went wrong, without addresses."""
+    if isinstance(error, socket.gaierror):
+        return "its host is not known"
+    return os.strerror(error.errno).lower() if error.errno else "it cannot be reached"
 
 
 async def _posted(target: Target, body: bytes, context: ssl.SSLContext | None) -> int:

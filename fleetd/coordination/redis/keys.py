@@ -18,7 +18,7 @@ All start with `fleetd:{NAME}:`; the braces keep them in one Cluster slot, so th
 | `request:ID` | string: the epoch that a request got, so that it is applied once | a day |
 | `events` | stream | ever: about the last 10,000 |
 | `minute:UNIXMINUTE` | hash: MEMBER LIFE POOL QUEUE to what ended in that minute, as JSON | 25 hours |
-| `alerts` | hash: ALERT WORD POOL DETAIL, to who has that incident, as JSON | minutes after it is over |
+| `alerts` | hash: ALERT WORD POOL DETAIL, to who has that incident, as JSON | until minutes after it is over |
 | `wake` | channel | |
 
 Fields of a rollout beside those of the contract: `resumes`, `superseded_by`, `halted_by`, `ended`, `remaining`: how

@@ -94,13 +94,12 @@ end
 
 -- All that a member says of incidents, and what it is answered.
 local function meet(alerts, member, incidents, has_alerts, live)
-  local length = redis.pcall('HLEN', alerts)
-  if is_error(length) then return each_its_own(incidents) end
+  if is_error(redis.pcall('HGET', alerts, '')) then return each_its_own(incidents) end
   local found, said = {}, {}
   for i, held in ipairs(incidents) do
     found[i] = take_incident(alerts, member, held, live)
     said[held.key] = true
   end
-  if has_alerts and length > 0 then left_behind(alerts, said, found) end
+  if has_alerts and redis.call('EXISTS', alerts) == 1 then left_behind(alerts, said, found) end
   return found
 end
