@@ -19,8 +19,22 @@ from tests.support.requirement import in_ci
 from tests.support.rq_app import RqApp, rq_app
 
 settings.register_profile("dev", max_examples=50, deadline=None)
-settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True)
+settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True)
 settings.load_profile("ci" if in_ci() else "dev")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin no long test last, or all processes wait for it; each of them begins with an equal part of the tests."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    parts = [items[len(items) * n // processes : len(items) * (n + 1) // processes] for n in range(processes)]
+    items[:] = [item for part in parts for item in _long_before_the_end(part)]
+
+
+def _long_before_the_end(part: list[pytest.Item]) -> list[pytest.Item]:
+    """Those of the last quarter that are given more time than others come first."""
+    earlier, last = part[: len(part) * 3 // 4], part[len(part) * 3 // 4 :]
+    long = [item for item in last if item.get_closest_marker("timeout")]
+    return [*long, *earlier, *(item for item in last if item not in long)]
 
 
 @pytest.fixture(scope="session")

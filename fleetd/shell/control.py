@@ -28,6 +28,7 @@ from typing import Any
 from fleetd.errors import ExitCode, FleetdError, UsageError
 from fleetd.shell.conversation import Conversation, GoneError, Verb
 from fleetd.shell.handover import Listening
+from fleetd.shell.paced import Paced
 
 LARGEST_REQUEST = 1024 * 1024  # bytes
 MOST_CLIENTS = 256
@@ -108,6 +109,7 @@ class ControlServer:
             if conversation.verb is None:
                 conversation.resume()
         self._free.set()
+        await self.restore()
 
     def left(self) -> Listening:
         """What another daemon is to go on with: after `hold`, and with nothing done between this and its exec."""
@@ -118,17 +120,23 @@ class ControlServer:
         return Listening(self._listener.fileno(), self._identity, tuple(each for each in left if each is not None))
 
     async def restore(self) -> bool:
-        """Make the socket again where a cleaner of temporary files removed it; True if it had to."""
-        if self._server is None:
+        """Make the socket again where a cleaner of temporary files removed it; True if it had to.
+
+        Who has reached the old one is answered.  While no request is begun, it is left to what ends that.
+        """
+        if self._server is None or not self._free.is_set():
             return False
         self._on_removed()
         if _identity(self._path) == self._identity:
             return False
-        self._server.close()
+        before = self._server
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         await self.open()
         if self._directory is not None:
             self.watch()
+        for _ in range(PASSES):
+            await asyncio.sleep(0)
+        before.close()
         return True
 
     def watch(self) -> bool:
@@ -140,7 +148,8 @@ class ControlServer:
         loop = asyncio.get_running_loop()
         self._unwatch()
         self._directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        loop.add_signal_handler(signal.SIGIO, lambda: self._keep(loop.create_task(self._restored())))
+        restore = Paced(lambda: self._keep(loop.create_task(self._restored())), loop)
+        loop.add_signal_handler(signal.SIGIO, restore)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})  # whoever started this process may have blocked it
         try:
             fcntl.fcntl(self._directory, fcntl.F_NOTIFY, fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_MULTISHOT)

@@ -41,6 +41,7 @@ from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place, uid_of
 from fleetd.shell.live_runs import LiveRuns, Reading
 from fleetd.shell.outlet import standard_streams
+from fleetd.shell.paced import Paced
 from fleetd.shell.paths import Instance
 from fleetd.shell.queue_reads import QueueReads
 from fleetd.shell.reaper import Reaper
@@ -300,8 +301,8 @@ class Daemon:
     def _catch_signals(self, verbs: Verbs) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.post, ShutdownRequested())
-        self._loop.add_signal_handler(signal.SIGHUP, verbs.reload_by_signal)
-        self._loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
+        self._loop.add_signal_handler(signal.SIGHUP, Paced(verbs.reload_by_signal, self._loop))
+        self._loop.add_signal_handler(signal.SIGUSR1, Paced(self._reopen_logs, self._loop))
         release_signals()
 
     def _reopen_logs(self) -> None:

@@ -8,7 +8,7 @@ import time
 
 from msgspec import Struct, field
 
-from fleetd.shell.proc import TEMPLATE, Process, Table, children_of, read_process, run_of, send
+from fleetd.shell.proc import BECOMING, TEMPLATE, Process, Table, children_of, read_process, run_of, send
 
 KILL_SECONDS = 5.0
 SHORTEST_WAIT = 0.001
@@ -175,6 +175,7 @@ class Hunt:
         """The living children of the keeper that are no main process; None when they change as we look.
 
         One that ends as we look may leave children to the keeper, after we have asked for its own: so we look again.
+        So we do when one is in the middle of an exec, as nothing says whose it is.
         """
         ended: set[int] = set()
         for _ in range(ORPHAN_PASSES):
@@ -182,8 +183,9 @@ class Hunt:
             found = [(pid, read_process(pid)) for pid in pids or () if pid not in self._others]
             changing = {pid for pid, process in found if process is None or not process.alive}
             if changing <= ended:
-                living = (process for _, process in found if process is not None and process.alive)
-                return [process for process in living if not self._is_expected(process)]
+                living = [process for _, process in found if process is not None and process.alive]
+                if BECOMING not in map(self._run_of, living):
+                    return [process for process in living if not self._is_expected(process)]
             ended = changing
         return None
 
@@ -196,7 +198,7 @@ class Hunt:
         """Whether it says itself that it is the run's: by its FLEETD_RUN, its session or its process group."""
         marked = self._run_of(process)
         return marked == run or (
-            marked in {None, TEMPLATE} and self._leaders.get(run) in {process.session, process.group}
+            marked in {None, TEMPLATE, BECOMING} and self._leaders.get(run) in {process.session, process.group}
         )
 
     def _belonging(self, run: str, table: Table) -> list[Process]:
@@ -231,5 +233,8 @@ class Hunt:
         if key not in self._runs:
             if len(self._runs) > MOST_KNOWN:
                 self._runs.clear()
-            self._runs[key] = run_of(process.pid) if process.alive else None
+            run = run_of(process.pid) if process.alive else None
+            if run == BECOMING:
+                return run  # no answer to keep
+            self._runs[key] = run
         return self._runs[key]

@@ -25,7 +25,7 @@ from msgspec import Struct, field
 from fleetd.shell.cgroup import folder_below, name_of
 from fleetd.shell.held import Held
 from fleetd.shell.notify import bound_again
-from fleetd.shell.proc import TEMPLATE, TICKS, Process, Table, environment_of, read_process, run_of, send
+from fleetd.shell.proc import BECOMING, TEMPLATE, TICKS, Process, Table, environment_of, read_process, run_of, send
 
 log = logging.getLogger("fleetd")
 
@@ -117,7 +117,7 @@ def _recorded(trace: Trace) -> Process | None:
     marked = run_of(process.pid)
     if trace.started is None:
         return process if marked == trace.run else None
-    return process if process.started == trace.started and marked in {trace.run, TEMPLATE, None} else None
+    return process if process.started == trace.started and marked in {trace.run, TEMPLATE, BECOMING, None} else None
 
 
 def _carrier(trace: Trace, table: Table) -> Process | None:

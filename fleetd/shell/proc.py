@@ -13,6 +13,7 @@ SYSTEM_PIDS = frozenset({0, 1})
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
 TEMPLATE = ""
+BECOMING = "\0"
 
 
 class Process(Struct, frozen=True):
@@ -77,14 +78,30 @@ def children_of(pid: int) -> tuple[int, ...] | None:
 def run_of(pid: int) -> str | None:
     """The FLEETD_RUN that the process was started with; None without one, or when we may not look.
 
-    TEMPLATE for a template of preloaded workers: no run, and nothing that a run has left.
+    TEMPLATE for a template of preloaded workers: no run, and nothing that a run has left.  BECOMING in the middle of an
+    exec, when there is no environment yet.
     """
-    for variable in _environ(pid):
+    variables = _environ(pid)
+    if variables == [b""]:
+        if _is_becoming(pid):
+            return BECOMING
+        variables = _environ(pid)  # which it has got between these two looks, or has none
+        if variables == [b""] and _is_becoming(pid):
+            return BECOMING
+    for variable in variables:
         if variable.startswith(b"FLEETD_RUN="):
             return variable[11:].decode(errors="replace")
         if variable.startswith(b"FLEETD_TEMPLATE="):
             return TEMPLATE
     return None
+
+
+def _is_becoming(pid: int) -> bool:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return fields[48] == b"0" and fields[0] not in b"ZXx"  # where the environment ends, proc(5); that of the dead, too
 
 
 def environment_of(pid: int) -> dict[str, str]:

@@ -15,14 +15,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from fleetd.core.capacity import DESCRIPTORS_A_RUN
-from fleetd.errors import FleetdError
 from fleetd.keeper import WRITER
 from fleetd.keeper.failure import StartError
 from fleetd.shell.adopted import AdoptedExits
 from fleetd.shell.asked import Asked
 from fleetd.shell.cgroup import name_of, usable_folder
 from fleetd.shell.held import Held, Outcomes, code_and_signal
-from fleetd.shell.keeper_link import KeeperLink, LinkLostError
+from fleetd.shell.keeper_link import KeeperLink
+from fleetd.shell.keeping import Keeping
 from fleetd.shell.orphans import Trace, find, forks_over
 from fleetd.shell.proc import Table
 from fleetd.shell.spawn_request import SpawnRequest, explain
@@ -42,18 +42,26 @@ class Processes:
         self, folder: Path, instance: str, outcomes: Outcomes, environ: Mapping[str, str], trees: Trees
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._socket = folder / "keeper.sock"
+        self._folder = folder
         self._instance = instance
         self._outcomes = outcomes
         self._environ = environ
         self._soft_nofile, self._hard_nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._link: KeeperLink | None = None
         self._runs: dict[str, Held] = {}
         self._asked: dict[str, Asked] = {}
         self._adopted = AdoptedExits(self._loop, self._exited)
         self._tidying = Tidying(self._loop, trees)
         self._vanishing: set[asyncio.Task[None]] = set()
         self.trees = trees
+        self._keeper = Keeping(
+            self._loop,
+            folder / "keeper.sock",
+            instance,
+            self._soft_nofile,
+            take=self._take,
+            lost=self._lose_keeper,
+            replaced=self._hand_over,
+        )
 
     @classmethod
     def open(
@@ -81,13 +89,7 @@ class Processes:
         processes = cls(folder, instance, outcomes, environ or {}, trees)
         hard = processes._hard_nofile
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # before the descriptors of all runs come
-        processes._link = link
-        try:
-            held = link.hello()
-        except FleetdError:
-            link.close()
-            raise
-        for report, fds in held:
+        for report, fds in processes._keeper.open(link):
             if report["event"] == "held":
                 processes._take_over(report, fds)
         if traces := tuple(missing(processes._runs.keys())):
@@ -101,8 +103,7 @@ class Processes:
 
     def begin(self) -> None:
         """Let outcomes flow: first the exits of runs that ended while no daemon was there."""
-        if self._link is not None:
-            self._loop.add_reader(self._link.fileno(), self._read)
+        self._keeper.begin()
         for held in tuple(self._runs.values()):
             if held.ended:
                 self._outcomes.exited(held.run, *code_and_signal(held.status))
@@ -116,14 +117,14 @@ class Processes:
 
     @property
     def keeper_pid(self) -> int | None:
-        """The keeper's pid; None when it could not be started again."""
-        return None if self._link is None else self._link.pid
+        """The keeper's pid; None while there is none."""
+        return self._keeper.pid
 
     def spawn(self, request: SpawnRequest) -> None:
         """Start a process; `spawned` or `spawn_failed` follows."""
         if DESCRIPTORS_A_RUN * (len(self._runs) + len(self._asked) + 1) + SPARE_DESCRIPTORS > self._hard_nofile:
             self._refuse(request, explain({"stage": "start", "errno": errno.EMFILE}, request))
-        elif self._link is None and not self._restart_keeper():
+        elif not self._keeper.is_there():
             self._refuse(request, "the keeper could not be started: see the log")
         else:
             self._ask(Asked(request), request)
@@ -134,7 +135,7 @@ class Processes:
     def _ask(self, asked: Asked, request: SpawnRequest) -> None:
         names: tuple[str, ...] = ()
         fds: list[int] = []
-        if self._link is not None and self._link.takes_ends:
+        if self._keeper.takes_ends:
             try:
                 names, fds = asked.open()
             except StartError as error:
@@ -143,7 +144,7 @@ class Processes:
                 return
         self._asked[request.run] = asked
         cgroup = self.trees.path_for(request.run, is_forked=request.preload is not None)
-        self._request(replace(request, cgroup=cgroup, fds=names), fds)
+        self._keeper.request(replace(request, cgroup=cgroup, fds=names), fds)
         if WRITER in names:
             os.close(fds[names.index(WRITER)])
 
@@ -174,19 +175,11 @@ class Processes:
         for descriptor in held.fds:
             os.close(descriptor)
         self._tidying.leave(run)
-        self._request({"verb": "forget", "run": run}, [])
+        self._keeper.request({"verb": "forget", "run": run}, [])
 
     def close(self, *, quit_keeper: bool) -> None:
         """Leave the runs to the keeper and the next daemon; or end the keeper too, when no run is left."""
-        if self._link is not None:
-            self._loop.remove_reader(self._link.fileno())
-            self._loop.remove_writer(self._link.fileno())
-            if quit_keeper:
-                self._link.request({"verb": "quit"}, [])
-                self._link.wait_for_end()
-            self._link.send_rest()
-            self._link.close()
-            self._link = None
+        self._keeper.close(quit_keeper=quit_keeper)
         self._adopted.close()
         self._tidying.close()
         for held in self._runs.values():
@@ -196,36 +189,14 @@ class Processes:
             asked.close()
         self._runs.clear()
         if quit_keeper:
-            self._socket.unlink(missing_ok=True)
+            (self._folder / "keeper.sock").unlink(missing_ok=True)
             self.trees.remove()
         resource.setrlimit(resource.RLIMIT_NOFILE, (self._soft_nofile, self._hard_nofile))
 
     # -- the keeper --
 
-    def _request(self, body: Json | SpawnRequest, fds: list[int]) -> None:
-        if self._link is not None and not self._link.request(body, fds):
-            self._loop.add_writer(self._link.fileno(), self._write)
-
-    def _write(self) -> None:
-        if self._link is not None and self._link.flush():
-            self._loop.remove_writer(self._link.fileno())
-
-    def _read(self) -> None:
-        if self._link is None:
-            return
-        try:
-            reports = self._link.reports()
-        except LinkLostError:
-            self._lose_keeper()
-            return
-        self.trees.invalidate()
-        for report, fds in reports:
-            try:
-                self._take(report, fds)
-            except (KeyError, TypeError, ValueError, OverflowError):  # it must not keep us from the others
-                log.exception("a report of the keeper makes no sense")
-
     def _take(self, report: Json, fds: list[int]) -> None:
+        self.trees.invalidate()
         match report["event"]:
             case "born":
                 if (asked := self._asked.get(report["run"])) is not None:
@@ -242,13 +213,7 @@ class Processes:
                 pass  # of a newer keeper
 
     def _lose_keeper(self) -> None:
-        """Start another keeper, hand it what the lost one held, and watch the runs, which are not its own, by pidfd."""
-        if self._link is not None:
-            log.error("the keeper (pid %s) ended: starting another one", self._link.pid)
-            self._loop.remove_reader(self._link.fileno())
-            self._loop.remove_writer(self._link.fileno())
-            self._link.close()
-            self._link = None
+        """Watch the runs, which no keeper has as its children any more, by pidfd."""
         for run in tuple(self._asked):
             self._in_time(self._look_for(run))
         for held in self._runs.values():
@@ -256,25 +221,17 @@ class Processes:
             if not held.ended and not held.foreign:
                 held.foreign = True
                 self._adopted.watch(held.run, held.pidfd, held.pid)
-        self._restart_keeper()
 
-    def _restart_keeper(self) -> bool:
-        try:
-            self._link = KeeperLink.start(self._socket, self._instance, self._soft_nofile)
-            self._link.hello()
-        except (OSError, FleetdError) as error:
-            log.error("the keeper could not be started: %s", error)  # noqa: TRY400 - one line for a person
-            return False
-        self.trees.serve(self._link.pid)
-        self._loop.add_reader(self._link.fileno(), self._read)
+    def _hand_over(self) -> None:
+        """Give another keeper what the lost one held."""
+        self.trees.serve(self._keeper.pid)
         for held in self._runs.values():
-            self._request(held.request(), held.fds)
+            self._keeper.request(held.request(), held.fds)
         self._furnish()
-        return True
 
     def _furnish(self) -> None:
         """Tell a keeper what it needs for births."""
-        self._request({"verb": "environ", "env": dict(self._environ)}, [])
+        self._keeper.request({"verb": "environ", "env": dict(self._environ)}, [])
         self._prepare()
 
     async def _look_for(self, run: str) -> None:
@@ -304,7 +261,7 @@ class Processes:
             return
         self._tidying.leave(run)
         self._answered(run, is_over=True)
-        if request is not None and not left and not asked.again and self._link is not None:
+        if request is not None and not left and not asked.again and self._keeper.is_there():
             self._ask(Asked(request, again=True), request)
             return
         text = "the keeper ended while it was starting" + (f" (left: pids {', '.join(map(str, left))})" if left else "")
@@ -324,7 +281,7 @@ class Processes:
         """Have the keeper go where the next run is to be born."""
         path = self.trees.prepare()
         if path is not None:
-            self._request({"verb": "enter", "cgroup": path}, [])
+            self._keeper.request({"verb": "enter", "cgroup": path}, [])
 
     def _take_over(self, report: Json, fds: list[int]) -> None:
         held = self._runs[report["run"]] = Held.told(report, fds)
@@ -334,12 +291,12 @@ class Processes:
 
     def _adopt(self, trace: Trace, table: Table) -> Held | None:
         """Take a run over that no keeper holds; None where it is gone, or its output is."""
-        held = find(trace, table, self._socket.parent, self._instance, self.keeper_pid)
+        held = find(trace, table, self._folder, self._instance, self.keeper_pid)
         if held is None:
             return None
         self._runs[held.run] = held
         self.trees.adopt(held.run, held.pid, held.cgroup, foreign=True)
-        self._request(held.request(), held.fds)
+        self._keeper.request(held.request(), held.fds)
         return held
 
     def _spawned(self, report: Json, fds: list[int]) -> None:

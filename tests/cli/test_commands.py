@@ -8,8 +8,11 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -33,6 +36,17 @@ def running(fleetd: Fleetd) -> Fleetd:
     fleetd.configure({"media": {**SLEEPING, "numprocs": 2}, "talk": TICKING})
     fleetd.start()
     return fleetd
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Fleetd]:
+    """The same, for all tests that leave it as it is."""
+    with tempfile.TemporaryDirectory(prefix="fleetd-", dir="/tmp") as directory:
+        instance = Fleetd(Path(directory))
+        instance.configure({"media": {**SLEEPING, "numprocs": 2}, "talk": TICKING})
+        instance.start()
+        yield instance
+        assert not instance.end()
 
 
 # -- start and stop ----------------------------------------------------------------------------------------------------
@@ -60,10 +74,10 @@ def test_detached_that_takes_too_long_exits_5_and_leaves_the_daemon_running(flee
     assert fleetd.status()["state"] == "running"
 
 
-def test_a_second_daemon_is_refused(running: Fleetd) -> None:
-    pid = running.status()["pid"]
+def test_a_second_daemon_is_refused(standing: Fleetd) -> None:
+    pid = standing.status()["pid"]
     for arguments in (["start"], ["start", "--detach"]):
-        done = running.run(*arguments, code=1)
+        done = standing.run(*arguments, code=1)
         assert f"fleetd start: instance 'test' is running already (pid {pid})" in done.stderr
 
 
@@ -148,11 +162,11 @@ def test_an_interrupted_wait_exits_130_and_says_that_the_work_goes_on(fleetd: Fl
 
 
 @pytest.mark.parametrize("label", ["caf\udce9", "x" * 100_000, "a\nb", 7])
-def test_the_daemon_takes_no_label_that_it_could_not_tell_of(running: Fleetd, label: object) -> None:
-    daemon = ControlClient("test", running.directory / "runtime" / "test" / "control.sock")
+def test_the_daemon_takes_no_label_that_it_could_not_tell_of(standing: Fleetd, label: object) -> None:
+    daemon = ControlClient("test", standing.directory / "runtime" / "test" / "control.sock")
     with pytest.raises(UsageError, match="--label: write one line of printable text"):
         daemon.call("restart", {"targets": [], "label": label, "wait": False})
-    assert running.events("rollout.started") == []
+    assert standing.events("rollout.started") == []
 
 
 def test_restart_waits_and_says_how_it_went(running: Fleetd) -> None:
@@ -198,9 +212,9 @@ NO_SUCH = [
 
 
 @pytest.mark.parametrize("call", NO_SUCH)
-def test_no_such_target_is_exit_code_3(running: Fleetd, call: str) -> None:
+def test_no_such_target_is_exit_code_3(standing: Fleetd, call: str) -> None:
     name, *rest = call.split()
-    done = running.run(name, *rest, code=3)
+    done = standing.run(name, *rest, code=3)
     assert done.stderr.startswith(f"fleetd {name}: ")
     assert done.stderr.count("\n") == 1
 
@@ -242,8 +256,8 @@ def test_health(running: Fleetd) -> None:
 # -- status, logs, events ----------------------------------------------------------------------------------------------
 
 
-def test_status_is_one_plain_table_when_piped(running: Fleetd) -> None:
-    lines = running.run("status").stdout.splitlines()
+def test_status_is_one_plain_table_when_piped(standing: Fleetd) -> None:
+    lines = standing.run("status").stdout.splitlines()
     assert lines[0].split() == ["NAME", "STATE", "PID", "UPTIME", "DONE", "FAILED", "MEMORY", "WHAT"]
     assert [line.split()[:2] for line in lines[1:]] == [
         ["media", "running"],
@@ -253,7 +267,7 @@ def test_status_is_one_plain_table_when_piped(running: Fleetd) -> None:
         ["talk:0", "running"],
     ]
     assert "\x1b" not in "".join(lines)
-    assert len(running.run("status", "media:1").stdout.splitlines()) == 3
+    assert len(standing.run("status", "media:1").stdout.splitlines()) == 3
 
 
 def test_a_file_that_became_wrong_still_names_its_daemon(running: Fleetd) -> None:
@@ -262,26 +276,26 @@ def test_a_file_that_became_wrong_still_names_its_daemon(running: Fleetd) -> Non
     running.run("status")
 
 
-def test_logs_have_the_workers_name_on_every_line(running: Fleetd) -> None:
-    wait_for(lambda: "tick" in running.run("logs", "talk").stdout, "a line of output")
-    running.run("logs", "media")
-    for line in running.run("logs", "-n", "3").stdout.splitlines():
+def test_logs_have_the_workers_name_on_every_line(standing: Fleetd) -> None:
+    wait_for(lambda: "tick" in standing.run("logs", "talk").stdout, "a line of output")
+    standing.run("logs", "media")
+    for line in standing.run("logs", "-n", "3").stdout.splitlines():
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\S+ talk:0 tick \d+", line)
-    assert running.run("logs", "talk", "-n", "0").stdout == ""
-    assert "tick" in running.run("logs", "--since", "1h", "talk").stdout
+    assert standing.run("logs", "talk", "-n", "0").stdout == ""
+    assert "tick" in standing.run("logs", "--since", "1h", "talk").stdout
 
 
-def test_logs_since_a_moment_begin_with_it(running: Fleetd) -> None:
-    wait_for(lambda: "tick" in running.run("logs", "talk").stdout, "a line of output")
-    old = running.run("logs", "--since", "1h", "talk").stdout.splitlines()
+def test_logs_since_a_moment_begin_with_it(standing: Fleetd) -> None:
+    wait_for(lambda: "tick" in standing.run("logs", "talk").stdout, "a line of output")
+    old = standing.run("logs", "--since", "1h", "talk").stdout.splitlines()
     called = time.time()
-    now = running.run("logs", "--since", "0s", "talk").stdout.splitlines()
+    now = standing.run("logs", "--since", "0s", "talk").stdout.splitlines()
     assert old
     assert not set(old) & set(now)
     assert all(moment_of(line) >= called for line in now), "only what was written while the command ran"
     since = datetime.fromtimestamp(called, UTC).isoformat()
     found = wait_for(
-        lambda: running.run("logs", "--since", since, "talk").stdout, "a line that is written from then on"
+        lambda: standing.run("logs", "--since", since, "talk").stdout, "a line that is written from then on"
     )
     assert all(moment_of(line) >= called for line in found.splitlines())
 
@@ -339,10 +353,11 @@ def test_events_as_lines_and_as_json(running: Fleetd) -> None:
     assert len(running.run("events", "-n", "1", "--json").stdout.splitlines()) == 1
     (exited,) = running.events("worker.exited")
     assert (exited["pool"], exited["worker"], exited["fields"]["reason"]) == ("media", "media:0", "stop")
-    following = running.popen("events", "-f", "--json", "-n", "0")
+    following = running.popen("events", "-f", "--json", "-n", "1")
     assert following.stdout is not None
+    assert json.loads(following.stdout.readline()) == running.events()[-1], "from here on it follows"
     running.run("start", "media:0")
-    assert json.loads(following.stdout.readline())["kind"]
+    assert json.loads(following.stdout.readline())["worker"] == "media:0"
     following.send_signal(signal.SIGINT)
     following.communicate(timeout=20)
     assert following.returncode == 130
@@ -362,12 +377,12 @@ def on_terminal(fleetd: Fleetd, verb: str, *arguments: str, **environment: str) 
     )
 
 
-def test_a_terminal_gets_colour_unless_it_must_not(running: Fleetd) -> None:
+def test_a_terminal_gets_colour_unless_it_must_not(standing: Fleetd) -> None:
     for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
-        shown = on_terminal(running, "status", **environment)
+        shown = on_terminal(standing, "status", **environment)
         text = shown.read()
         assert ("\x1b[32mrunning\x1b[0m" in text) == coloured
-        assert f"test on {running.status()['host']}: running" in text
+        assert f"test on {standing.status()['host']}: running" in text
         shown.close()
         assert shown.exitstatus == 0
 

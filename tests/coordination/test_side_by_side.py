@@ -234,6 +234,9 @@ class SideBySide(RuleBasedStateMachine):
             assert (rollout.state is RolloutState.RUNNING) <= bool(open_hosts)
 
 
-def test_they_answer_alike(shared_redis: RedisServer) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("examples", [20, pytest.param(200, marks=pytest.mark.full)])
+def test_they_answer_alike(shared_redis: RedisServer, examples: int) -> None:
     SideBySide.server = shared_redis
-    run_state_machine_as_test(SideBySide, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))  # type: ignore[no-untyped-call]
+    each = settings(max_examples=examples, stateful_step_count=30, deadline=None)
+    run_state_machine_as_test(SideBySide, settings=each)  # type: ignore[no-untyped-call]

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from msgspec.structs import replace
 
 from fleetd.core.decide import decide, next_deadline
@@ -227,14 +234,22 @@ class Shutdown(Host):
 
 
 SETTINGS = settings(
-    max_examples=300 if in_ci() else 50,
+    max_examples=120 if in_ci() else 50,
     stateful_step_count=40,
     deadline=None,
     derandomize=in_ci(),
     suppress_health_check=list(HealthCheck),
 )
+AT_LENGTH = settings(SETTINGS, max_examples=1000, derandomize=False)  # and others each time
 
 TestHost = pytest.mark.timeout(300)(Host.TestCase)
 TestHost.settings = SETTINGS
 TestShutdown = pytest.mark.timeout(300)(Shutdown.TestCase)
-TestShutdown.settings = settings(SETTINGS, max_examples=100 if in_ci() else 20)
+TestShutdown.settings = settings(SETTINGS, max_examples=60 if in_ci() else 20)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("machine", [Host, Shutdown])
+def test_at_length(machine: type[RuleBasedStateMachine]) -> None:
+    run_state_machine_as_test(machine, settings=AT_LENGTH)  # type: ignore[no-untyped-call]

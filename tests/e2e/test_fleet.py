@@ -106,7 +106,7 @@ def test_kill_9_of_the_requester_changes_nothing(fleet: RealFleet) -> None:
     fleet.start()
     before = fleet.pids()
     asking = fleet.ci_popen("restart", "--graceful")
-    wait_for(lambda: any(event["kind"] == "turn.taken" for event in fleet.events()), "a host to take its turn")
+    wait_for(fleet.turns, "a host to take its turn")
     asking.kill()
     asking.wait(timeout=10)
 
@@ -123,7 +123,7 @@ def test_kill_9_of_a_host_in_its_turn_lets_the_others_go_on(fleet: RealFleet) ->
     fleet.start()
     before = fleet.pids()
     asking = fleet.ci_popen("restart", "--graceful")
-    taken = wait_for(lambda: [e["host"] for e in fleet.events() if e["kind"] == "turn.taken"], "a turn")
+    taken = wait_for(fleet.turns, "a turn")
     dead = fleet.hosts[taken[0]]
     kill_daemon(dead)
     others = [name for name in before if name != taken[0]]
@@ -144,7 +144,7 @@ def test_a_host_that_does_not_come_back_fails_the_deploy(fleet: RealFleet) -> No
         fleet.host(name, {"media": pool(**{"healthy-after": "3s"})}, **{"max-parallel-hosts": 1})
     fleet.start()
     asking = fleet.ci_popen("restart", "--graceful")
-    taken = wait_for(lambda: [e["host"] for e in fleet.events() if e["kind"] == "turn.taken"], "a turn")
+    taken = wait_for(fleet.turns, "a turn")
     kill_daemon(fleet.hosts[taken[0]])
     said, _ = asking.communicate(timeout=120)
     assert asking.returncode == 1, said

@@ -20,6 +20,18 @@ pytestmark = pytest.mark.process
 
 ROUNDS = 4
 
+# Does one job and ends, and writes down which run did.
+BRIEF = """
+import os, signal, socket, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with open(sys.argv[1] + "/runs", "ab", buffering=0) as runs:
+    runs.write(os.environ["FLEETD_RUN"].encode() + b"\\n")
+daemon = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+daemon.connect(os.environ["NOTIFY_SOCKET"])
+for what in ("started", "done"):
+    daemon.send(b"X_FLEETD_JOB=%s\\nX_FLEETD_JOB_ID=only" % what.encode())
+"""
+
 
 def kill_keeper(fleetd: Fleetd) -> None:
     keeper = keeper_of(fleetd)
@@ -108,6 +120,34 @@ def test_a_keeper_that_is_killed_while_workers_are_started(fleetd: Fleetd) -> No
         assert (len(counted), set(counted.values())) == (40, {1})
         assert not fleetd.events("worker.start_failed")
         fleetd.run("stop")
+
+
+def test_one_that_wrote_and_told_before_the_keeper_could_is_told_of_and_not_started_twice(fleetd: Fleetd) -> None:
+    """The keeper is killed at the birth of workers that end at once."""
+    brief = python(BRIEF, str(fleetd.directory), numprocs=4, backoff={"first": "10ms", "max": "10ms"})
+    fleetd.configure({"media": brief})
+    fleetd.run("start", "--detach", "--no-wait")
+    for _ in range(12):
+        wait_for(lambda: keepers_of(fleetd), "a keeper")
+        kill_keeper(fleetd)
+        fleetd.status()
+    fleetd.run("stop", "media")
+    runs = (fleetd.directory / "runs").read_text().split()
+    assert len(runs) == len(set(runs)), "a run was started twice"
+    assert fleetd.pool("media")["jobs"]["done"] == len(runs)
+    assert set(runs) <= {event["fields"]["run"] for event in fleetd.events("worker.exited")}
+
+
+def test_keepers_that_end_as_they_start_are_followed_by_others(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": SLEEPING})
+    fleetd.start()
+    before = fleetd.pids("media")
+    for _ in range(3):
+        wait_for(lambda: [kill(keeper) for keeper in keepers_of(fleetd)], "a keeper to be killed", every=0.002)
+    wait_for(lambda: fleetd.events("worker.started") and keepers_of(fleetd), "a keeper that stays")
+    assert fleetd.pids("media") == before
+    fleetd.run("restart", "--local", "--now", timeout=60)
+    assert not set(before.values()) & set(fleetd.pids("media").values())
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.1, 0.25])

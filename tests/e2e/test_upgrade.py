@@ -48,6 +48,11 @@ def daemon_of(fleetd: Fleetd) -> tuple[int, float, str]:
     return status["pid"], status["started_at"], status["version"]
 
 
+def is_checked(fleetd: Fleetd) -> bool:
+    """Whether the installed version checks itself."""
+    return any("self-check" in " ".join(process.info["cmdline"] or ()) for process in fleetd.processes())
+
+
 def open_descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
@@ -521,9 +526,11 @@ def test_other_signals_at_every_instant_kill_nobody_and_a_removed_socket_comes_b
         for _ in range(2):
             fleetd.run("upgrade")
         upgrade = fleetd.popen("upgrade")
+        wait_for(lambda: is_checked(fleetd), "the check", every=0.005)
         for _ in samples(seconds=0.7, every=0.05):
             socket.unlink(missing_ok=True)
-        upgrade.communicate(timeout=30)
+        said, _ = upgrade.communicate(timeout=30)
+        assert upgrade.returncode == 0, said
     wait_for(socket.exists, "the socket")
     assert daemon_of(fleetd)[0] == pid
     assert fleetd.pids("media") == pids
@@ -564,7 +571,7 @@ def test_a_requester_that_goes_away_stops_nothing_and_a_second_one_is_told(fleet
     fleetd.start()
     began = fleetd.status()["started_at"]
     first = fleetd.popen("upgrade")
-    wait_for(lambda: any("self-check" in " ".join(p.info["cmdline"] or ()) for p in fleetd.processes()), "the check")
+    wait_for(lambda: is_checked(fleetd), "the check")
     first.send_signal(signal.SIGINT)
     second = fleetd.run("upgrade", code=None)
     first.communicate(timeout=30)

@@ -8,8 +8,10 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -17,6 +19,7 @@ from msgspec.structs import replace
 from fleetd.client.control import ControlClient
 from fleetd.errors import FleetdError, NotFoundError, UnreachableError, UsageError, WaitTimeoutError
 from fleetd.shell.control import LARGEST_REQUEST, ControlServer
+from fleetd.shell.conversation import Reply
 from tests.support.control_server import serving
 
 NOBODY = 65534
@@ -269,6 +272,32 @@ def test_an_inherited_socket_is_for_whom_the_files_name_now(path: Path, groups: 
 
     mode, gid = asyncio.run(hand_over())
     assert (mode, gid) == (0o660, 60) if after else mode == 0o600
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_who_has_reached_a_socket_that_is_then_removed_is_answered(path: Path, held: bool) -> None:
+    async def ping(args: Mapping[str, Any], reply: Reply) -> Any:
+        return "here"
+
+    async def test() -> bytes:
+        server = ControlServer(path, {"ping": ping})
+        await server.open()
+        if held:
+            await server.hold()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.setblocking(False)  # the kernel lets it in before the server looks
+            connection.connect(str(path))
+            connection.send(b'{"verb": "ping", "args": {}}\n')
+            path.unlink()  # noqa: ASYNC240 - a test
+            assert await server.restore() is not held
+            if held:
+                await server.release()
+            assert path.exists()  # noqa: ASYNC240 - a test
+            answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(connection, 100), 10)
+        await server.close()
+        return answer
+
+    assert asyncio.run(test()) == b'{"result":"here"}\n'
 
 
 WATCHED = """

@@ -7,6 +7,7 @@ import gzip
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -32,10 +33,15 @@ async def main(fd, directory, form, to, compress):
     output = Output(Path(directory), on_reports=print, on_dropped=print, surroundings=Surroundings(Outlet(out)))
     log = LogSpec(LogTarget(to), LogFormat(form), max_size=2_000_000, keep=1000, compress=compress == "compress")
     output.attach("a", int(fd), "media:0", log)
-    print("reads", flush=True)
+    print("reads", os.getpid(), flush=True)
     await asyncio.Event().wait()
 
-asyncio.run(main(*sys.argv[1:]))
+for _ in sys.stdin:  # a reader for each line: forked, as what it imports takes longer than the test of it
+    pid = os.fork()
+    if not pid:
+        asyncio.run(main(*sys.argv[1:]))
+    os.waitpid(pid, 0)
+    print("gone", flush=True)
 """
 KILLS = 25
 BATCH = 40
@@ -64,27 +70,29 @@ def test_no_byte_is_lost_when_the_reader_is_killed(tmp_path: Path, form: str, to
     worker = subprocess.Popen([sys.executable, "-c", WRITER], stdout=writer)
     os.close(writer)
     command = [sys.executable, "-c", READER, str(reader), str(directory), form, to, compress]
-    daemon = subprocess.Popen(command, pass_fds=[reader], stdout=subprocess.PIPE)
+    daemons = subprocess.Popen(
+        command, pass_fds=[reader], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
     try:
+        daemon = next_reader(daemons)
         for kill in range(KILLS):
             before = written(worker)
-            assert daemon.stdout is not None
-            assert daemon.stdout.readline() == b"reads\n"
             if kill % 2:  # between two reads; else perhaps before the first one
                 wait_for_a_read(reader, worker, before)
             time.sleep(random.uniform(0, 0.01))  # any instant is meant
-            daemon.kill()
-            daemon.communicate()
-            wait_for(lambda: waiting(reader) > 0, "more to read")
+            os.kill(daemon, signal.SIGKILL)
+            assert daemons.stdout is not None
+            assert daemons.stdout.readline() == b"gone\n"
+            wait_for(lambda: waiting(reader) > 0, "more to read", every=0.001)
             assert worker.poll() is None
-            daemon = subprocess.Popen(command, pass_fds=[reader], stdout=subprocess.PIPE)
+            daemon = next_reader(daemons)
         worker.terminate()
         wait_for(lambda: worker.poll() is not None and waiting(reader) == 0, "the pipe to be empty")
     finally:
         worker.kill()
         worker.wait()
-        daemon.kill()
-        daemon.communicate()
+        os.killpg(daemons.pid, signal.SIGKILL)
+        daemons.communicate()
         os.close(reader)
     text = written_to(directory)
     found = [int(number) for number in LINE.findall(text)]
@@ -95,6 +103,17 @@ def test_no_byte_is_lost_when_the_reader_is_killed(tmp_path: Path, form: str, to
         assert set(found) == set(range(max(found) + 1))
     if to == "files":
         assert len(found) == text.count(b"\n"), "none is torn"
+
+
+def next_reader(daemons: subprocess.Popen[bytes]) -> int:
+    """The pid of another one, which reads."""
+    assert daemons.stdin is not None
+    assert daemons.stdout is not None
+    daemons.stdin.write(b"go\n")
+    daemons.stdin.flush()
+    told, pid = daemons.stdout.readline().split()
+    assert told == b"reads"
+    return int(pid)
 
 
 def written(worker: subprocess.Popen[bytes]) -> int:

@@ -131,6 +131,24 @@ def test_p1_a_daemon_of_its_own_session(short_path: Path, cgroups: bool, how: st
     in_world(short_path, test, cgroups=cgroups)
 
 
+def test_p1_a_daemon_that_becomes_another_program_all_the_time(short_path: Path) -> None:
+    """In the middle of an exec a process has no environment, by which it would be known: at some of these looks."""
+
+    async def test(world: World) -> None:
+        world.spawn("r1", str(PROGRAMS / "becomes.sh"))
+        pid = int((await world.until_read("r1", "daemon")).split()[1])
+        await eventually(lambda: children_of(world.processes.keeper_pid or 0).count(pid), "the orphan")
+        with killed_at_the_end(pid):
+            for _ in range(500):
+                world.processes.trees.invalidate()
+                world.processes.trees._hunt._runs.clear()  # as if it had just been started
+                assert not world.processes.is_empty("r1")
+            assert await world.processes.kill("r1") == ()
+            assert not alive(pid)
+
+    in_world(short_path, test, cgroups=False)
+
+
 @EACH_WAY
 def test_p1_processes_that_fork_all_the_time(short_path: Path, cgroups: bool) -> None:
     run = f"forks-{os.getpid()}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from tests.support.fleetd_cli import Fleetd, kill
 from tests.support.process_world import alive
@@ -34,9 +37,16 @@ def identities(pids: list[int]) -> set[tuple[int, int]]:
 
 
 def keepers_of(fleetd: Fleetd) -> list[int]:
-    """The pids of the instance's keepers: one, but for a moment after its death, or where its socket was removed."""
-    lines = ((process.pid, " ".join(process.info["cmdline"])) for process in fleetd.processes())
-    return [pid for pid, line in lines if "fleetd.keeper" in line or "keeper/__main__" in line]
+    """The pids of the instance's keepers: one, but for a moment after its death, or where its socket was removed.
+
+    A child that one has just forked looks the same, until it is the worker.
+    """
+    keepers = {}
+    for process in fleetd.processes():
+        if "keeper/__main__" in " ".join(process.info["cmdline"]):
+            with suppress(psutil.NoSuchProcess):
+                keepers[process.pid] = process.ppid()
+    return [pid for pid, parent in keepers.items() if parent not in keepers]
 
 
 def keeper_of(fleetd: Fleetd) -> int:

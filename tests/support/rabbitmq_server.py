@@ -30,6 +30,7 @@ REMEDY = "Debian's rabbitmq-server is not installed"
 USER, PASSWORD = "tests", "S3cretWord"
 STATISTICS_EVERY = 0.5  # seconds; 5 by default
 _VHOSTS = itertools.count(1)
+_LEFT: list[RabbitMQ] = []  # to others: a child that is let go while it runs is warned of, and a warning is an error
 
 
 @dataclass(slots=True)
@@ -168,7 +169,9 @@ def shared_rabbitmq(meeting: Path) -> Iterator[RabbitMQ]:
         finally:
             with _locked(turn):
                 fcntl.flock(user, fcntl.LOCK_UN)
-                if not _is_used(user):
+                if _is_used(user):
+                    _LEFT.append(server)
+                else:
                     _ended(known, server)
 
 

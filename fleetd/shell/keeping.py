@@ -1,0 +1,150 @@
+"""There is a keeper, whatever becomes of it: one that is lost is followed by another, as soon as one can be started."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fleetd.errors import FleetdError
+from fleetd.shell.keeper_link import KeeperLink, LinkLostError
+from fleetd.shell.spawn_request import SpawnRequest
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+AGAIN_SECONDS, AGAIN_SECONDS_MOST = 0.5, 30.0  # between two attempts to start one: doubled each time
+
+
+class Keeping:
+    """The link to the keeper that is there.
+
+    `take` gets each of its reports, `lost` hears that it ended, `replaced` that there is another one, which knows
+    nothing yet.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        path: Path,
+        instance: str,
+        soft_nofile: int,
+        *,
+        take: Callable[[Json, list[int]], None],
+        lost: Callable[[], None],
+        replaced: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._path = path
+        self._instance = instance
+        self._soft_nofile = soft_nofile
+        self._take = take
+        self._lost = lost
+        self._replaced = replaced
+        self._link: KeeperLink | None = None
+        self._again: asyncio.TimerHandle | None = None
+        self._wait = AGAIN_SECONDS
+
+    def open(self, link: KeeperLink) -> list[tuple[Json, list[int]]]:
+        """Go on with the keeper that `link` has reached; what it holds.
+
+        Raises:
+            FleetdError: it does not answer, or serves another daemon.
+
+        """
+        try:
+            held = link.hello()
+        except FleetdError:
+            link.close()
+            raise
+        self._link = link
+        return held
+
+    def begin(self) -> None:
+        """Listen to it."""
+        if self._link is not None:
+            self._loop.add_reader(self._link.fileno(), self._read)
+
+    @property
+    def pid(self) -> int | None:
+        """The keeper's pid; None while there is none."""
+        return None if self._link is None else self._link.pid
+
+    @property
+    def takes_ends(self) -> bool:
+        """Whether a run's pipe and socket may come with the request."""
+        return self._link is not None and self._link.takes_ends
+
+    def is_there(self) -> bool:
+        """Whether there is a keeper; one is started, if it can be."""
+        return self._link is not None or self._start()
+
+    def request(self, body: Json | SpawnRequest, fds: list[int]) -> None:
+        """Send it a request, as soon as it takes it."""
+        if self._link is not None and not self._link.request(body, fds):
+            self._loop.add_writer(self._link.fileno(), self._write)
+
+    def close(self, *, quit_keeper: bool) -> None:
+        """Hang up, or end it too."""
+        if self._again is not None:
+            self._again.cancel()
+        if (link := self._let_go()) is not None:
+            if quit_keeper:
+                link.request({"verb": "quit"}, [])
+                link.wait_for_end()
+            link.send_rest()
+            link.close()
+
+    def _write(self) -> None:
+        if self._link is not None and self._link.flush():
+            self._loop.remove_writer(self._link.fileno())
+
+    def _read(self) -> None:
+        if self._link is None:
+            return
+        try:
+            reports = self._link.reports()
+        except LinkLostError:
+            self._lose()
+            return
+        for report, fds in reports:
+            try:
+                self._take(report, fds)
+            except (KeyError, TypeError, ValueError, OverflowError):  # it must not keep us from the others
+                log.exception("a report of the keeper makes no sense")
+
+    def _let_go(self) -> KeeperLink | None:
+        link, self._link = self._link, None
+        if link is not None:
+            self._loop.remove_reader(link.fileno())
+            self._loop.remove_writer(link.fileno())
+        return link
+
+    def _lose(self) -> None:
+        if (link := self._let_go()) is not None:
+            log.error("the keeper (pid %s) ended: starting another one", link.pid)
+            link.close()
+        self._lost()
+        self._start()
+
+    def _start(self) -> bool:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        link = None
+        try:
+            link = KeeperLink.start(self._path, self._instance, self._soft_nofile)
+            link.hello()
+        except (OSError, FleetdError) as error:
+            if link is not None:
+                link.close()
+            log.error("the keeper could not be started: %s; trying again in %g s", error, self._wait)  # noqa: TRY400
+            self._again = self._loop.call_later(self._wait, self.is_there)
+            self._wait = min(2 * self._wait, AGAIN_SECONDS_MOST)
+            return False
+        self._link, self._wait = link, AGAIN_SECONDS
+        self._loop.add_reader(link.fileno(), self._read)
+        self._replaced()
+        return True
