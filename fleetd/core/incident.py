@@ -115,6 +115,7 @@ class Incident(Struct):
     is_teller: bool = False  # the fleet leaves it to this host to tell what is next
     came_back: bool = False  # while it was told to be over
     hosts: tuple[str, ...] = ()
+    heard_at: Seconds | None = None  # when the fleet last said that people were told of it
 
     @property
     def key(self) -> str:
@@ -127,6 +128,11 @@ class Incident(Struct):
     def is_real(self) -> bool:
         """Whether it has lasted long enough."""
         return self.stage is not Stage.WAITING
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the fleet knows all that there is to say of it."""
+        return self.heard_at is not None and self.told is Told.OPENED and self.stage is not Stage.OVER
 
     @property
     def next(self) -> Told:

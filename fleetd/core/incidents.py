@@ -19,7 +19,8 @@ from fleetd.core.turn import Turn
 
 AWAY: Seconds = 10.0  # how long the fleet has to be out of reach before a host tells its own
 RESTORED: Seconds = 30.0  # how long a daemon has to look whether what it remembers still holds
-MOST_SAID = 200  # incidents that a beat tells of
+MOST_NEWS = 50  # incidents that a beat tells of as news
+LEAST_CONFIRMED, CONFIRMED_WITHIN = 2, 100  # known incidents that a beat confirms, and in how many beats all are
 
 
 # -- what holds ------------------------------------------------------------------------------------------------------
@@ -193,12 +194,33 @@ def _away_at(turn: Turn) -> Seconds | None:
     return turn.now.mono + fleet.since + AWAY - turn.now.unix
 
 
-def said(state: State) -> tuple[Held, ...]:
-    """What a beat tells of incidents, the oldest first; nothing where there are none."""
+def standing(state: State) -> tuple[Held, ...]:
+    """What the fleet should know: what this host has to say of all incidents."""
     if not state.alerts.incidents:
         return ()
-    real = [each for each in state.alerts.incidents.values() if each.is_real and each.alert.is_told]
-    return tuple(Held(each.key, each.stage is not Stage.OVER, each.told) for each in real[:MOST_SAID])
+    return tuple(map(_held, _real(state)))
+
+
+def said(state: State) -> tuple[Held, ...]:
+    """What a beat tells of incidents; nothing where there are none.
+
+    What the fleet knows already is only confirmed, a few at a time: each is, long before the fleet would forget it.
+    """
+    if not state.alerts.incidents:
+        return ()
+    real = _real(state)
+    known = sorted((each for each in real if each.is_known), key=lambda each: each.heard_at or 0.0)
+    few = max(LEAST_CONFIRMED, -(-len(known) // CONFIRMED_WITHIN))
+    news = [each for each in real if not each.is_known]
+    return tuple(map(_held, (*news[:MOST_NEWS], *known[:few])))
+
+
+def _real(state: State) -> list[Incident]:
+    return [each for each in state.alerts.incidents.values() if each.is_real and each.alert.is_told]
+
+
+def _held(incident: Incident) -> Held:
+    return Held(incident.key, incident.stage is not Stage.OVER, incident.told)
 
 
 def heard(turn: Turn, answers: Mapping[str, Shared]) -> None:
@@ -213,6 +235,7 @@ def heard(turn: Turn, answers: Mapping[str, Shared]) -> None:
                 _inherit(turn, shared)
             continue
         incident.is_teller, incident.hosts = shared.is_teller, shared.hosts
+        incident.heard_at = turn.now.mono if shared.told is Told.OPENED else None
         if shared.is_closed and incident.stage is Stage.OVER and not incident.sending:
             _end(turn, incident)
             turn.remember_now()

@@ -225,7 +225,7 @@ class Heartbeat:
             rolls,
             fleet.wants_turn(self._host.state),
             [(pool.is_paused, not pool.without) for pool in pools],
-            incidents.said(self._host.state),
+            incidents.standing(self._host.state),
         )
 
     # -- events ------------------------------------------------------------------------------------------------------

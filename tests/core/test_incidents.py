@@ -17,7 +17,7 @@ from fleetd.core.alerts import MEANINGS, Word, of_events
 from fleetd.core.effects import Notify
 from fleetd.core.events import AlertTold, QueuesRead
 from fleetd.core.incident import Incident, Message, Subject, Told
-from fleetd.core.incidents import AWAY, RESTORED
+from fleetd.core.incidents import AWAY, MOST_NEWS, RESTORED, said
 from fleetd.core.queues import Depth
 from fleetd.core.spec import FleetSpec
 from tests.support.alert_world import SETTLES, AlertWorld, alert, spec
@@ -413,6 +413,21 @@ def test_a_release_that_is_broken_on_all_hosts_is_one_incident() -> None:
     hosts.request()
     hosts.advance(120)
     assert [told for told, _ in hosts.told] == ["opened", "recovered"]
+
+
+def test_a_beat_does_not_grow_with_what_is_known() -> None:
+    alerts = tuple(alert(Word.BROKER_LOST, number=number, lasting=0.0) for number in range(150))
+    hosts = AlertFleet(spec(*alerts), "a", "b")
+    hosts.lose("a")
+    assert len(said(hosts["a"].state)) == MOST_NEWS
+    hosts.advance(30)
+    assert len(hosts.told) == 150
+    assert len(said(hosts["a"].state)) == 2
+    hosts.advance(HOLD + 60)
+    assert len(hosts.told) == 150, "each is confirmed before it is taken for gone"
+    hosts.lose("a", is_lost=False)
+    hosts.advance(150)
+    assert [told for told, _ in hosts.told] == ["opened"] * 150 + ["recovered"] * 150
 
 
 class AnyFleet(RuleBasedStateMachine):
