@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from fleetd.config import amqp_url, broker_url, listen_address, management_url, redis_url
+from fleetd.config import amqp_url, broker_url, listen_address, management_url, redis_url, webhook_url
 from fleetd.config.kinds import (
     HOST,
     NAME,
@@ -22,12 +22,14 @@ from fleetd.config.kinds import (
     OneOf,
     Signal,
     Size,
+    Threshold,
     Umask,
     Whole,
     url,
 )
 from fleetd.config.problems import Unfit
 from fleetd.config.tables import Apply, Command, Cpus, Environment, Key, Later, Limits, ListOf, Options, TableOf
+from fleetd.core.alerts import Word
 from fleetd.core.spec import MOST_WORKERS
 from fleetd.errors import UsageError
 
@@ -77,6 +79,17 @@ class _ManagementUrl(Matching, frozen=True):
         found = super().check(value, shown)
         with _unfit():
             management_url.parse(found, "", "")
+        return found
+
+
+class Webhook(Matching, frozen=True):
+    """The URL of a webhook, in every detail; its path is often a secret."""
+
+    def check(self, value: str, shown: str | None = None) -> str:
+        """The value itself; raises Unfit, quoting nothing of it."""
+        found = super().check(value, shown)
+        with _unfit():
+            webhook_url.parse(found)
         return found
 
 
@@ -267,13 +280,17 @@ POOL = TableOf(
 
 ALERT = TableOf(
     (
-        Key(
-            "on", ListOf(NAME, "event, or list of events", single=True), "none", "The events that alert.", required=True
-        ),
-        Key("pools", NAMES, "all", "Only for these pools."),
-        Key("above", Number(0, 1e12), "none", "Only when the event's figure is above this."),
-        Key("for", Duration(zero=True), "0", "Only when it has lasted so long."),
-        Key("webhook", url("http://", "https://"), "none", "Where a JSON document is posted."),
+        Key("on", ListOf(OneOf(tuple(Word)), "word, or list of words", single=True, distinct=True), "none",
+            "What alerts: the words of the table below.", required=True),
+        Key("pools", NAMES, "all", "Only for these pools; broker-lost: for their brokers."),
+        Key("queues", ListOf(Line(), "list of strings", distinct=True), "all",
+            "Only for these queues; job-failures then counts each for itself."),
+        Key("above", Threshold(), "see below", "Only when the word's figure is above this."),
+        Key("for", Duration(zero=True), "see below", "Only when it has lasted so long."),
+        Key("recover-after", Duration(zero=True), '"60s"',
+            "How long it has to be over before that is told; what comes back before is the same incident."),
+        Key("webhook", Webhook("a URL", "https?://\\S+", "begin it with https:// or http://", secret=True), "none",
+            "Where a JSON document is posted, which Slack and its like show."),
         Key("command", Command(templated=False), "none", "What is run, with the JSON document on its standard input."),
     )
-)
+)  # fmt: skip

@@ -25,6 +25,7 @@ from fleetd.config.problems import Unfit
 from fleetd.config.reader import Reader, kind_of, quoted
 from fleetd.config.suggestions import nearest
 from fleetd.config.tree import Node
+from fleetd.core.alerts import Above, Unit
 from fleetd.core.signals import NAMES as SIGNALS
 from fleetd.core.signals import number_of
 from fleetd.core.spec import Amount
@@ -270,6 +271,30 @@ class CountOrShare(Struct, frozen=True):
     def schema(self) -> dict[str, Any]:
         text = {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*%\s*$"}
         return _or_interpolated({"type": "integer", "minimum": self.least}, text)
+
+
+class Threshold(Struct, frozen=True):
+    """A number, a share such as "25%", or a duration such as "5m": which of them fits depends on what is compared."""
+
+    noun: str = "number, share or duration"
+
+    def read(self, node: Node, reader: Reader) -> Above:
+        if not isinstance(node.value, str):
+            return Above(Number(0, 1e12).read(node, reader))
+        text = reader.text(node)
+        if match := _SHARE.fullmatch(text.value.strip()):
+            if float(match[1]) >= 100:  # noqa: PLR2004 - percent
+                raise Unfit(f"{quoted(text.shown)} can never be exceeded", "write less than 100%")
+            return Above(float(match[1]) / 100, Unit.SHARE)
+        if re.fullmatch(r"\d{1,12}(?:\.\d{1,6})?", text.value.strip(), re.ASCII):
+            if not text.interpolated:
+                raise Unfit(f"{quoted(text.shown)} is a string, where a number is wanted", "write it without quotes")
+            return Above(float(text.value))
+        return Above(Duration(zero=True).read(node, reader), Unit.SECONDS)
+
+    def schema(self) -> dict[str, Any]:
+        text = {"type": "string", "pattern": rf"^\s*\d+(\.\d+)?\s*%\s*$|{DURATION_PATTERN}"}
+        return _or_interpolated({"type": "number", "minimum": 0, "maximum": 1e12}, text)
 
 
 class Signal(Struct, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from fleetd.config.alert_lint import lint_alerts
 from fleetd.config.broker_url import kind_of
 from fleetd.config.durations import format_duration
 from fleetd.config.load import Loaded
@@ -40,6 +41,8 @@ class Host(Protocol):
 def lint(loaded: Loaded, host: Host) -> tuple[Finding, ...]:
     """Everything that makes no sense or is unsafe, in the order of the pools and files."""
     findings = [finding for pool in loaded.pools.values() for finding in _pool(pool, loaded, is_root=host.is_root)]
+    in_fleet = "fleet" in loaded.tables
+    findings += lint_alerts(loaded.alerts, loaded.pools, in_fleet=in_fleet) if not loaded.problems else ()
     if not loaded.pools and not loaded.problems:
         where = Where(loaded.files[0]) if loaded.files else Where("")
         findings.append(Finding(_WARNING, Problem(where, "", "there is no pool", "add a [pool.NAME] table")))

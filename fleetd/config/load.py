@@ -9,10 +9,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from fleetd.config.alerts import ReadAlert, read_alerts
 from fleetd.config.broker_url import kind_of
 from fleetd.config.files import Document, gather
 from fleetd.config.interpolation import Text
-from fleetd.config.keys import ALERT, BROKER, DAEMON, FLEET, POOL
+from fleetd.config.keys import BROKER, DAEMON, FLEET, POOL
 from fleetd.config.launches import OwnFramework
 from fleetd.config.own import read_frameworks
 from fleetd.config.pools import ReadPool, build_pool
@@ -40,6 +41,7 @@ class Loaded(Struct, frozen=True):
     not_yet: tuple[NotYet, ...]
     files: tuple[str, ...]  # all that were read, in this order
     pools: Mapping[str, ReadPool]
+    alerts: tuple[ReadAlert, ...] = ()
     tables: Mapping[str, Node] = field(default_factory=lambda: MappingProxyType({}))  # "fleet", "daemon", "broker.NAME"
 
     @property
@@ -61,7 +63,12 @@ def load(paths: Sequence[str], source: Source, frameworks: Frameworks, *, instan
         _check_socket_paths(document, daemon.runtime_directory, instance or PurePosixPath(paths[0]).stem, reader)
     brokers = {name: _broker(name, node, reader) for name, node in document.named["broker"].items()}
     own = read_frameworks(document.named["framework"], frameworks, reader)
-    _check_alerts(document, reader)
+
+    def check_pool(pool: str, place: Node) -> None:
+        if pool not in document.named["pool"]:
+            _missing(f"pool {pool}", pool, document.named["pool"], place, document, reader)
+
+    alerts = read_alerts(document.alerts, reader, check_pool)
     pools = _pools(document, brokers, own, reader)
     _check_after(document, pools, reader)
     spec = FleetSpec(
@@ -71,6 +78,7 @@ def load(paths: Sequence[str], source: Source, frameworks: Frameworks, *, instan
         member=_member(fleet),
         brokers=MappingProxyType(brokers),
         files=tuple(document.files),
+        alerts=tuple(alert for table in alerts for alert in table.alerts),
     )
     order = {file: number for number, file in enumerate(document.files)}
 
@@ -83,6 +91,7 @@ def load(paths: Sequence[str], source: Source, frameworks: Frameworks, *, instan
         not_yet=tuple(sorted(reader.not_yet, key=lambda note: place(note.problem))),
         files=tuple(document.files),
         pools=MappingProxyType(pools),
+        alerts=alerts,
         tables=MappingProxyType(
             document.single | {f"broker.{name}": node for name, node in document.named["broker"].items()}
         ),
@@ -137,18 +146,6 @@ def _broker(name: str, node: Node, reader: Reader) -> BrokerSpec:
         management=values.get("management"),
         endpoint=values.get("endpoint"),
     )
-
-
-def _check_alerts(document: Document, reader: Reader) -> None:
-    for table in document.alerts:
-        node = ALERT.tidied(table, reader)
-        values = reader.read(node, ALERT) or {}
-        if ("webhook" in node.value) == ("command" in node.value):
-            reader.problem(node, "needs either a webhook or a command", "give one of them")
-        for pool in values.get("pools", ()):
-            if pool not in document.named["pool"]:
-                _missing(f"pool {pool}", pool, document.named["pool"], node.within("pools"), document, reader)
-        reader.later(node, refuses=True)
 
 
 def _missing(what: str, name: str, known: Iterable[str], place: Node, document: Document, reader: Reader) -> None:

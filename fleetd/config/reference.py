@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fleetd.config.durations import format_duration
 from fleetd.config.keys import ALERT, AUTOSCALE, BACKOFF, BROKER, DAEMON, FLEET, GIVE_UP, LOG, POOL
 from fleetd.config.tables import Key, Later, TableOf
+from fleetd.core.alerts import MEANINGS, Meaning, Unit
 
 _INTRODUCTION = """\
 # The pool file
@@ -49,7 +51,7 @@ _SECTIONS: tuple[tuple[str, str, TableOf], ...] = (
     ("`give-up`", "In a pool.", GIVE_UP),
     ("`[pool.NAME.log]`", "", LOG),
     ("`[pool.NAME.autoscale]`", "", AUTOSCALE),
-    ("`[[alert]]`", "Each has either a `webhook` or a `command`.", ALERT),
+    ("`[[alert]]`", "Each has either a `webhook` or a `command`: [alerts](../alerts.md).", ALERT),
 )
 
 _INCLUDE = """\
@@ -72,7 +74,6 @@ _LATER = {
 }
 _NOT_YET = {
     "`[broker.NAME]`": "*Queues are not read yet in this version: fleetd starts without it.*",
-    "`[[alert]]`": "*Not yet in this version: `fleetd start` refuses it.*",
 }
 
 
@@ -84,8 +85,35 @@ def reference() -> str:
         rows = [_row(key) for key in table.keys]
         head = ["| key | value | default | meaning | on reload |", "|---|---|---|---|---|"]
         parts.append("\n".join([f"## {title}", "", *(line for note in notes for line in (note, "")), *head, *rows, ""]))
-    parts.append(_FRAMEWORK)
+    parts += [_words(), _FRAMEWORK]
     return "\n".join(parts)
+
+
+def _words() -> str:
+    """The table of what alerts can be on."""
+    head = [
+        "### Words of `on`",
+        "",
+        "| word, and what one incident is about | it opens | it is over | `above` | `for` |",
+    ]
+    rows = [_word(meaning) for meaning in MEANINGS.values()]
+    return "\n".join([*head, "|---|---|---|---|---|", *rows, ""])
+
+
+def _word(meaning: Meaning) -> str:
+    above = meaning.figure and f"{meaning.figure}: {_threshold(meaning)}"
+    lasting = format_duration(meaning.lasting) if meaning.lasting else "0"
+    return f"| `{meaning.word}`: {meaning.about} | {meaning.opens} | {meaning.over} | {above} | {lasting} |"
+
+
+def _threshold(meaning: Meaning) -> str:
+    match meaning.above.unit:
+        case Unit.SHARE:
+            return f'"{meaning.above.value:.0%}"'
+        case Unit.SECONDS:
+            return f'"{format_duration(meaning.above.value)}"'
+        case Unit.COUNT:
+            return f"{meaning.above.value:g}"
 
 
 def _row(key: Key) -> str:

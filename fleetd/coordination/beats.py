@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from fleetd import __version__
 from fleetd.coordination.port import LEASE, Beat, Seen
-from fleetd.core import progress
+from fleetd.core import incidents, progress
 from fleetd.core.events import FleetObserved
 from fleetd.core.minutes import Row
 from fleetd.core.spec import FleetSpec, Seconds
@@ -46,6 +46,8 @@ def compose(
         events=events,
         life=life,
         minutes=minutes,
+        incidents=incidents.said(state),
+        has_alerts=bool(spec.alerts),
     )
 
 
@@ -59,4 +61,5 @@ def observed(seen: Seen, sent: Seconds) -> FleetObserved:
         incarnation=seen.incarnation,
         turn_until=sent + LEASE - MARGIN if seen.has_turn else None,
         held_by_other=seen.held_by_other,
+        incidents=seen.incidents,
     )

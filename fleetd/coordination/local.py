@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from fleetd.coordination.kept import KeptRollout, kept
 from fleetd.coordination.local_fleet import Enrolled, LocalFleet, raised
+from fleetd.coordination.local_incidents import meet
 from fleetd.coordination.minutes import summed_up
 from fleetd.coordination.names import host_of
 from fleetd.coordination.port import (
@@ -71,6 +72,7 @@ class LocalCoordinator:
             rollouts=tuple(fleet.kept[epoch].value(beat.member) for epoch in sorted(shown)),
             paused=frozenset(fleet.paused),
             has_turn=has_turn,
+            incidents=meet(fleet.incidents, beat, now, len(fleet.live(now))),
         )
 
     async def leave(self, member: str, id: str) -> None:  # noqa: A002 - as in the port

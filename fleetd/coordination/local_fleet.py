@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from fleetd.coordination.kept import KeptRollout
+from fleetd.coordination.local_incidents import Entry
 from fleetd.coordination.names import host_of
 from fleetd.coordination.port import KEPT_EVENTS, KEPT_MINUTES, KEPT_ROLLOUTS, Beat, Row
 from fleetd.core.epochs import read
@@ -47,6 +48,8 @@ class LocalFleet:
         self.requests: dict[str, tuple[int, float]] = {}
         self.events: list[tuple[tuple[int, int], bytes]] = []
         self.minutes: dict[int, dict[tuple[str, str, str, str | None], Row]] = {}  # by member, life, pool and queue
+
+        self.incidents: dict[str, Entry] = {}
 
     def live(self, now: float) -> dict[str, Enrolled]:
         """The members whose lease has not ended."""

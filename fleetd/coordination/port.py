@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fleetd.core.incident import Held, Shared, Told
 from fleetd.core.minutes import Row
 from fleetd.core.roll import RollError
 from fleetd.core.rollout import HostProgress, HostState, Intent, Report, Rollout, RolloutState
@@ -24,6 +25,7 @@ __all__ = [
     "Beat",
     "Coordinator",
     "FleetEvent",
+    "Held",
     "HostProgress",
     "HostState",
     "Intent",
@@ -36,10 +38,15 @@ __all__ = [
     "Row",
     "Scope",
     "Seen",
+    "Shared",
+    "Told",
 ]
 
 PROTOCOL = 1  # what members of other versions must know of each other
 LEASE = 10.0  # seconds for which a member, and its turn, are believed without a new beat
+HOLD = 300.0  # seconds for which a member is believed to have an incident without a new beat
+GATHER = 5.0  # seconds in which the hosts that have an incident are found, where there are several members
+CLOSED = 300.0
 KEPT_ROLLOUTS = 100
 KEPT_EVENTS = 10_000
 KEPT_MINUTES = 25 * 60  # a day, and the hour that is just going on
@@ -54,6 +61,7 @@ class Beat(Struct, frozen=True):
     `paused` are the pauses that it remembers, by the field's text, to be set again where the coordinator has lost its
     memory (`incarnation` is not the one that it knows).  `minutes` are whole rows of the history, by the minute
     since 1970: they take the place of those that the same `life`, the member's process, told before.
+    `incidents` are what the member knows of incidents that are not all told yet; `has_alerts`: it could tell people.
     """
 
     member: str  # HOST/INSTANCE
@@ -70,6 +78,8 @@ class Beat(Struct, frozen=True):
     events: tuple[bytes, ...] = ()  # JSON documents, oldest first
     life: str = ""
     minutes: Mapping[int, tuple[Row, ...]] = {}
+    incidents: tuple[Held, ...] = ()
+    has_alerts: bool = False
 
 
 class Seen(Struct, frozen=True):
@@ -78,6 +88,8 @@ class Seen(Struct, frozen=True):
     `held_by_other`: another daemon has this name, nothing was written and the rest is empty.  `needs_status`: the
     published document is gone, publish it with the next beat.  `epochs` are the texts of the keys that exist, after the
     raising; not all of them are sane.  `rollouts`: those that run or are halted, and those that the beat reported on.
+    `incidents`: those that the beat told of, by key, and for a member that has alerts those that were left behind by
+    hosts that are gone.
     """
 
     clock: float  # Unix seconds
@@ -88,6 +100,7 @@ class Seen(Struct, frozen=True):
     rollouts: tuple[Rollout, ...] = ()
     paused: frozenset[str] = frozenset()
     has_turn: bool = False
+    incidents: Mapping[str, Shared] = {}
 
 
 class Request(Struct, frozen=True):
@@ -130,6 +143,11 @@ class Coordinator(Protocol):
         A turn is granted while fewer hosts hold one than each of the wanted rollouts allows, and none of them is asked
         for that is halted.  A rollout that is reported and not known is begun with the report's intent; where that says
         nothing of how many hosts at once, the strictest is worked out anew when others live.
+
+        An incident is to be told by one of the members that tell of it: that it opened after GATHER seconds, in which
+        others may find that they have it too, and that it is over when none has it any more.  Who was to tell it and
+        has not beaten for LEASE seconds is followed by another.  A member that is not heard of for HOLD seconds has it
+        no longer.  What was told to be over is remembered for CLOSED seconds, for those who hear of it late.
         """
         ...
 

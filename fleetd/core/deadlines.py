@@ -25,6 +25,11 @@ def job_must_end(spec: PoolSpec, run: Run) -> Seconds | None:
 
 def next_deadline(state: State) -> Seconds | None:
     """The monotonic instant at which a Tick is due; None: nothing will happen by itself."""
+    slots, alerts = _next_of_slots(state), state.alerts.next
+    return slots if alerts is None else alerts if slots is None else min(slots, alerts)
+
+
+def _next_of_slots(state: State) -> Seconds | None:
     heap = state.deadlines
     while heap:
         when, name, index = heap[0]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from fleetd.core import brokers, fleet, reconcile, recycle, requests
+from fleetd.core import brokers, conditions, fleet, incidents, reconcile, recycle, requests
 from fleetd.core.deadlines import next_deadline
 from fleetd.core.effects import Effect, Finish, Remember
 from fleetd.core.events import (
+    AlertTold,
     AskedForTime,
     Event,
     Exited,
@@ -18,6 +19,7 @@ from fleetd.core.events import (
     FleetObserved,
     JobReported,
     MemorySampled,
+    OutputJudged,
     PauseRequested,
     QueuesRead,
     RestartRequested,
@@ -48,6 +50,7 @@ def decide(state: State, event: Event, now: Moment) -> list[Effect]:
     _dispatch(turn, event)
     reconcile.until_settled(turn)
     fleet.end_turn(turn)
+    conditions.end_turn(turn, event)
     turn.effects += turn.over
     if turn.must_remember:
         lazily = isinstance(event, JobReported | Exited | Tick) and not turn.remembers_now
@@ -85,6 +88,10 @@ def _dispatch(turn: Turn, event: Event) -> None:  # noqa: C901, PLR0912 - one li
             reconcile.on_time(turn)
         case MemorySampled():
             recycle.check_memory(turn, event.rss)
+        case AlertTold():
+            incidents.told(turn, event.key, event.told)
+        case OutputJudged():
+            conditions.judge_output(turn, event)
         case SpecChanged():
             requests.change_spec(turn, event)
         case Restored():

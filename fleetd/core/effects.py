@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from fleetd.core.facts import Fact
+from fleetd.core.incident import Message
 from fleetd.core.records import Counters, RunRecord
 from fleetd.core.spec import Launch, Seconds
 
@@ -70,8 +71,14 @@ class Announce(Struct, frozen=True):
     fact: Fact
 
 
+class Notify(Struct, frozen=True):
+    """Tell whom the alert of an incident names.  Answered by AlertTold."""
+
+    message: Message
+
+
 class Finish(Struct, frozen=True):
     """Everything is drained: end the daemon."""
 
 
-Effect = Spawn | Signal | KillTree | Forget | Record | Count | Remember | Announce | Finish
+Effect = Spawn | Signal | KillTree | Forget | Record | Count | Remember | Announce | Notify | Finish

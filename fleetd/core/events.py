@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
+from fleetd.core.incident import Shared, Told
 from fleetd.core.queues import Depth
 from fleetd.core.records import Counters, Remembered, RunRecord
 from fleetd.core.rollout import Rollout
@@ -212,12 +213,30 @@ class FleetObserved(Struct, frozen=True):
     incarnation: str = ""
     turn_until: Seconds | None = None
     held_by_other: bool = False  # another daemon has this member's name: the rest is empty
+    incidents: Mapping[str, Shared] = field(default_factory=dict)  # by key
 
 
 class FleetLost(Struct, frozen=True):
     """The coordinator does not answer."""
 
     error: str
+
+
+# -- what became of alerts -------------------------------------------------------------------------------------------
+
+
+class OutputJudged(Struct, frozen=True):
+    """A run's output is dropped from now on, and why; or (`error` is empty) is written again."""
+
+    run: RunId
+    error: str
+
+
+class AlertTold(Struct, frozen=True):
+    """A message about an incident was delivered, or it was tried for long enough."""
+
+    key: str
+    told: Told
 
 
 class Tick(Struct, frozen=True):
@@ -247,5 +266,7 @@ Event = (
     | QueuesRead
     | FleetObserved
     | FleetLost
+    | OutputJudged
+    | AlertTold
     | Tick
 )

@@ -53,11 +53,16 @@ class Kind(StrEnum):
     TURN_ENDED = "turn.ended"
     EPOCH_RAISED = "epoch.raised"
     EPOCH_REFUSED = "epoch.refused"
+    QUEUE_LONG_WAIT = "queue.long-wait"
+    QUEUE_WAIT_OVER = "queue.wait-over"
     BROKER_LOST = "broker.lost"
     BROKER_REACHED = "broker.reached"
     FLEET_JOINED = "fleet.joined"
     FLEET_LOST = "fleet.lost"
     FLEET_NAME_TAKEN = "fleet.name-taken"
+    ALERT_OPENED = "alert.opened"
+    ALERT_RECOVERED = "alert.recovered"
+    ALERT_FAILED = "alert.failed"
 
 
 Value = str | int | float | bool | None | tuple[str, ...]

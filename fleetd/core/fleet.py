@@ -70,6 +70,7 @@ def lose(turn: Turn, event: FleetLost) -> None:
     if fleet is None or (not fleet.connected and fleet.since is not None):
         return
     fleet.connected, fleet.since = False, turn.now.unix
+    turn.state.alerts.is_stale = True
     _tell(turn, Kind.FLEET_LOST, {"fleet": fleet.fleet, "error": event.error})
 
 

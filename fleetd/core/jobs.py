@@ -83,6 +83,7 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     queue = report.queue or (job.queue if job is not None else _only_queue(pool))
     name = report.name or (job.name if job is not None else None)
     runtime = report.runtime if report.runtime is not None else _measured(job, turn.now)
+    turn.ended_jobs.append((pool.name, queue, failed))
     turn.state.history.end(turn.now.unix, pool.name, pool.ledger.row_of(queue), runtime, failed=failed)
     turn.emit(Count(pool.name, pool.ledger.end(queue, name, runtime, turn.now.mono, failed=failed)))
     return True

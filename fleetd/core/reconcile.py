@@ -131,6 +131,7 @@ def until_settled(turn: Turn) -> None:
     """Apply the rules to what was touched, until they touch nothing more."""
     while turn.dirty:
         touched, turn.dirty = turn.dirty, {}
+        turn.looked_at.update(touched)
         by_pool: dict[str, list[int]] = {}
         for name, index in touched:
             by_pool.setdefault(name, []).append(index)

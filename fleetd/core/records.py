@@ -107,8 +107,29 @@ class FleetMemory(Struct, frozen=True, omit_defaults=True):
     incarnation: str = ""
 
 
+class IncidentMemory(Struct, frozen=True, omit_defaults=True):
+    """What is remembered of an incident; instants in Unix seconds."""
+
+    alert: str
+    word: str
+    began_at: float
+    pool: str | None = None
+    detail: str | None = None
+    ended_at: float | None = None
+    is_over: bool = False
+    count: int = 1
+    value: float | None = None
+    worker: str | None = None
+    error: str | None = None
+    told: str = ""
+    announced: str = ""
+    begun: float | None = None
+    is_mine: bool = False
+
+
 class Remembered(Struct, frozen=True):
     """All that is remembered of an instance."""
 
     pools: Mapping[str, PoolMemory] = field(default_factory=lambda: MappingProxyType({}))
     fleet: FleetMemory | None = None
+    incidents: tuple[IncidentMemory, ...] = ()

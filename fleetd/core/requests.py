@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fleetd.core import actions, adopt, brokers, restarts, rolling, scaling
+from fleetd.core import actions, adopt, brokers, incidents, restarts, rolling, scaling
 from fleetd.core.effects import Announce
 from fleetd.core.events import (
     PauseRequested,
@@ -50,6 +50,7 @@ def change_spec(turn: Turn, event: SpecChanged) -> None:
     state.remembered, state.counted = {}, {}
     for pool in state.pools.values():  # gates between pools may have changed
         turn.touch_all(pool)
+    incidents.change_rules(turn, event.spec)
     turn.must_remember = True
 
 
@@ -131,6 +132,7 @@ def restore(turn: Turn, event: Restored) -> None:
     turn.state.remembered = dict(pools)
     turn.state.adopted = adopt.dated(pools, runs)
     turn.state.counted = event.counted
+    turn.state.alerts.remembered = event.remembered.incidents
 
 
 # -- targets ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from msgspec import Struct, field
 
+from fleetd.core.alerts import AlertSpec
 from fleetd.core.queues import Place
 
 MOST_WORKERS = 10_000  # of a pool on one host: more is a slip of the finger
@@ -250,3 +251,4 @@ class FleetSpec(Struct, frozen=True):
     member: MemberSpec | None = None  # None: this host runs alone
     brokers: Mapping[str, BrokerSpec] = field(default_factory=lambda: MappingProxyType({}))
     files: tuple[str, ...] = ()
+    alerts: tuple[AlertSpec, ...] = ()  # one for each word of each table

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from fleetd.core.chance import Chance
 from fleetd.core.epochs import Epochs
 from fleetd.core.figures import Figures, Ledger
+from fleetd.core.incident import Alerts
 from fleetd.core.membership import Membership
 from fleetd.core.minutes import History
 from fleetd.core.queues import Depth
@@ -344,6 +345,7 @@ class State(Struct):
     brokers: dict[str, str | None] = field(default_factory=dict)  # that a read was tried of: why it failed
     deadlines: list[tuple[Seconds, str, int]] = field(default_factory=list)  # a heap: when, pool, slot
     next_paced_start: Seconds = 0.0
+    alerts: Alerts = field(default_factory=Alerts)
     is_stopping: bool = False
     stops_now: bool = False
     is_finished: bool = False
@@ -352,7 +354,7 @@ class State(Struct):
     def remembered_now(self) -> Remembered:
         """What must outlive the daemon, apart from the runs."""
         pools = {name: pool.memory() for name, pool in self.pools.items() if not pool.removed}
-        return Remembered(pools, None if self.fleet is None else self.fleet.memory())
+        return Remembered(pools, None if self.fleet is None else self.fleet.memory(), self.alerts.memory())
 
     def epochs_for_new(self, pool: str) -> Epochs | None:
         """What a worker of the pool that starts now is started under."""

@@ -12,7 +12,17 @@ from fleetd.core.state import NO_SLOT, Moment, Pool, Run, State
 class Turn:
     """One step of the core: the state, now, and the effects so far."""
 
-    __slots__ = ("dirty", "effects", "must_remember", "now", "over", "remembers_now", "state")
+    __slots__ = (
+        "dirty",
+        "effects",
+        "ended_jobs",
+        "looked_at",
+        "must_remember",
+        "now",
+        "over",
+        "remembers_now",
+        "state",
+    )
 
     def __init__(self, state: State, now: Moment) -> None:
         self.state = state
@@ -20,6 +30,8 @@ class Turn:
         self.effects: list[Effect] = []
         self.over: list[Forget] = []
         self.dirty: dict[tuple[str, int], None] = {}
+        self.looked_at: set[tuple[str, int]] = set()  # slots that the rules have looked at
+        self.ended_jobs: list[tuple[str, str | None, bool]] = []  # pool, queue, and whether it failed
         self.must_remember = False
         self.remembers_now = False
 

@@ -32,6 +32,7 @@ from fleetd.core.spec import FleetSpec
 from fleetd.core.state import Moment, State
 from fleetd.errors import FleetdError, UsageError
 from fleetd.shell import log, memory, paths
+from fleetd.shell.alerting import Alerting
 from fleetd.shell.control import ControlServer
 from fleetd.shell.fact_log import FactLog
 from fleetd.shell.handover import Tenure
@@ -148,16 +149,17 @@ class Daemon:
             surroundings=self._surroundings,
             has_room=lambda: not self._inbox,
         )
-        self._interpreter = Interpreter(
-            self.runs, tell=self.facts.tell, remember=self._state_file.remember, finish=self.finished.set
-        )
+        reaper = Reaper(loop)
+        self._alerting = Alerting(self, fleet, reaper)
+        remember, notify, finish = self._state_file.remember, self._alerting.notify, self.finished.set
+        tell = self.facts.tell
+        self._interpreter = Interpreter(self.runs, tell=tell, remember=remember, notify=notify, finish=finish)
         restored = Restored(remembered, self.runs.restored(), self.runs.counted)
         await self.runs.clear_away()
         self.post(restored)
         self._turn()
         if self.heartbeat is not None:
             await self.heartbeat.begin()  # before anybody can ask what there is
-        reaper = Reaper(loop)
         verbs, upgrades = Verbs(self), Upgrades(self, reaper, self._tenure)
         group, table = self.spec.daemon.socket_group, verbs.table() | upgrades.table()
         control = ControlServer(self.places.control, table, group=group, on_removed=self._furnish_again)
@@ -192,6 +194,8 @@ class Daemon:
         await self.runs.settle()
         await self.queue_reads.close()
         await self._metrics.close()
+        await self._alerting.close()
+        self.decide_all()
         self._state_file.save()
         if self.heartbeat is not None:
             await self.heartbeat.close()
@@ -208,6 +212,7 @@ class Daemon:
         """Write down what is decided, for a daemon that follows at once; the heartbeat is held."""
         if self.heartbeat is not None:
             await self.heartbeat.disconnect()
+        await self._alerting.close()
         self.decide_all()
         self._state_file.save()
 

@@ -21,7 +21,7 @@ from fleetd.coordination.beats import compose, observed
 from fleetd.coordination.cancelling import ended
 from fleetd.coordination.opening import open_fleet
 from fleetd.coordination.port import Beat, Coordinator, Row
-from fleetd.core import fleet
+from fleetd.core import fleet, incidents
 from fleetd.core.events import Event, FleetLost
 from fleetd.core.membership import Membership
 from fleetd.core.minutes import minute_of
@@ -225,6 +225,7 @@ class Heartbeat:
             rolls,
             fleet.wants_turn(self._host.state),
             [(pool.is_paused, not pool.without) for pool in pools],
+            incidents.standing(self._host.state),
         )
 
     # -- events ------------------------------------------------------------------------------------------------------

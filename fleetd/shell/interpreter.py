@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import assert_never
 
-from fleetd.core.effects import Announce, Count, Effect, Finish, Forget, KillTree, Record, Remember, Signal, Spawn
+from fleetd.core.effects import (
+    Announce,
+    Count,
+    Effect,
+    Finish,
+    Forget,
+    KillTree,
+    Notify,
+    Record,
+    Remember,
+    Signal,
+    Spawn,
+)
 from fleetd.core.facts import Fact
+from fleetd.core.incident import Message
 from fleetd.core.records import RunRecord
 from fleetd.shell.live_runs import LiveRuns
 
@@ -20,15 +33,17 @@ class Interpreter:
         *,
         tell: Callable[[Fact], None],
         remember: Callable[[bool], None],
+        notify: Callable[[Message], None],
         finish: Callable[[], None],
     ) -> None:
         self._runs = runs
         self._tell = tell
         self._remember = remember
+        self._notify = notify
         self._finish = finish
         self._announced: RunRecord | None = None  # the intent that precedes a Spawn
 
-    def perform(self, effect: Effect) -> None:
+    def perform(self, effect: Effect) -> None:  # noqa: C901 - one line a kind of effect
         """Do what an effect says; what comes of it returns as events."""
         match effect:
             case Record():
@@ -50,6 +65,8 @@ class Interpreter:
                 self._remember(effect.lazily)
             case Announce():
                 self._tell(effect.fact)
+            case Notify():
+                self._notify(effect.message)
             case Finish():
                 self._finish()
             case _:

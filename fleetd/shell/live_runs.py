@@ -18,7 +18,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
-from fleetd.core.events import Event, Exited, JobReported, SaidReady, Source, Spawned, SpawnFailed
+from fleetd.core.events import Event, Exited, JobReported, OutputJudged, SaidReady, Source, Spawned, SpawnFailed
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.records import NOTHING, Counters, RunRecord
 from fleetd.core.spec import LineMeaning, LinePattern, LogSpec
@@ -351,6 +351,7 @@ class LiveRuns:
         kind = Kind.OUTPUT_DROPPED if error else Kind.OUTPUT_KEPT
         worker = live.worker if live else None
         self._tell(Fact(kind, live.pool if live else None, worker, {"bytes": count, "error": error}))
+        self._post(OutputJudged(run, error))
 
     # -- measures ----------------------------------------------------------------------------------------------------
 

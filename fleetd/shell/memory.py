@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from fleetd.core.records import FleetMemory, PoolMemory, Remembered
+from fleetd.core.records import FleetMemory, IncidentMemory, PoolMemory, Remembered
 from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
 
@@ -25,6 +25,7 @@ class _Document(Struct, frozen=True):
     schema: int
     pools: Mapping[str, PoolMemory]
     fleet: FleetMemory | None = None
+    incidents: tuple[IncidentMemory, ...] = ()
 
 
 def load(path: Path) -> Remembered:
@@ -44,7 +45,7 @@ def load(path: Path) -> Remembered:
         ) from error
     if document.schema != SCHEMA:
         raise FleetdError(f"{path}: written by another version of fleetd (schema {document.schema}); move it away")
-    return Remembered(document.pools, document.fleet)
+    return Remembered(document.pools, document.fleet, document.incidents)
 
 
 def save(path: Path, remembered: Remembered) -> None:
@@ -53,7 +54,7 @@ def save(path: Path, remembered: Remembered) -> None:
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(encode(_Document(SCHEMA, remembered.pools, remembered.fleet)))
+            file.write(encode(_Document(SCHEMA, remembered.pools, remembered.fleet, remembered.incidents)))
             file.flush()
             os.fsync(fd)
         new.replace(path)

@@ -15,13 +15,13 @@ from msgspec import Struct
 
 from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode
+from fleetd.shell.ear import Ear
 from fleetd.shell.handover import program
 from fleetd.shell.reaper import Reaper
 from fleetd.views.control_characters import made_visible
 
 COMMAND = "self-check"
 SECONDS = 30.0  # that it may take
-MOST = 64 * 1024  # bytes that are kept of each of its outputs: of errors the last ones
 LONGEST = 1000  # characters of a reason
 
 
@@ -56,7 +56,7 @@ async def self_check(reaper: Reaper) -> Verdict:
 
 async def _ran(words: list[str], reaper: Reaper) -> tuple[int | None, bytes, bytes]:
     """The exit code (negative: the signal; None: it took too long), standard output and standard error."""
-    said, errors = _Ear(), _Ear()
+    said, errors = Ear(), Ear()
     try:
         pid = _spawned(words, said.mouth, errors.mouth)
         ended = reaper.status_of(pid)
@@ -84,35 +84,6 @@ def _spawned(words: list[str], stdout: int, stderr: int) -> int:
     ]
     environ = {**os.environ, "FLEETD_DEBUG": "1"}  # a defect is told as what it is
     return os.posix_spawn(words[0], words, environ, file_actions=files, setsid=True, setsigmask=())
-
-
-class _Ear:
-    """One output of a child: its end is kept, however much it is."""
-
-    def __init__(self) -> None:
-        self._pipe, self.mouth = os.pipe()
-        os.set_blocking(self._pipe, False)
-        self._held = b""
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._pipe, self._hear)
-
-    def _hear(self) -> bytes:
-        try:
-            chunk = os.read(self._pipe, MOST)
-        except BlockingIOError:
-            return b""
-        self._held = (self._held + chunk)[-MOST:]
-        return chunk
-
-    def heard(self) -> bytes:
-        """All that is kept, with what is in the pipe still: at most a pipe full."""
-        self._hear()
-        return self._held
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._pipe)
-        os.close(self._pipe)
-        os.close(self.mouth)
 
 
 def _last_line(errors: bytes) -> str:

@@ -14,9 +14,10 @@ from msgspec import Struct, to_builtins
 from fleetd.core.figures import Figures
 from fleetd.core.health import is_expected, is_lost, is_up
 from fleetd.core.membership import Membership
-from fleetd.core.queues import UNKNOWN, waiting
+from fleetd.core.queues import UNKNOWN
 from fleetd.core.roll import Roll
 from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
+from fleetd.core.waits import wait_of
 from fleetd.views.control_characters import made_visible
 
 SCHEMA = 1
@@ -370,11 +371,7 @@ def _p95(values: Sequence[float]) -> float | None:
 def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
     depth = pool.depths.get(name, UNKNOWN)
     figures, flow = pool.ledger.queues.get(name), pool.flows.get(name)
-    runtimes = (each.runtime for each in (figures, flow, pool.ledger.pool) if each is not None)
-    runtime = next((runtime for runtime in runtimes if runtime is not None), None)
-    hands = sum(slot.takes_jobs for slot in pool.slots.values()) * (pool.spec.jobs_at_once or 1)
-    rate = max((each.per_minute(now.mono) / 60 for each in (figures, flow) if each is not None), default=0.0)
-    wait = waiting(depth, now.unix, runtime, hands, rate)
+    wait = wait_of(pool, name, now)
     age = None if depth.oldest_at is None else round(max(0.0, now.unix - depth.oldest_at), 3)
     return QueueView(
         name=name,

@@ -27,9 +27,12 @@ WARNINGS = frozenset(
         Kind.TEMPLATE_LEAKED,
         Kind.ROLLOUT_HALTED,
         Kind.EPOCH_REFUSED,
+        Kind.QUEUE_LONG_WAIT,
         Kind.BROKER_LOST,
         Kind.FLEET_LOST,
         Kind.FLEET_NAME_TAKEN,
+        Kind.ALERT_OPENED,
+        Kind.ALERT_FAILED,
     }
 )
 
@@ -86,6 +89,21 @@ def _done(fields: Fields) -> str:
 
 def _strayed(fields: Fields) -> str:
     return f"some worker's processes have left it in every way, and nobody ends them: pids {', '.join(fields['pids'])}"
+
+
+def _of_alert(fields: Fields) -> str:
+    return f"{fields['on']} of {fields['subject']}" if fields["subject"] else fields["on"]
+
+
+def _alert_opened(fields: Fields) -> str:
+    error = f": {fields['error']}" if fields["error"] else ""
+    hosts = f" on {', '.join(fields['hosts'])}" if fields["hosts"] else ""
+    return f"alert: {_of_alert(fields)}{hosts}{error}"
+
+
+def _alert_failed(fields: Fields) -> str:
+    what = f"the {fields['via']} could not be told of {fields['on']} ({fields['told']}): {fields['error']}"
+    return f"alert: {what}; {'it is tried again' if fields['again'] else 'it is not tried any more'}"
 
 
 def _template_ready(fields: Fields) -> str:
@@ -158,6 +176,8 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.EPOCH_REFUSED: lambda f: (
         f"restart epoch{_key(f['key'])} is {f['value']!r}, which cannot be: it is not followed"
     ),
+    Kind.QUEUE_LONG_WAIT: lambda f: f"queue {f['queue']}: jobs wait for {f['wait']:g} s",
+    Kind.QUEUE_WAIT_OVER: lambda f: f"queue {f['queue']}: jobs do not wait long any more (it took {f['lasted']:g} s)",
     Kind.BROKER_LOST: lambda f: f"broker {f['broker']}: cannot be read: {f['error']}; its queues are not known",
     Kind.BROKER_REACHED: lambda f: f"broker {f['broker']}: is read again",
     Kind.FLEET_JOINED: lambda f: f"fleet {f['fleet']}: joined as {f['member']}",
@@ -165,4 +185,7 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.FLEET_NAME_TAKEN: lambda f: (
         f"fleet {f['fleet']}: another daemon is {f['member']}: this one stays out of it, its workers go on"
     ),
+    Kind.ALERT_OPENED: _alert_opened,
+    Kind.ALERT_RECOVERED: lambda f: f"alert: {_of_alert(f)} is over after {f['lasted']:g} s",
+    Kind.ALERT_FAILED: _alert_failed,
 }

@@ -25,11 +25,6 @@ def test_refused_keys(key: str, note: str) -> None:
     assert [str(each) for each in loaded.refused] == [f"pool.toml:3: {note}"]
 
 
-def test_alerts() -> None:
-    loaded = load_text(POOL + '[[alert]]\non = "worker.crash-loop"\nwebhook = "https://example.org/"\n')
-    assert [str(note) for note in loaded.refused] == [f"pool.toml:3: alert.1: {REFUSED}"]
-
-
 @pytest.mark.parametrize(
     "key",
     ['log.to = "journal"', 'log.to = "stdout"', 'log.to = "none"', 'log.format = "json"', "log.compress = true"],

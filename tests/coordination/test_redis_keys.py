@@ -7,7 +7,18 @@ import json
 
 import pytest
 
-from fleetd.coordination.port import KEPT_MINUTES, HostProgress, HostState, Intent, Report, Request, RollError, Row
+from fleetd.coordination.port import (
+    KEPT_MINUTES,
+    Held,
+    HostProgress,
+    HostState,
+    Intent,
+    Report,
+    Request,
+    RollError,
+    Row,
+    Told,
+)
 from fleetd.coordination.redis import keys as keys_module
 from fleetd.coordination.redis.connection import Connection
 from fleetd.coordination.redis.coordinator import RedisCoordinator
@@ -21,6 +32,7 @@ pytestmark = pytest.mark.redis
 def everything_used(fleet: FleetUnderTest) -> int:
     """Each key of the fleet is written; the epoch of a rollout that runs."""
     fleet.beat("a/x", events=(b'{"n":1}',), life="1", minutes={29_900_000: (Row("media", "high", 1),)})
+    fleet.beat("a/x", incidents=(Held("k", is_held=True, told=Told.NOTHING),))
     fleet.pause("host:b")
     for scope in (Scope(), Scope(pools=("media",)), Scope(hosts=("a",)), Scope(("a",), ("media",))):
         rollout = fleet.request(scope, identity=f"r{scope}")
@@ -39,7 +51,7 @@ def test_names_and_types(on_redis: FleetUnderTest, world: RedisWorld) -> None:
     assert {key: kind for key, kind in found.items() if not key.startswith(("rollout:", "request:"))} == {
         **dict.fromkeys(strings, "string"),
         **dict.fromkeys(("members", "turns", "rollouts"), "zset"),
-        **dict.fromkeys(("roster", "paused", "minute:29900000"), "hash"),
+        **dict.fromkeys(("roster", "paused", "minute:29900000", "alerts"), "hash"),
         "rollouts:open": "set",
         "events": "stream",
     }

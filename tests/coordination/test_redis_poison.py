@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fleetd.coordination.port import HostState, Rollout
+from fleetd.coordination.port import Held, HostState, Rollout, Told
 from fleetd.core.scope import Scope
 from fleetd.errors import FleetdError, UnreachableError
 from tests.support.coordination import FleetUnderTest, RedisWorld
@@ -32,7 +32,7 @@ JUNK = [
 ]
 NAMES = [
     "members", "roster", "turns", "rollouts", "rollouts:open", "paused", "incarnation", "events", "restart-epoch",
-    "restart-epoch:last", "rollout:EPOCH", "member:a/x", "request:r",
+    "restart-epoch:last", "rollout:EPOCH", "member:a/x", "request:r", "alerts",
 ]  # fmt: skip
 NOT_NAMES = ["", "x", "a/", "/x", "a/../x", "a/X", "../a/x", "a b/x", "a\n/x", "a/x/y", "ä/x", "-a/x", "a" * 64 + "/x"]
 
@@ -42,6 +42,7 @@ def steps(fleet: FleetUnderTest, rollout: Rollout) -> dict[str, Callable[[], obj
     return {
         "beat": lambda: fleet.report(rollout, "a/x", "rolling", wants=True),
         "beat of another": lambda: fleet.beat("b/x", events=(b"{}",), epochs={"": 5}),
+        "beat with an incident": lambda: fleet.beat("b/x", incidents=(Held("k", True, Told.NOTHING),), has_alerts=True),
         "request": fleet.ask,
         "the same request": lambda: fleet.ask(identity="r"),
         "watch": lambda: fleet.watch(rollout),

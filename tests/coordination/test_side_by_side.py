@@ -14,7 +14,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from fleetd.coordination.local import LocalCoordinator
 from fleetd.coordination.local_fleet import LocalFleet
-from fleetd.coordination.port import HostProgress, HostState, Intent, Report, RollError, Rollout, RolloutState
+from fleetd.coordination.port import (
+    GATHER,
+    HOLD,
+    LEASE,
+    Held,
+    HostProgress,
+    HostState,
+    Intent,
+    Report,
+    RollError,
+    Rollout,
+    RolloutState,
+    Told,
+)
 from fleetd.core.scope import Scope
 from fleetd.core.spec import Amount
 from fleetd.errors import FleetdError
@@ -121,6 +134,7 @@ class SideBySide(RuleBasedStateMachine):
         life=st.integers(0, 2),
         events=st.integers(0, 2),
         scope=scopes,
+        incidents=st.dictionaries(st.sampled_from("kl"), st.tuples(st.booleans(), st.sampled_from(Told)), max_size=2),
     )
     def beat(self, member: str, *, is_other: bool, has_status: bool, life: int, events: int, **said: Any) -> None:
         self.number += 1
@@ -134,6 +148,8 @@ class SideBySide(RuleBasedStateMachine):
             "reports": {self.epoch(nth): Report(intent, told) for nth, told in said["reports"].items()},
             "wants_turn": tuple(self.epoch(nth) for nth in sorted(said["wants"])),
             "paused": said["paused"],
+            "incidents": tuple(Held(key, *held) for key, held in said["incidents"].items()),
+            "has_alerts": has_status,
             "events": tuple(b'{"n":%d}' % self.number for _ in range(events)),
         }
         lives = self.lives[-1 - life] if life < len(self.lives) else ("odd", "odd")
@@ -185,6 +201,11 @@ class SideBySide(RuleBasedStateMachine):
         if member in {found.name for found in self.both[0].members()}:
             for fleet in self.both:
                 fleet.world.expire(member)
+
+    @rule(seconds=st.sampled_from([GATHER + 1, LEASE + 1, HOLD + 1]))
+    def age(self, seconds: float) -> None:
+        for fleet in self.both:
+            fleet.world.age_incidents(seconds)
 
     @rule(key=st.sampled_from(KEYS), raw=st.sampled_from(["1", "5", "soon", "-1", "99999999999999999999"]))
     def write(self, key: str, raw: str) -> None:

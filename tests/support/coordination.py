@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+import msgspec
 import redis
 
 from fleetd.coordination.local import LocalCoordinator
@@ -47,6 +48,9 @@ class World(Protocol):
     def flush(self) -> None:
         """All is forgotten."""
 
+    def age_incidents(self, seconds: float) -> None:
+        """What is kept of incidents is so much older."""
+
     def clock(self) -> float: ...
 
     def write_epoch(self, key: str, raw: str) -> None: ...
@@ -68,6 +72,14 @@ class LocalWorld:
 
     def flush(self) -> None:
         self.fleet.flush()
+
+    def age_incidents(self, seconds: float) -> None:
+        for entry in self.fleet.incidents.values():
+            entry.at -= seconds
+            entry.teller_until -= seconds
+            entry.quiet_at -= seconds
+            entry.closed_until -= seconds if entry.closed_until else 0
+            entry.hosts = {member: until - seconds for member, until in entry.hosts.items()}
 
     def write_epoch(self, key: str, raw: str) -> None:
         if key == "last":
@@ -98,6 +110,14 @@ class RedisWorld:
         for key in self.all_keys():
             self.client.delete(key)
 
+    def age_incidents(self, seconds: float) -> None:
+        for key, raw in self.client.hgetall(self.keys.alerts).items():
+            entry = msgspec.json.decode(raw)
+            for name in ("at", "teller_until", "quiet_at", "closed_until"):
+                entry[name] = earlier(entry[name], seconds)
+            entry["hosts"] = {member: earlier(until, seconds) for member, until in entry["hosts"].items()}
+            self.client.hset(self.keys.alerts, key, msgspec.json.encode(entry))
+
     def all_keys(self) -> list[str]:
         return sorted(self.client.scan_iter(match=f"{self.keys.start}*"))
 
@@ -107,6 +127,11 @@ class RedisWorld:
     def read_epoch(self, key: str) -> str | None:
         raw: str | None = self.client.get(self.keys.epoch(key))
         return raw
+
+
+def earlier(instant: str, seconds: float) -> str:
+    """An instant as the scripts write it; "0" is never."""
+    return instant if instant == "0" else f"{float(instant) - seconds:.6f}"
 
 
 class FleetUnderTest:

@@ -19,7 +19,8 @@ EXAMPLES: Mapping[str, Value] = {
     "wait": 1.5, "rss": 43_000_000, "before": 20_000_000, "seconds": 0.4, "threads": 2, "how": "signal 9",
     "epochs": ("1790000123",), "key": "pool:media", "epoch": 1790000123, "was": None, "value": "soon", "fleet": "acme",
     "member": "media-1/app", "replaced": None, "broker": "default", "id": "j-1", "name": "Encode", "queue": "media",
-    "ran": 2.5,
+    "ran": 2.5, "on": "crash-loop", "subject": None, "since": 1790000000.5, "hosts": ("media-1/app",), "count": 1,
+    "lasted": 61.0, "told": "opened", "via": "webhook https://hooks.example", "attempts": 1, "again": True,
 }  # fmt: skip
 
 SENTENCES = {
@@ -34,6 +35,11 @@ SENTENCES = {
     Kind.POOL_CHANGED: "media: rolled: env, user",
     Kind.ROLLOUT_HALTED: "media:0: rollout halted: exit; 2 slot(s) keep the release they had; last line: last words",
     Kind.OUTPUT_DROPPED: "media:0: output is dropped: no space left on device (70 bytes so far)",
+    Kind.ALERT_OPENED: "media:0: alert: crash-loop on media-1/app: no space left on device",
+    Kind.ALERT_RECOVERED: "media: alert: crash-loop is over after 61 s",
+    Kind.ALERT_FAILED: "media: alert: the webhook https://hooks.example could not be told of crash-loop (opened): "
+    "no space left on device; it is tried again",
+    Kind.QUEUE_LONG_WAIT: "media: queue media: jobs wait for 1.5 s",
     Kind.TEMPLATE_READY: "media: preloaded in /srv/r1 (template: pid 42, 43 MB in 0.4 s)",
     Kind.TEMPLATE_THREADED: "media: preload started 1 thread(s), which workers do not have: start them in the worker "
     "instead",
@@ -43,8 +49,8 @@ SENTENCES = {
 
 
 def fact(kind: Kind, **changed: Value) -> Fact:
-    about_worker = kind.startswith(("worker.", "job.", "output.", "rollout.progress", "rollout.halted"))
-    about_pool = about_worker or kind.startswith(("pool.", "rollout.", "template."))
+    about_worker = kind.startswith(("worker.", "job.", "output.", "rollout.progress", "rollout.halted", "alert.opened"))
+    about_pool = about_worker or kind.startswith(("pool.", "rollout.", "template.", "queue.", "alert."))
     fields = {name: {**EXAMPLES, **changed}[name] for name in documented()[kind].fields}
     return Fact(kind, "media" if about_pool else None, "media:0" if about_worker else None, fields)
 

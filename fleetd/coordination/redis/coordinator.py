@@ -40,7 +40,7 @@ class RedisCoordinator:
         answer = await self._run("beat", keys, words)
         if answer[1]:
             return Seen(clock=float(answer[0]), held_by_other=True)
-        clock, _, needs_status, incarnation, epochs, rollouts, paused, has_turn = answer
+        clock, _, needs_status, incarnation, epochs, rollouts, paused, has_turn, incidents = answer
         return Seen(
             clock=float(clock),
             needs_status=bool(needs_status),
@@ -49,6 +49,7 @@ class RedisCoordinator:
             rollouts=tuple(sorted(_rollouts(rollouts), key=lambda rollout: rollout.epoch)),
             paused=_pauses(paused),
             has_turn=bool(has_turn),
+            incidents={each.key: each for each in (encoding.shared_of(*raw) for raw in incidents) if each is not None},
         )
 
     async def leave(self, member: str, id: str) -> None:  # noqa: A002 - as in the port

@@ -28,6 +28,8 @@ from fleetd.coordination.port import (
     Rollout,
     RolloutState,
     Row,
+    Shared,
+    Told,
 )
 from fleetd.coordination.redis.keys import Keys
 from fleetd.core.scope import Scope
@@ -90,6 +92,11 @@ def spoken(beat: Beat, keys: Keys) -> str:
             "incarnation": beat.incarnation,
             "minutes": list(_minutes(beat, keys)),
         }
+        | (
+            {"alerts": keys.alerts, "incidents": beat.incidents, "has_alerts": beat.has_alerts}
+            if beat.has_alerts or beat.incidents
+            else {}
+        )
     )
 
 
@@ -259,6 +266,15 @@ def member_of(
         protocol=entry.protocol,
         status=what.status if what is not None and until > clock else None,
     )
+
+
+def shared_of(key: bytes, told: bytes, is_teller: bytes, is_closed: bytes, hosts: Sequence[bytes]) -> Shared | None:
+    """An incident as the script answers it; None when it makes no sense."""
+    names = tuple(sorted(filter(is_member, (host.decode(errors="replace") for host in hosts))))
+    try:
+        return Shared(key.decode(), Told(told.decode()), bool(is_teller), bool(is_closed), names)
+    except ValueError:
+        return None
 
 
 def event_of(position: bytes, flat: Sequence[bytes]) -> FleetEvent | None:

@@ -18,6 +18,7 @@ All start with `fleetd:{NAME}:`; the braces keep them in one Cluster slot, so th
 | `request:ID` | string: the epoch that a request got, so that it is applied once | a day |
 | `events` | stream | ever: about the last 10,000 |
 | `minute:UNIXMINUTE` | hash: MEMBER LIFE POOL QUEUE to what ended in that minute, as JSON | 25 hours |
+| `alerts` | hash: ALERT WORD POOL DETAIL, to who has that incident, as JSON | until minutes after it is over |
 | `wake` | channel | |
 
 Fields of a rollout beside those of the contract: `resumes`, `superseded_by`, `halted_by`, `ended`, `remaining`: how
@@ -47,6 +48,7 @@ class Keys:
         self.paused = f"{self.start}paused"
         self.incarnation = f"{self.start}incarnation"
         self.events = f"{self.start}events"
+        self.alerts = f"{self.start}alerts"
         self.wake = f"{self.start}wake"
 
     def epoch(self, text: str) -> str:

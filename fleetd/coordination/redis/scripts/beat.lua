@@ -4,15 +4,17 @@
 --       9 restart-epoch:last  10 member:HOST/INSTANCE  11… the epoch keys that apply to the member
 -- ARGV  1 the start of every rollout's key  2 the beat as JSON: member, id, roster (text), epochs (texts, of KEYS 11…),
 --       reports (epoch, state, resumes, progress (text), who, label, scope (text), mode, asked_max_parallel_hosts, request), wants, paused, incarnation
---          minutes (key, then fields and values)
+--          minutes (key, then fields and values); alerts (key), incidents (key, is_held, told), has_alerts: where
+--          the member has any
 --       3 the document to publish, "" for as before  4… events
--- Returns {"ok", clock, held, needs_status, incarnation, epoch texts (false: none), rollouts, paused, has_turn},
+-- Returns {"ok", clock, held, needs_status, incarnation, epoch texts (false: none), rollouts, paused, has_turn,
+--           incidents (key, told, is_teller, is_closed, hosts)},
 --       or {"ok", clock, "1"} when another daemon has the name, or {"wrong", sentence}.
 --
 -- Promises: what it writes is absolute, so that it may be lost, late or repeated; nothing is written where another
 -- daemon has the name; epochs only grow; junk in a key breaks nobody's beat.  Rollouts that are open, and not reported
 -- on, are read by keys that are not in KEYS: they have the same hash tag.
--- uses: values epochs live scope rollout
+-- uses: values epochs live scope rollout incidents
 
 local members, roster, turns, rollouts, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local paused, incarnation, events, last, document = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
@@ -270,4 +272,7 @@ end
 local fields = redis.pcall('HKEYS', paused)
 if fields.err then fields = {} end
 local epochs = {unpack(texts, 3)}
-return {'ok', seconds(now), '', needs_status and '1' or '', life, epochs, seen_rollouts(), fields, has_turn and '1' or ''}
+local heard = beat.alerts and meet(beat.alerts, member, beat.incidents, beat.has_alerts, live_count()) or {}
+return {
+  'ok', seconds(now), '', needs_status and '1' or '', life, epochs, seen_rollouts(), fields, has_turn and '1' or '', heard,
+}

@@ -1,0 +1,76 @@
+"""Posting to a webhook: one POST by HTTP/1.1 in the loop, without a thread or a library, and ended when time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import ssl
+
+from fleetd.config.webhook_url import Target
+from fleetd.core.spec import Seconds
+from fleetd.errors import FleetdError
+
+LIMIT: Seconds = 5.0
+_STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
+
+
+class NotTakenError(FleetdError):
+    """It was not taken; says why in one line, and nothing of the URL."""
+
+
+async def post(target: Target, body: bytes, limit: Seconds = LIMIT) -> None:
+    """Post a JSON document, within `limit` seconds.  Raises NotTakenError."""
+    try:
+        async with asyncio.timeout(limit):
+            context = await asyncio.to_thread(ssl.create_default_context) if target.is_tls else None
+            status = await _posted(target, body, context)
+    except TimeoutError:
+        raise NotTakenError(f"no answer within {limit:g} s") from None
+    except ssl.SSLCertVerificationError as error:
+        raise NotTakenError(f"its certificate is not valid: {error.verify_message}") from None
+    except ssl.SSLError as error:
+        raise NotTakenError(f"no TLS: {error.reason or 'it is not spoken there'}") from None
+    except OSError as error:
+        raise NotTakenError(_why(error)) from None
+    if status // 100 == 3:  # noqa: PLR2004 - a redirect, which may lead anywhere
+        raise NotTakenError(f"it answers {status}: redirects are not followed")
+    if status // 100 != 2:  # noqa: PLR2004 - success
+        raise NotTakenError(f"it answers {status}")
+
+
+def _why(error: OSError) -> str:
+    """What went wrong, without addresses."""
+    if isinstance(error, socket.gaierror):
+        return "its host is not known"
+    return os.strerror(error.errno).lower() if error.errno else "it cannot be reached"
+
+
+async def _posted(target: Target, body: bytes, context: ssl.SSLContext | None) -> int:
+    reader, writer = await asyncio.open_connection(target.host, target.port, ssl=context)
+    try:
+        writer.write(_head(target, len(body)) + body)
+        await writer.drain()
+        try:
+            line = await reader.readline()
+        except ValueError:  # longer than the reader bears
+            line = b""
+        status = _STATUS.match(line)
+        if status is None:
+            raise NotTakenError("what answers there does not speak HTTP (or wants TLS: https://)")
+        return int(status[1])
+    finally:
+        writer.transport.abort()
+
+
+def _head(target: Target, length: int) -> bytes:
+    lines = (
+        f"POST {target.path} HTTP/1.1",
+        f"Host: {target.authority}",
+        "User-Agent: fleetd",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+        "Connection: close",
+    )
+    return "\r\n".join((*lines, "", "")).encode("ascii")

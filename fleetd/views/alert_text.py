@@ -1,0 +1,87 @@
+"""What people are told of an incident: one text that chats show, and the facts beside it for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fleetd.core.alerts import MEANINGS, Unit
+from fleetd.core.incident import Message, Told
+from fleetd.views.control_characters import made_visible
+from fleetd.views.status_line import duration
+
+LONGEST = 500  # characters of what a worker or a server said
+_MEANT = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "@\u200b"}  # by Slack and its like: links, and whom to call
+
+
+def document(message: Message, *, fleet: str | None, host: str, instance: str) -> dict[str, Any]:
+    """What is posted, or given to a command, as plain values; it holds no URL."""
+    hosts = sorted({name.partition("/")[0] for name in message.hosts}) or [host]
+    told = {
+        "event": message.word.value,
+        "state": message.told.value,
+        "fleet": fleet,
+        "host": host,
+        "hosts": hosts,
+        "instance": instance,
+        "pool": message.pool,
+        "queue": message.queue,
+        "broker": message.broker,
+        "epoch": message.epoch,
+        "worker": message.worker,
+        "since": message.since,
+        "ended": message.ended,
+        "value": message.value,
+        "threshold": message.threshold,
+        "count": message.count,
+        "error": _short(message.error),
+        "incident": message.key,
+    }
+    return {"text": _text(message, fleet, hosts)} | told
+
+
+def _text(message: Message, fleet: str | None, hosts: list[str]) -> str:
+    subject = " ".join(_subjects(message))
+    where = f"{fleet}: {', '.join(hosts)}" if fleet else ", ".join(hosts)
+    text = f"{message.told.upper()} {message.word}{subject and f' {subject}'} ({where})"
+    if message.told is Told.RECOVERED:
+        ended = message.since if message.ended is None else message.ended
+        return _harmless(f"{text} after {duration(max(0.0, ended - message.since))}")
+    figure = _figure(message)
+    error = _short(message.error)
+    said = ": ".join(part for part in (message.worker, error) if part)
+    return _harmless("; ".join(part for part in (text + (figure and f": {figure}"), said) if part))
+
+
+def _subjects(message: Message) -> Iterable[str]:
+    if message.pool is not None:
+        yield message.pool
+    if message.queue is not None:
+        yield f"queue {message.queue}"
+    if message.broker is not None:
+        yield f"broker {message.broker}"
+    if message.epoch is not None:
+        yield f"epoch {message.epoch}"
+
+
+def _figure(message: Message) -> str:
+    """The figure in words; "" where there is none."""
+    meaning = MEANINGS[message.word]
+    if message.value is None:
+        return ""
+    if Unit.SECONDS in meaning.units:
+        return f"jobs wait for {duration(message.value)}"
+    if Unit.SHARE in meaning.units and message.value < 1:
+        return f"{message.value:.0%} of jobs failed"
+    return f"{message.value:g} {meaning.figure.partition(',')[0]}"
+
+
+def _short(text: str | None) -> str | None:
+    if text is None:
+        return None
+    shown = made_visible(text)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+
+
+def _harmless(text: str) -> str:
+    return "".join(_MEANT.get(each, each) for each in made_visible(text))

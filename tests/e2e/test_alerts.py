@@ -1,0 +1,184 @@
+"""Alerts of real daemons: what people are told, once for each end of an incident, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fleetd_cli import Document, Fleetd
+from tests.support.real_fleet import NAME, RealFleet, daemon_pid, kill_daemon, real_fleet
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import stays, wait_for
+from tests.support.webhook_receiver import HANG, SECRET, Receiver, receiver
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+
+BROKEN = ["/bin/sh", "-c", "if test -e broken; then echo '<no> such table'; exit 3; fi; exec sleep 1000"]
+FAST = {"healthy-after": "50ms", "backoff": {"first": "20ms", "max": "100ms"}}
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as found:
+        yield found
+
+
+def pool(directory: Path, **keys: Any) -> Document:
+    return {"command": BROKEN, "directory": str(directory), **FAST, **keys}
+
+
+def alert(hook: Receiver, *words: str, **keys: Any) -> Document:
+    return {"on": list(words), "webhook": hook.url, "recover-after": "300ms", **keys}
+
+
+def crash(directory: Path, *hosts: Fleetd) -> None:
+    """Every worker fails from now on."""
+    (directory / "broken").touch()
+    for host in hosts:
+        host.run("signal", "KILL", "*")
+
+
+def test_a_crash_loop_is_told_when_it_begins_and_when_it_is_over(fleetd: Fleetd, hook: Receiver) -> None:
+    hook.answers = [500]
+    fleetd.configure({"media": pool(fleetd.directory, numprocs=2)}, alert=[alert(hook, "crash-loop")])
+    fleetd.start()
+    crash(fleetd.directory, fleetd)
+    (opened,) = hook.told(1)
+    told = {"event": "crash-loop", "state": "opened", "fleet": None, "hosts": [opened["host"]], "instance": "test"}
+    told |= {"pool": "media", "queue": None, "error": "<no> such table", "threshold": 0.0}
+    assert {key: opened[key] for key in told} == told
+    assert opened["worker"] in {"media:0", "media:1"}
+    assert "OPENED crash-loop media" in opened["text"]
+    assert "&lt;no&gt; such table" in opened["text"]
+    (fleetd.directory / "broken").unlink()
+    recovered = hook.told(2)[1]
+    assert (recovered["state"], recovered["since"]) == ("recovered", opened["since"])
+    assert recovered["ended"] > recovered["since"]
+    assert [event["kind"] for event in fleetd.events() if event["kind"].startswith("alert.")] == [
+        "alert.opened",
+        "alert.failed",
+        "alert.recovered",
+    ]
+    said = fleetd.daemon_log() + json.dumps(fleetd.events()) + json.dumps(fleetd.status())
+    assert f"the webhook http://127.0.0.1:{hook.port} could not be told" in said
+    assert SECRET not in said
+    assert [document["state"] for document in hook.asked] == ["opened", "opened", "recovered"]
+
+
+@pytest.mark.redis
+def test_a_long_wait_is_told_of_a_real_queue(fleetd: Fleetd, hook: Receiver, redis_server: RedisServer) -> None:
+    places = {"ready": ["jobs:{queue}"], "oldest": "first", "enqueued-at": ["at"]}
+    own = {"command": ["sleep", "1000"], "brokers": {"redis": places}}
+    slow = alert(hook, "long-wait", queues=["slow"], above="2m")
+    fleetd.configure(
+        {"media": {"framework": "own", "queues": ["high", "slow"], **FAST}},
+        framework={"own": own},
+        broker={"default": {"url": redis_server.url, "every": 0.1}},
+        alert=[alert(hook, "long-wait", queues=["high"]), slow],
+    )
+    with redis_server.connect() as client:
+        for queue in ("high", "slow"):
+            client.rpush(f"jobs:{queue}", json.dumps({"at": time.time() - 100}))
+        fleetd.start()
+        (opened,) = hook.told(1)
+        client.delete("jobs:high", "jobs:slow")
+    assert (opened["pool"], opened["queue"], opened["threshold"]) == ("media", "high", 60.0)
+    assert 100 <= opened["value"] < 130
+    hook.told(2)
+    assert hook.states() == [("long-wait", "opened"), ("long-wait", "recovered")], "slow has its own threshold"
+    waits = {event["fields"]["queue"] for event in fleetd.events("queue.long-wait")}
+    assert waits == {"high", "slow"}, "the events tell of waits beyond a minute, whatever the alerts are"
+
+
+def test_a_daemon_killed_before_it_could_tell_tells_it_later_and_once(fleetd: Fleetd, hook: Receiver) -> None:
+    hook.answers = [HANG]
+    fleetd.configure({"media": pool(fleetd.directory)}, alert=[alert(hook, "crash-loop")])
+    fleetd.start()
+    crash(fleetd.directory, fleetd)
+    wait_for(lambda: hook.asked, "the first attempt")
+    assert fleetd.status()["state"] == "running", "it does not wait for the receiver"
+    os.kill(fleetd.status()["pid"], signal.SIGKILL)
+    fleetd.run("start", "--detach", code=None)
+    hook.told(1)
+    assert len(fleetd.events("alert.opened")) == 0, "it was announced by the daemon before"
+    os.kill(fleetd.status()["pid"], signal.SIGKILL)
+    fleetd.run("start", "--detach", code=None)
+    wait_for(lambda: fleetd.pool("media")["state"] == "degraded", "the next daemon to see it")
+    stays(lambda: len(hook.taken) == 1, "told once", seconds=1.0)
+    (fleetd.directory / "broken").unlink()
+    hook.told(2)
+    assert hook.states() == [("crash-loop", "opened"), ("crash-loop", "recovered")]
+
+
+@pytest.fixture
+def fleet(short_path: Path, redis_server: RedisServer) -> Iterator[RealFleet]:
+    with real_fleet(short_path, redis_server, redis_server.url) as hosts:
+        yield hosts
+
+
+def two_hosts(fleet: RealFleet, hook: Receiver) -> Iterator[Fleetd]:
+    for name in ("h1", "h2"):
+        host = fleet.host(name, {"media": pool(fleet.directory)})
+        tables = {"fleet": {"name": NAME, "redis": fleet.url, "host": name}, "alert": [alert(hook, "crash-loop")]}
+        host.configure({"media": pool(fleet.directory)}, **tables)
+        yield host
+
+
+@pytest.mark.redis
+def test_one_release_that_crashes_on_two_hosts_is_one_incident(fleet: RealFleet, hook: Receiver) -> None:
+    hosts = list(two_hosts(fleet, hook))
+    fleet.start()
+    crash(fleet.directory, *hosts)
+    (opened,) = hook.told(1)
+    assert (opened["fleet"], opened["hosts"]) == (NAME, ["h1", "h2"])
+    assert f"({NAME}: h1, h2)" in opened["text"]
+    (fleet.directory / "broken").unlink()
+    recovered = hook.told(2)[1]
+    assert recovered["hosts"] == ["h1", "h2"]
+    stays(lambda: len(hook.asked) == 2, "told once", seconds=2.5)
+    kinds = [event["kind"] for event in fleet.events() if event["kind"].startswith("alert.")]
+    assert kinds == ["alert.opened", "alert.recovered"]
+
+
+@pytest.mark.redis
+@pytest.mark.full
+def test_a_host_that_dies_before_it_could_tell_is_followed_by_another(fleet: RealFleet, hook: Receiver) -> None:
+    hook.answers = [HANG]
+    hosts = list(two_hosts(fleet, hook))
+    fleet.start()
+    crash(fleet.directory, *hosts)
+    wait_for(lambda: hook.asked, "the first attempt")
+    teller = fleet.hosts[hook.asked[0]["host"]]
+    kill_daemon(teller)
+    (opened,) = hook.told(1)
+    assert opened["host"] != hook.asked[0]["host"]
+    assert opened["hosts"] == ["h1", "h2"], "it may only be away"
+    teller.run("start", "--detach", code=None)
+    assert daemon_pid(teller)
+    (fleet.directory / "broken").unlink()
+    hook.told(2, within=60)
+    stays(lambda: len(hook.taken) == 2, "told once", seconds=5)
+    assert hook.states() == [("crash-loop", "opened"), ("crash-loop", "recovered")]
+
+
+@pytest.mark.redis
+@pytest.mark.full
+def test_without_its_redis_each_host_tells_its_own(fleet: RealFleet, hook: Receiver) -> None:
+    hosts = list(two_hosts(fleet, hook))
+    fleet.start()
+    fleet.server.stop()
+    crash(fleet.directory, *hosts)
+    assert [document["hosts"] for document in sorted(hook.told(2), key=lambda one: one["host"])] == [["h1"], ["h2"]]
+    fleet.server.start()
+    wait_for(lambda: all(host.status()["fleet"]["connected"] for host in hosts), "both to be back")
+    (fleet.directory / "broken").unlink()
+    hook.told(3)
+    stays(lambda: len(hook.taken) == 3, "its end is told once", seconds=5)
+    assert hook.taken[2]["state"] == "recovered"
