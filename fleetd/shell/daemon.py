@@ -25,7 +25,7 @@ from fleetd import __version__
 from fleetd.config.load import Loaded
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide, next_deadline
-from fleetd.core.events import Event, MemorySampled, Restored, ShutdownRequested, SpecChanged, Tick
+from fleetd.core.events import Event, Restored, ShutdownRequested, SpecChanged, Tick
 from fleetd.core.facts import Fact, Kind, Value
 from fleetd.core.plan import Plan, diff
 from fleetd.core.spec import FleetSpec
@@ -40,13 +40,14 @@ from fleetd.shell.interpreter import Interpreter
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place, uid_of
 from fleetd.shell.live_runs import LiveRuns, Reading
+from fleetd.shell.memory_watch import MemoryWatch
 from fleetd.shell.metrics import Metrics
 from fleetd.shell.outlet import standard_streams
 from fleetd.shell.paced import Paced
 from fleetd.shell.paths import Instance
 from fleetd.shell.queue_reads import QueueReads
 from fleetd.shell.reaper import Reaper
-from fleetd.shell.samples import Samples, resident
+from fleetd.shell.samples import Samples
 from fleetd.shell.service_manager import ServiceManager
 from fleetd.shell.start_signals import hold_signals, release_signals
 from fleetd.shell.targets import Surroundings
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from fleetd.shell.heartbeat import Heartbeat
 
 EVENTS_A_TURN = 64
-MEMORY_EVERY = 5.0  # seconds between looks at the memory of workers that have a limit
 
 _log = logging.getLogger("fleetd")
 
@@ -118,7 +118,7 @@ class Daemon:
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: float | None = None
         self._state_file = memory.StateFile(places.state_file, self.state.remembered_now)
-        self._sampling: asyncio.TimerHandle | None = None
+        self._memory_watch = MemoryWatch(self._pools_and_pids, self.post)
         self._changed: asyncio.Future[None] | None = None
         self._last_roll = 0
         self._samples = Samples()
@@ -181,7 +181,7 @@ class Daemon:
         self.runs.begin()
         await self._metrics.follow(self.spec.daemon.metrics_listen)
         self.service.ready()
-        self._arm_sampling()
+        self._memory_watch.follow(self.spec)
         self.queue_reads.follow(self.spec)
         if before is not None:
             before.listen_to_signals()
@@ -334,7 +334,7 @@ class Daemon:
             for index in pool.slots if new is not None else ():
                 assert new is not None
                 self.runs.output.reconfigure(f"{name}:{index}", new.log)
-        self._arm_sampling()
+        self._memory_watch.follow(self.spec)
         self.queue_reads.follow(spec)
         await self._metrics.follow(spec.daemon.metrics_listen)
 
@@ -370,6 +370,10 @@ class Daemon:
         measured = self.samples(pools) if samples is None else samples
         return snapshot(self.state, self.now(), self.identity, measured, pools)
 
+    def _pools_and_pids(self) -> dict[str, tuple[str, int]]:
+        runs = self.state.runs
+        return {run: (runs[run].pool, pid) for run, pid in self.runs.pids().items() if run in runs}
+
     def samples(self, pools: frozenset[str] | None = None) -> dict[str, Sample]:
         """Measures of the processes, by run."""
         output, pids = self.runs.output, self.runs.pids()
@@ -377,22 +381,6 @@ class Daemon:
             pids = {run: pid for run, pid in pids.items() if self.state.runs[run].pool in pools}
         measured = self._samples.measure(pids)
         return {run: Sample(rss, cpu, output.dropped(run)) for run, (rss, cpu) in measured.items()}
-
-    def _arm_sampling(self) -> None:
-        """One timer for all pools with a limit on memory, none without."""
-        wanted = any(pool.max_memory is not None for pool in self.spec.pools.values())
-        if wanted and self._sampling is None:
-            self._sampling = self._loop.call_later(MEMORY_EVERY, self._sample_memory)
-
-    def _sample_memory(self) -> None:
-        self._sampling = None
-        limited = {name for name, pool in self.spec.pools.items() if pool.max_memory is not None}
-        trees = {name for name in limited if self.spec.pools[name].max_memory_of_tree}
-        runs = {run: self.state.runs[run].pool for run in self.runs.pids() if run in self.state.runs}
-        pids = {run: pid for run, pid in self.runs.pids().items() if runs.get(run) in limited}
-        if pids:
-            self.post(MemorySampled(resident(pids, [run for run in pids if runs[run] in trees])))
-        self._arm_sampling()
 
 
 def _staying_in_its_fleet(old: FleetSpec, new: FleetSpec) -> FleetSpec:
