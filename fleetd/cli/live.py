@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import locale
 import os
 import sys
 from collections.abc import Sequence
@@ -12,12 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fleetd.views.picture import Source
 
-_NO_SCREEN = frozenset({"", "dumb", "unknown"})  # values of TERM
+_LINES_ONLY = frozenset({"", "dumb", "unknown"})  # values of TERM
 
 
 def can_be_live() -> bool:
     """Whether standard output is a terminal that can show more than lines."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "") not in _NO_SCREEN
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in _LINES_ONLY
 
 
 def is_live_by_default() -> bool:
@@ -27,13 +25,14 @@ def is_live_by_default() -> bool:
 
 def live(source: Source, targets: Sequence[str] = ()) -> int:
     """Show a source until the view is left; `targets` are the only pools and workers shown.  Returns the exit code."""
+    import asyncio  # noqa: PLC0415 - no command that shows nothing live waits for it
+
     return asyncio.run(watch(source, targets))
 
 
 async def watch(source: Source, targets: Sequence[str] = ()) -> int:
     """As `live`, in a loop that runs already."""
-    # rich, and all that draws, is for the live view only.
-    from fleetd.tui.app import show  # noqa: PLC0415
+    from fleetd.tui.app import show  # noqa: PLC0415 - rich, and all that draws, is for the live view only
     from fleetd.tui.look import look_of  # noqa: PLC0415
 
     environ = os.environ
@@ -49,8 +48,5 @@ async def watch(source: Source, targets: Sequence[str] = ()) -> int:
 
 def _takes_utf8() -> bool:
     """By the locale's own word: Python speaks UTF-8 also where the terminal may not."""
-    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
-        value = os.environ.get(name)
-        if value:
-            return "utf-8" in value.lower() or "utf8" in value.lower()
-    return locale.getencoding().lower().replace("-", "") == "utf8" and False
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    return "utf8" in next(filter(None, names), "").lower().replace("-", "")

@@ -15,11 +15,11 @@ from fleetd.views.picture import Request, Verb
 
 _ASKED: Mapping[Verb, str] = {
     Verb.RESTART: "Restart {} gracefully",
-    Verb.RESTART_NOW: "Restart {} NOW, without waiting for jobs in hand",
+    Verb.RESTART_NOW: "Restart {} NOW, losing jobs in hand",
     Verb.PAUSE: "Pause {}",
     Verb.RESUME: "Resume {}",
     Verb.SCALE: "Scale {}",
-    Verb.STOP: "STOP {} until it is started again",
+    Verb.STOP: "STOP {}",
     Verb.START: "Start {}",
     Verb.HALT: "HALT {} on every host",
     Verb.GO_ON: "Go on with {}",
@@ -28,10 +28,11 @@ _OF_ROLLOUTS = frozenset({Verb.HALT, Verb.GO_ON})
 
 
 class Act(NamedTuple):
-    """What would be done, in words; `wide` is the same on all hosts, where that is more."""
+    """What would be done, in words, and to how many; `wide` is the same on all hosts, where that is more."""
 
     request: Request
     what: str
+    counted: str = ""
     wide: Request | None = None
 
     @property
@@ -131,7 +132,7 @@ def _of_crews(crews: list[Crew], verb: Verb, host: Host | None) -> Act | Refusal
     if host is None and len(crews) > 1:
         where = f" on {len(crews)} hosts"
     wide = None if host is None else replace(request, host=None)
-    return Act(request, f"{visible(name)}{where} ({_counted(crews)})", wide)
+    return Act(request, f"{visible(name)}{where}", _counted(crews), wide)
 
 
 def _of_host(host: Host, crews: list[Crew], verb: Verb, *, fleet: str | None) -> Act | Refusal:
@@ -139,10 +140,10 @@ def _of_host(host: Host, crews: list[Crew], verb: Verb, *, fleet: str | None) ->
         return Refusal(f"{visible(host.name)} has no pools")
     if verb is Verb.SCALE:
         return Refusal("choose a pool: hosts are not scaled")
-    what = f"all pools on {visible(host.host)} ({_counted(crews)})"
+    what = f"all pools on {visible(host.host)}"
     if fleet is None:  # by name: a stop of everything would end the daemon, too
-        return Act(Request(verb, tuple(crew.pool.name for crew in crews)), what)
-    return Act(Request(verb, host=host.host), what, Request(verb))
+        return Act(Request(verb, tuple(crew.pool.name for crew in crews)), what, _counted(crews))
+    return Act(Request(verb, host=host.host), what, _counted(crews), Request(verb))
 
 
 def _counted(crews: list[Crew]) -> str:

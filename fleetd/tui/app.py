@@ -98,7 +98,7 @@ class _View:
             self._failed = self._failed or task.exception()
             self._over.set()
 
-    # -- what is told ----------------------------------------------------------------------------------------------------
+    # -- what is told --------------------------------------------------------------------------------------------------
 
     def _tell(self, *news: News) -> None:
         wishes: list[Wish] = []
@@ -146,7 +146,7 @@ class _View:
             await asyncio.sleep(TICK)
             self._tell(Passed(time.time()))
 
-    # -- what is wished --------------------------------------------------------------------------------------------------
+    # -- what is wished ------------------------------------------------------------------------------------------------
 
     def _supply(self) -> None:
         """Have run beside the view what the model wants."""
@@ -178,7 +178,7 @@ class _View:
             text, is_bad = str(error), True
         self._tell(Answered(request, text, is_bad))
 
-    # -- drawing ---------------------------------------------------------------------------------------------------------
+    # -- drawing -------------------------------------------------------------------------------------------------------
 
     async def _draw(self) -> None:
         """At most one frame each `FRAME`, and none while nothing changed or the terminal is behind."""
@@ -186,10 +186,12 @@ class _View:
             await self._changed.wait()
             if not self._terminal.is_behind:
                 self._changed.clear()
-                self._terminal.show([self._look.painted(line, self._model.columns) for line in frame(self._model, self._look)])
+                self._terminal.show(
+                    [self._look.painted(line, self._model.columns) for line in frame(self._model, self._look)]
+                )
             await asyncio.sleep(FRAME)
 
-    # -- signals ---------------------------------------------------------------------------------------------------------
+    # -- signals -------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def signals(self) -> Generator[None]:

@@ -28,6 +28,9 @@ class Screen(StrEnum):
     HELP = "help"
 
 
+LISTED = frozenset({Screen.OVERVIEW, Screen.HOST, Screen.POOL})  # screens with a list that has a cursor
+
+
 class Cursor(Struct, frozen=True):
     """Where one is in a list, and its order: the row, by what it stands for and by its place, and the first one shown.
 
@@ -65,6 +68,7 @@ class Question(Struct, frozen=True):
 
     request: Request
     text: str
+    counted: str = ""
     wide: Request | None = None
     is_dangerous: bool = False
 

@@ -22,9 +22,9 @@ class Column(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A column that is shown."""
+    """A column that is shown, by its place in the table."""
 
-    index: int
+    place: int
     width: int
     column: Column
 
@@ -56,11 +56,10 @@ def arranged(table: tuple[Column, ...], width: int) -> tuple[Placed, ...]:
 def header(placed: Sequence[Placed], sorted_by: str | None = None, mark: str = "") -> Line:
     """The titles; the one that the rows are sorted by bears a mark."""
     spans: list[Span] = []
-    for index, wide, column in placed:
+    for _, wide, column in placed:
         title = column.title + (mark if column.title == sorted_by else "")
         spans.append(Span(clip(title, wide, right=column.right), Tone.HEAD))
         spans.append(Span(" " * _GAP, Tone.HEAD))
-        del index
     return Line(spans[:-1], ground=Tone.HEAD)
 
 
@@ -68,8 +67,8 @@ def row(placed: Sequence[Placed], cells: Sequence[Cell], *, is_selected: bool = 
     """One line."""
     spans: list[Span] = []
     gap = Span(" " * _GAP)
-    for index, wide, column in placed:
-        cell = cells[index]
+    for place, wide, column in placed:
+        cell = cells[place]
         spans.extend(fitted(cell(wide) if callable(cell) else cell, wide, right=column.right))
         spans.append(gap)
     return Line(spans[:-1], is_selected=is_selected)

@@ -181,7 +181,9 @@ class Terminal:
 
 def _opened(descriptor: int) -> int:
     """The same terminal, by a descriptor that is nobody else's; a copy where it may not be opened (after su)."""
-    for name in (lambda: os.ttyname(descriptor), lambda: "/dev/tty"):
-        with contextlib.suppress(OSError):
-            return os.open(name(), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    flags = os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+    with contextlib.suppress(OSError):
+        return os.open(os.ttyname(descriptor), flags)
+    with contextlib.suppress(OSError):
+        return os.open("/dev/tty", flags)
     return os.dup(descriptor)

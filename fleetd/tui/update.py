@@ -137,10 +137,10 @@ def _asked(model: Model, binding: Binding, verb: Verb) -> Model:
     match act:
         case Refusal(why):
             return replace(model, message=Message(f"{binding.help.partition(':')[0]}: {why}", is_bad=True))
-        case Act(request, what, _) if verb is Verb.SCALE:
+        case Act(request, what, _, _) if verb is Verb.SCALE:
             return replace(model, asking=Number(request, what, "+1" if binding.action is Action.MORE else "-1"))
-        case Act(request, _, wide):
-            return replace(model, asking=Question(request, act.question, wide, binding.is_dangerous))
+        case Act(request, _, counted, wide):
+            return replace(model, asking=Question(request, act.question, counted, wide, binding.is_dangerous))
 
 
 _ANYWHERE: Mapping[Action, Wish] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleetd.tui.acting import refusal
-from fleetd.tui.bindings import Binding, holding, mode_of, shown
-from fleetd.tui.lines import Line, Span, Tone, fitted, visible, width_of
-from fleetd.tui.model import Filtering, Model, Number, Question, Screen
-from fleetd.tui.rows import orders
+from fleetd.tui.bindings import Action, Binding, holding, mode_of, shown
+from fleetd.tui.lines import Line, Span, Tone, beside, fitted, visible, width_of
+from fleetd.tui.model import LISTED, Filtering, Model, Number, Question
+from fleetd.tui.rows import orders, rows
 
 FOOT = 2  # lines
 
@@ -20,25 +20,26 @@ def foot(model: Model) -> list[Line]:
 
 def _told(model: Model) -> Line:
     match model.asking:
-        case Question(_, text, wide, is_dangerous):
-            keys = [("y", "yes"), *([("a", "on all hosts")] if wide is not None else []), ("n", "no")]
-            said = "   ".join(f"{key} {meaning}" for key, meaning in keys)
-            spans = _before([Span(f" {text}?")], [Span(f"   {said} ")], model.columns)
-            return Line(spans, ground=Tone.ALARM if is_dangerous else Tone.ASKING)
+        case Question(_, text, counted, _, is_dangerous):
+            ground = Tone.ALARM if is_dangerous else Tone.ASKING
+            counts = f"  ({counted}) " if counted and len(text) + len(counted) + 8 < model.columns else ""
+            return Line(fitted([Span(f" {text}?{counts}")], model.columns), ground=ground)
         case Number(_, what, typed):
-            said = f"_   4, +2 or -1; {shown('enter')} does it, {shown('escape')} leaves it "
-            return Line(_before([Span(f" Scale {what} to: {typed}")], [Span(said)], model.columns), ground=Tone.ASKING)
+            spans = [Span(f" Scale {what} to: {typed}_   (4, +2 or -1)")]
+            return Line(fitted(spans, model.columns), ground=Tone.ASKING)
         case Filtering():
             spans = [Span(" filter: ", Tone.KEY), Span(visible(model.place.filter)), Span("_", Tone.STRONG)]
             return Line(fitted(spans, model.columns))
         case None:
-            return Line(fitted(_quiet(model), model.columns))
+            return Line(beside(_quiet(model), _where(model), model.columns))
 
 
-def _before(question: list[Span], keys: list[Span], width: int) -> list[Span]:
-    """The question is cut before its keys are."""
-    room = max(0, width - width_of(keys))
-    return fitted([*(fitted(question, room) if width_of(question) > room else question), *keys], width)
+def _where(model: Model) -> list[Span]:
+    """Which row of how many, where not all are in sight."""
+    if model.place.screen not in LISTED:
+        return []
+    count = len(rows(model))
+    return [Span(f" {model.place.cursor.index + 1} of {count} ", Tone.DIM)] if count else []
 
 
 def _quiet(model: Model) -> list[Span]:
@@ -50,7 +51,7 @@ def _quiet(model: Model) -> list[Span]:
     if model.place.filter:
         spans.append(Span(f"   filter: {visible(model.place.filter)}", Tone.KEY))
     cursor = model.place.cursor
-    if cursor.sort and model.place.screen in {Screen.OVERVIEW, Screen.HOST, Screen.POOL}:
+    if cursor.sort and model.place.screen in LISTED:
         spans.append(Span(f"   by {orders(model.place)[cursor.sort].column.lower()}", Tone.DIM))
     if model.targets:
         spans.append(Span(f"   only {visible(' '.join(model.targets))}", Tone.DIM))
@@ -66,7 +67,7 @@ def _hints(model: Model) -> Line:
     where = mode_of(model) or model.place.screen
     spans: list[Span] = [Span(" ")]
     left = model.columns - 1
-    bindings = [binding for binding in holding(where) if binding.hint is not None]
+    bindings = [binding for binding in holding(where) if binding.hint is not None and _is_offered(model, binding)]
     # Help and quit stand first: they must be there when the others do not fit.
     bindings.sort(key=lambda binding: {"help": 0, "quit": 1}.get(binding.hint or "", 2))
     for binding in bindings:
@@ -76,6 +77,11 @@ def _hints(model: Model) -> Line:
             break
         spans += told
     return Line(spans)
+
+
+def _is_offered(model: Model, binding: Binding) -> bool:
+    question = model.asking
+    return binding.action is not Action.EVERYWHERE or (isinstance(question, Question) and question.wide is not None)
 
 
 def _hint(model: Model, binding: Binding) -> list[Span]:

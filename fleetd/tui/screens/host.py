@@ -10,7 +10,7 @@ from fleetd.tui.look import Look
 from fleetd.tui.model import Model
 from fleetd.tui.rows import POOLS, Row, rows
 from fleetd.tui.scene import Host
-from fleetd.tui.screens.pieces import Listing, POOL_COLUMNS, crew_row, facts, listed, state_tone
+from fleetd.tui.screens.pieces import POOL_COLUMNS, Listing, crew_row, facts, listed, state_tone
 from fleetd.tui.table import Placed
 
 _MOST_FACTS = 6  # lines

@@ -71,11 +71,8 @@ def listed(model: Model, look: Look, listing: Listing, height: int) -> list[Line
     placed = arranged(columns, model.columns - MARGIN)
     mark = look.glyphs.up if cursor.reverse else look.glyphs.down
     titles = header(placed, orders[cursor.sort % len(orders)].column, mark)
-    first = cursor.top + 1 if found else 0
     last = min(len(found), cursor.top + height)
-    where = f" {first}-{last} of {len(found)}" if len(found) > height else ""
-    spans = fitted([Span(" " * MARGIN, Tone.HEAD), *titles.spans], model.columns - len(where))
-    lines = [Line([*(Span(s.text, Tone.HEAD) for s in spans), Span(where, Tone.HEAD)], ground=Tone.HEAD)]
+    lines = [titles._replace(spans=[Span(" " * MARGIN, Tone.HEAD), *titles.spans])]
     for index in range(cursor.top, last):
         is_selected = has_keys and index == cursor.index
         line = draw(found[index], placed, is_selected)
