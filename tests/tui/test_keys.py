@@ -19,7 +19,7 @@ CASES: dict[str, tuple[bytes, list[str]]] = {
     "unknown sequences": (b"\x1b[38;5;9m\x1b[?1;2c\x1b[24~a", ["a"]),
     "a focus report": (b"\x1b[Ia", ["a"]),
     "the answer of a cursor report": (b"\x1b[12;40Ra", ["a"]),
-    "alt": (b"\x1bRa", ["a"]),
+    "alt": (b"\x1bRa", ["escape", "R", "a"]),
     "escape twice": (b"\x1b\x1b[A", ["escape", "up"]),
     "utf-8": ("ü語🙂".encode(), ["ü", "語", "🙂"]),
     "broken utf-8": (b"\xff\xc3a", ["\ufffd", "\ufffd", "a"]),
