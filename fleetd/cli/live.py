@@ -47,6 +47,9 @@ async def watch(source: Source, targets: Sequence[str] = ()) -> int:
 
 
 def _takes_utf8() -> bool:
-    """By the locale's own word: Python speaks UTF-8 also where the terminal may not."""
-    names = (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    """By the locale's own word: Python speaks UTF-8, and says so in LC_CTYPE, also where the locale is C."""
+    environ = os.environ
+    if environ.get("LANG") in {"C", "POSIX"} and environ.get("LC_CTYPE") == "C.UTF-8":
+        return False
+    names = (environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
     return "utf8" in next(filter(None, names), "").lower().replace("-", "")

@@ -342,9 +342,9 @@ def test_the_live_view_of_the_fleet(fleet: SimulatedFleet) -> None:
     live = pexpect.spawn(
         str(COMMAND), ["status", "--fleet", "--watch"], env=environment, dimensions=(24, 100), encoding="utf-8"
     )
-    live.expect("media-2/app  running", timeout=30)
+    live.expect("2 hosts live", timeout=30)
     fleet.join(SimulatedMember("media-3/app"))
-    live.expect("media-3/app  running", timeout=30)
+    live.expect("media-3/app", timeout=30)
     live.sendintr()
     live.expect(pexpect.EOF, timeout=30)
     live.close()

@@ -15,9 +15,10 @@ from tests.support.fleetd_cli import COMMAND
 from tests.support.waiting import wait_for
 
 KEYS = {
-    "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D", "page-up": "\x1b[5~", "page-down": "\x1b[6~",
-    "home": "\x1b[H", "end": "\x1b[F", "enter": "\r", "escape": "\x1b", "backspace": "\x7f", "tab": "\t", "f1": "\x1bOP",
-    "ctrl-b": "\x02", "ctrl-c": "\x03", "ctrl-f": "\x06", "ctrl-l": "\x0c", "ctrl-z": "\x1a",
+    "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D", "page-up": "\x1b[5~",
+    "page-down": "\x1b[6~",
+    "home": "\x1b[H", "end": "\x1b[F", "enter": "\r", "escape": "\x1b", "backspace": "\x7f", "tab": "\t",
+    "f1": "\x1bOP", "ctrl-b": "\x02", "ctrl-c": "\x03", "ctrl-f": "\x06", "ctrl-l": "\x0c", "ctrl-z": "\x1a",
 }  # fmt: skip
 ALTERNATE, SHOW_CURSOR, WRAP = "\x1b[?1049", "\x1b[?25", "\x1b[?7"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fleetd.tui.lines import Line
+from fleetd.tui.look import Look, look_of
 from fleetd.tui.model import Model
 from fleetd.tui.news import Pressed, Seen, Wish
 from fleetd.tui.screens.frame import frame
 from fleetd.tui.update import update
 from fleetd.views.picture import Document, Picture, Verb
-from fleetd.tui.look import Look, look_of
 
 NOW = 1_790_000_500.0
 EPOCH = 1_790_000_123

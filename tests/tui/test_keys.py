@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleetd.tui.keys import Keys
 
+CONTROL = ["ctrl-c", "ctrl-z", "ctrl-l"]
+PAGES = ["page-up", "page-down"]
 CASES: dict[str, tuple[bytes, list[str]]] = {
     "letters": (b"aR?/ +-", ["a", "R", "?", "/", " ", "+", "-"]),
-    "control": (b"\x03\x1a\x0c\r\n\t\x7f\x08", ["ctrl-c", "ctrl-z", "ctrl-l", "enter", "enter", "tab", "backspace", "backspace"]),
+    "control": (b"\x03\x1a\x0c\r\n\t\x7f\x08", [*CONTROL, *["enter"] * 2, "tab", *["backspace"] * 2]),
     "no key": (b"\x00\x1c\x1f", []),
     "arrows": (b"\x1b[A\x1b[B\x1b[C\x1b[D", ["up", "down", "right", "left"]),
     "arrows of application mode": (b"\x1bOA\x1bOB", ["up", "down"]),
     "with modifiers": (b"\x1b[1;5A\x1b[5;2~", ["up", "page-up"]),
-    "pages and ends": (b"\x1b[5~\x1b[6~\x1b[H\x1b[F\x1b[1~\x1b[4~\x1b[7~\x1b[8~", ["page-up", "page-down", *["home", "end"] * 3]),
+    "pages and ends": (b"\x1b[5~\x1b[6~\x1b[H\x1b[F\x1b[1~\x1b[4~\x1b[7~\x1b[8~", [*PAGES, *["home", "end"] * 3]),
     "f1 of three kinds": (b"\x1bOP\x1b[11~\x1b[[A", ["f1", "f1", "f1"]),
     "unknown sequences": (b"\x1b[38;5;9m\x1b[?1;2c\x1b[24~a", ["a"]),
     "a focus report": (b"\x1b[Ia", ["a"]),
