@@ -35,6 +35,7 @@ from fleetd.shell.fact_log import KEPT
 from fleetd.shell.remaining import Remaining, plain
 from fleetd.shell.tail import Backlog
 from fleetd.shell.waiting import Waiting, trouble
+from fleetd.shell.watching import Watching
 from fleetd.views.label import checked_label
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Verbs:
             "health": self._health,
             "signal": self._signal,
             **self._remaining.table(),
+            **Watching(self._daemon).table(),
         }
 
     def _unless_stopping(self, verb: Verb) -> Verb:
@@ -149,14 +151,17 @@ class Verbs:
 
     async def _logs_follow(self, args: Args, reply: Reply) -> Any:
         names = {f"{pool.name}:{slot.index}" for pool, slot in self._waiting.slots(self._targets(args))}
-        backlog = Backlog()
+        backlog, output = Backlog(), self._daemon.runs.output
+        args, earlier = {**args, "n": 0}, int(args.get("n", 0))
+        for name in sorted(names) if earlier else ():
+            backlog.add(name, output.last_lines_of(name, earlier), 0)
         reply.goes_on("logs-follow", lambda: _left_of(backlog, args, reply))
 
         def pass_on(worker: str, lines: tuple[str, ...], left_out: int) -> None:
             if worker in names:
                 backlog.add(worker, lines, left_out)
 
-        unfollow = self._daemon.runs.output.follow(pass_on)
+        unfollow = output.follow(pass_on)
         try:
             while True:
                 worker, line = await backlog.next()
