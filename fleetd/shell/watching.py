@@ -1,6 +1,7 @@
 """Being watched: the verb `watch`, a picture a second of which only what has changed is sent.
 
-Whatever a view asks for, it costs the daemon little: of an interval, one part in SHARE goes into measuring processes.
+However many workers there are, a view costs the daemon less than a hundredth of a core: what took long is not done
+again soon, and where nothing was decided no picture is made.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from fleetd.shell.daemon import Daemon
 
 EVERY = 1.0  # seconds between two pictures
-SHARE = 250  # a measurement that takes 4 ms is not made again for a second
+AT_THE_LATEST = 5.0  # … where nothing was decided: ages and rates go on by themselves
+OF_PICTURES, OF_MEASURES = 200, 400  # what took a second is done again after so many
 
 Args = Mapping[str, Any]
 
@@ -38,36 +40,82 @@ class Watching:
     async def _watch(self, args: Args, reply: Reply) -> Any:
         """News of the picture (`views.picture_news`), until the daemon has ended; `measured` names pools."""
         reply.goes_on("watch", lambda: args)
-        teller, measures = Teller(), _Measures(self._daemon, args.get("measured", ()))
+        watcher, pace = _Watcher(self._daemon, args.get("measured", ())), _Pace(OF_PICTURES)
         while not self._daemon.finished.is_set():
-            await reply.item(teller.news(self._daemon.snapshot(samples=measures.now())))
+            if pace.is_due():
+                pace.begin()
+                await reply.item(watcher.news())
+                pace.end()
+            else:
+                await reply.item({})  # a sign of life
             with suppress(TimeoutError):
                 async with asyncio.timeout(EVERY):
                     await self._daemon.finished.wait()
         return {}
 
 
+class _Pace:
+    """Keeps what is done again and again to its share of a core."""
+
+    def __init__(self, rest: int) -> None:
+        self._rest = rest
+        self._due = self._began = 0.0
+
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._due
+
+    def begin(self) -> None:
+        self._began = time.thread_time()
+
+    def end(self) -> None:
+        self._due = time.monotonic() + (time.thread_time() - self._began) * self._rest
+
+
+class _Watcher:
+    """What one client is told."""
+
+    def __init__(self, daemon: Daemon, measured: Iterable[str]) -> None:
+        self._daemon = daemon
+        self._measures = _Measures(daemon, measured)
+        self._teller = Teller()
+        self._samples: Mapping[str, Sample] = {}
+        self._turns = -1
+        self._looked_at = float("-inf")
+
+    def news(self) -> dict[str, Any]:
+        """What has changed since it was last asked."""
+        before, self._samples, now = self._samples, self._measures.now(), time.monotonic()
+        is_late = now - self._looked_at >= AT_THE_LATEST
+        if not is_late and self._daemon.turns == self._turns and before == self._samples:
+            return {}
+        self._turns, self._looked_at = self._daemon.turns, now
+        return self._teller.news(self._daemon.snapshot(samples=self._samples))
+
+
 class _Measures:
-    """Of the workers of some pools, for one who watches; of the others, what costs nothing."""
+    """Of the workers of some pools; of the others, what costs nothing."""
 
     def __init__(self, daemon: Daemon, pools: Iterable[str]) -> None:
         self._daemon = daemon
         self._pools = frozenset(pools)
         self._samples = Samples()
         self._measured: Mapping[str, tuple[int, float | None]] = {}
-        self._again_at = 0.0
+        self._pace = _Pace(OF_MEASURES)
 
     def now(self) -> dict[str, Sample]:
-        """The samples by run."""
+        """The samples by run, of those that have something to tell."""
         pids, output = self._daemon.runs.pids(), self._daemon.runs.output
-        if self._pools and (began := time.monotonic()) >= self._again_at:
+        if self._pools and self._pace.is_due():
+            self._pace.begin()
             self._measured = self._samples.measure({run: pid for run, pid in pids.items() if self._is_wanted(run)})
-            self._again_at = began + (time.monotonic() - began) * SHARE
-        return {run: self._sample(run, output.dropped(run)) for run in pids}
+            self._pace.end()
+        return {
+            run: self._sample(run, dropped) for run in pids if (dropped := output.dropped(run)) or run in self._measured
+        }
 
     def _sample(self, run: str, dropped: int) -> Sample:
-        rss, cpu = self._measured.get(run, (None, None))
-        return Sample(rss, cpu, dropped)
+        resident, cpu = self._measured.get(run, (None, None))
+        return Sample(resident, cpu, dropped)
 
     def _is_wanted(self, run: str) -> bool:
         known = self._daemon.state.runs.get(run)
