@@ -27,7 +27,7 @@ _EVENTS_AT_ONCE, _EVENTS_EVERY = 500, 1.0
 _BEGINNING = "0-0"
 
 Beside = Callable[[str], ControlClient | None]
-"""The daemon of a member that runs on this host; None for one elsewhere."""
+"""The daemon of a member that runs on this host; None for one elsewhere.  It may take a moment."""
 
 
 def fleet_source(
@@ -113,16 +113,16 @@ class FleetSource:
     async def lines(self, worker: str) -> AsyncGenerator[str]:
         """See the protocol; `worker` may have its member before it, as in "media-1/app/media:3"."""
         member, _, name = worker.rpartition("/")
-        client = self._daemon_of(member, name)
+        client = await self._daemon_of(member, name)
         async with aclosing(worker_lines(client, name)) as lines:
             async for line in lines:
                 yield line
 
-    def _daemon_of(self, member: str, worker: str) -> ControlClient:
+    async def _daemon_of(self, member: str, worker: str) -> ControlClient:
         """The daemon that runs the worker.  Raises FleetdError, which says where to look, for one elsewhere."""
         having = [member] if member else list(_having(worker, self._members))
         for each in having:
-            if (client := self._beside(each)) is not None:
+            if (client := await asyncio.to_thread(self._beside, each)) is not None:
                 return client
         if not having:
             raise NotFoundError(f"{worker}: no live member has such a worker")
