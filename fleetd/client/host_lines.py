@@ -52,43 +52,13 @@ async def _told(client: ControlClient, worker: str) -> AsyncGenerator[str]:
     while True:
         try:
             async with aclosing(items(client, "logs-follow", request)) as told:
-                async for line in _new(told, overlap):
-                    yield line
+                async for item in told:
+                    earlier = item["earlier"][worker] if "earlier" in item else None
+                    for line in overlap.new(earlier) if earlier is not None else overlap.went_on(item["line"]):
+                        yield line
         except NotFoundError as error:
             if "no such" in str(error):
                 raise
         except FleetdError:
             pass  # the pictures say what is the matter
         await asyncio.sleep(AGAIN)
-
-
-async def _new(told: AsyncGenerator[dict[str, str]], overlap: Overlap) -> AsyncGenerator[str]:
-    """The lines without those that were told before the daemon was away.
-
-    The last lines come in one go: those of the first moment are looked at together.
-    """
-    first: list[str] | None = []
-    reading = asyncio.ensure_future(anext(told, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait({reading}, timeout=None if first is None else _EVERY)
-            if first is not None and (not done or len(first) >= LINES):
-                for line in overlap.new(first):
-                    yield line
-                first = None
-            if not done:
-                continue
-            item = reading.result()
-            if item is None:
-                break
-            reading = asyncio.ensure_future(anext(told, None))
-            if first is None:
-                overlap.add(item["line"])
-                yield item["line"]
-            else:
-                first.append(item["line"])
-        for line in overlap.new(first or ()):
-            yield line
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)

@@ -33,14 +33,14 @@ class Overlap:
     def __init__(self, remembered: int) -> None:
         self._shown: deque[str] = deque(maxlen=remembered)
 
-    def add(self, line: str) -> None:
-        """It was shown."""
+    def went_on(self, line: str) -> Iterator[str]:
+        """It came after all that was shown."""
         self._shown.append(line)
+        yield line
 
     def new(self, lines: Iterable[str]) -> Iterator[str]:
         """Those that are new; they count as shown."""
         told, shown = list(lines), list(self._shown)
         known = next((n for n in range(min(len(told), len(shown)), 0, -1) if shown[-n:] == told[:n]), 0)
         for line in told[known:]:
-            self.add(line)
-            yield line
+            yield from self.went_on(line)

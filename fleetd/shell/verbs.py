@@ -152,10 +152,8 @@ class Verbs:
     async def _logs_follow(self, args: Args, reply: Reply) -> Any:
         names = {f"{pool.name}:{slot.index}" for pool, slot in self._waiting.slots(self._targets(args))}
         backlog, output = Backlog(), self._daemon.runs.output
-        args, earlier = {**args, "n": 0}, int(args.get("n", 0))
-        for name in sorted(names) if earlier else ():
-            backlog.add(name, output.last_lines_of(name, earlier), 0)
-        reply.goes_on("logs-follow", lambda: _left_of(backlog, args, reply))
+        rest = {key: value for key, value in args.items() if key != "n"}
+        reply.goes_on("logs-follow", lambda: _left_of(backlog, rest, reply))
 
         def pass_on(worker: str, lines: tuple[str, ...], left_out: int) -> None:
             if worker in names:
@@ -163,6 +161,8 @@ class Verbs:
 
         unfollow = output.follow(pass_on)
         try:
+            if wanted := int(args.get("n", 0)):  # of the last lines, which come in one item, before all that follow
+                await reply.item({"earlier": {name: output.last_lines_of(name, wanted) for name in names}})
             while True:
                 worker, line = await backlog.next()
                 await reply.item({"worker": worker, "line": line})

@@ -140,6 +140,7 @@ def fleet(short_path: Path, redis_server: RedisServer) -> Iterator[RealFleet]:
         yield hosts
 
 
+@pytest.mark.full
 @pytest.mark.process
 @pytest.mark.redis
 def test_a_real_fleet_whose_redis_goes_away(fleet: RealFleet) -> None:

@@ -20,6 +20,7 @@ from fleetd.views.picture import Picture, Request, Verb
 from tests.support.control_server import serving
 from tests.support.fleetd_cli import Fleetd
 from tests.support.pictures import picture, until
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process
 
@@ -36,7 +37,9 @@ def workers(shown: Picture, name: str = "media") -> list[dict[str, Any]]:
 
 
 def test_pictures_are_the_status_measured_where_it_is_wanted(fleetd: Fleetd) -> None:
-    fleetd.configure({name: {"command": "sleep 1000", "numprocs": 2} for name in ("media", "mail")})
+    fleetd.configure(
+        {name: {"command": "sleep 1000", "numprocs": 2, "healthy-after": "100ms"} for name in ("media", "mail")}
+    )
     fleetd.start()
 
     async def look() -> None:
@@ -64,8 +67,9 @@ def without_measures(document: Any) -> Any:
     return {**document, "pools": pools}
 
 
+@pytest.mark.full
 def test_a_killed_daemon_is_told_of_and_found_again(fleetd: Fleetd) -> None:
-    fleetd.configure({"media": {"command": ["sh", "-c", TICKS], "numprocs": 1}})
+    fleetd.configure({"media": {"command": ["sh", "-c", TICKS], "healthy-after": "100ms"}})
     fleetd.start()
 
     async def look() -> None:
@@ -96,8 +100,9 @@ def test_a_killed_daemon_is_told_of_and_found_again(fleetd: Fleetd) -> None:
     asyncio.run(look())
 
 
+@pytest.mark.full
 def test_a_daemon_that_is_upgraded_or_stopped_by_a_signal_is_the_same_afterwards(fleetd: Fleetd) -> None:
-    fleetd.configure({"media": {"command": "sleep 1000", "numprocs": 1}})
+    fleetd.configure({"media": {"command": "sleep 1000", "healthy-after": "100ms"}})
     fleetd.start()
 
     async def look() -> None:
@@ -120,7 +125,7 @@ def test_a_daemon_that_is_upgraded_or_stopped_by_a_signal_is_the_same_afterwards
 
 
 def test_a_daemon_that_ends_does_not_wait_for_who_watches_it(fleetd: Fleetd) -> None:
-    fleetd.configure({"media": {"command": "sleep 1000", "numprocs": 1}})
+    fleetd.configure({"media": {"command": "sleep 1000", "healthy-after": "100ms"}})
     fleetd.start()
 
     async def look() -> None:
@@ -146,29 +151,28 @@ ACTS = [
 
 
 def test_acts(fleetd: Fleetd) -> None:
-    fleetd.configure({"media": {"command": "sleep 1000", "numprocs": 2}})
+    fleetd.configure({"media": {"command": "sleep 1000", "numprocs": 2, "healthy-after": "100ms"}})
     fleetd.start()
+    source = host_source(fleetd.control)
+    assert source.can == frozenset(Verb) - {Verb.HALT, Verb.GO_ON}
 
-    async def look() -> None:
-        source = host_source(fleetd.control)
-        assert source.can == frozenset(Verb) - {Verb.HALT, Verb.GO_ON}
-        async with aclosing(source.pictures()) as pictures:
-            for request, says, shows in ACTS:
-                assert says in await source.act(request)
-                await picture(pictures, shows)
+    async def act() -> None:
+        for request, says, shows in ACTS:
+            assert says in await source.act(request)
+            await asyncio.to_thread(wait_for, lambda: shows(Picture(0.0, (fleetd.status(),))), says)  # noqa: B023
         for wrong in (Request(Verb.HALT, epoch=7), Request(Verb.SCALE, ("media",), change="x")):
             with pytest.raises(UsageError):
                 await source.act(wrong)
         with pytest.raises(NotFoundError, match="nowhere"):
             await source.act(Request(Verb.STOP, ("nowhere",)))
 
-    asyncio.run(look())
+    asyncio.run(act())
 
 
 @pytest.mark.parametrize("has_file", [True, False], ids=["log file", "told by the daemon"])
 def test_lines_of_a_worker(fleetd: Fleetd, has_file: bool) -> None:
     log = {} if has_file else {"log": {"to": "none"}}
-    fleetd.configure({"media": {"command": ["sh", "-c", TICKS], "numprocs": 1, **log}})
+    fleetd.configure({"media": {"command": ["sh", "-c", TICKS], "healthy-after": "100ms", **log}})
     fleetd.start()
 
     async def look() -> None:
