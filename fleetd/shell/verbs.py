@@ -300,6 +300,7 @@ class Verbs:
                 "pools": _of(plan, Change.ROLLED),
                 "added": _of(plan, Change.ADDED),
                 "removed": _of(plan, Change.REMOVED),
+                "as_before": _of(plan, Change.UNCHANGED) + _of(plan, Change.LIVE),
                 "roll": roll,
                 "wait": args.get("wait", True),
                 "result": _told(plan),
