@@ -77,6 +77,8 @@ class Waiting:
                 told = left
                 await reply.progress(total - left, total, f"{left} worker(s) left")
             await self._daemon.changed()
+        if told:
+            await reply.progress(total, total, "0 worker(s) left")
 
     async def for_rolls(
         self, pools: set[str], roll: int, reply: Reply, before: Mapping[str, Any] | None = None
