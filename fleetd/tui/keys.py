@@ -81,9 +81,7 @@ def _first(text: str) -> tuple[int, str | None]:
         return _sequence(text)
     if text[1] == "O":
         return (3, _LETTERS.get(text[2])) if len(text) > 2 else (0, None)  # noqa: PLR2004 - ESC O letter
-    if text[1] == "\x1b":
-        return 1, "escape"
-    return 2, None  # Alt and a key
+    return 1, "escape"  # Alt and a key is both of them, as are two that a slow line brought together
 
 
 def _single(character: str) -> str | None:

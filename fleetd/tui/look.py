@@ -130,7 +130,6 @@ class Look(Struct, frozen=True):
     """The styles by tone, and of the row that is selected, for a terminal with these colours; and the glyphs."""
 
     glyphs: Glyphs
-    system: ColorSystem | None
     styles: Mapping[Tone, Style]
     selected: Style
     is_unicode: bool = True
@@ -157,8 +156,7 @@ class Look(Struct, frozen=True):
         return found if self.is_unicode else found.replace("…", "~").encode("ascii", "replace").decode()
 
     def _styled(self, text: str, style: Style) -> str:
-        # Without colours there is still bold and reverse: `styles` hold nothing else then.
-        return style.render(text, color_system=self.system or ColorSystem.STANDARD)
+        return style.render(text, color_system=ColorSystem.TRUECOLOR)  # its colours are the terminal's already
 
 
 _PLAIN = Style()
@@ -173,8 +171,17 @@ def look_of(term: str, colorterm: str = "", *, no_color: bool = False, unicode: 
         texts, selected = _FEW, "white on blue"
     else:
         texts, selected = _MANY, "#ffffff on #264f78"
-    styles = {tone: Style.parse(text) for tone, text in texts.items()}
-    return Look(UNICODE if unicode else ASCII, system, styles, Style.parse(selected), unicode)
+    styles = {tone: _style(text, system) for tone, text in texts.items()}
+    return Look(UNICODE if unicode else ASCII, styles, _style(selected, system), unicode)
+
+
+def _style(text: str, system: ColorSystem | None) -> Style:
+    """With the nearest colours that the terminal has; without any, the texts name none."""
+    style = Style.parse(text)
+    if system is None:
+        return style
+    color, ground = (None if each is None else each.downgrade(system) for each in (style.color, style.bgcolor))
+    return Style(color=color, bgcolor=ground, bold=style.bold, reverse=style.reverse)
 
 
 def _system_of(term: str, colorterm: str) -> ColorSystem | None:

@@ -16,10 +16,10 @@ from fleetd.coordination.opening import open_fleet
 from fleetd.coordination.port import Member
 from fleetd.errors import FleetdError, NotFoundError, UnreachableError, UsageError
 from fleetd.views.picture import Document, Picture, Request, Verb
-from tests.support.pictures import picture, until
 from tests.support.real_fleet import NAME, RealFleet, real_fleet
 from tests.support.redis_server import RedisServer
 from tests.support.simulated_member import SimulatedMember
+from tests.support.told_pictures import picture, until
 from tests.support.virtual_time import run_virtually
 
 A, B = "media-1/app", "media-2/app"

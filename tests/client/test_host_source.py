@@ -19,7 +19,7 @@ from fleetd.shell.conversation import Reply
 from fleetd.views.picture import Picture, Request, Verb
 from tests.support.control_server import serving
 from tests.support.fleetd_cli import Fleetd
-from tests.support.pictures import picture, until
+from tests.support.told_pictures import picture, until
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process

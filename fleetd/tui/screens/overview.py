@@ -35,7 +35,7 @@ def heights(model: Model, room: int) -> tuple[int, int]:
     """Rows of the pools and of the queues: each gets half, and what the other one does not need."""
     if model.scene is None or not model.scene.flows:
         return max(0, min(room - 1, len(rows(model, 0)))), 0
-    pools, queues = len(rows(model, 0)), max(1, len(rows(model, 1)))
+    pools, queues = max(1, len(rows(model, 0))), max(1, len(rows(model, 1)))
     left = max(0, room - 2)
     if pools + queues <= left:
         return pools, queues

@@ -140,7 +140,7 @@ def facts(pairs: Iterable[tuple[str, str, Tone]], width: int, most: int) -> list
     for name, value, tone in pairs:
         if value in {"", "-"}:
             continue
-        told = [Span(f" {name} ", Tone.DIM), Span(visible(value[: width * 2]), tone), Span("  ")]
+        told = [Span(f" {visible(name)} ", Tone.DIM), Span(visible(value[: width * 2]), tone), Span("  ")]
         taken = width_of(told)
         if taken > left and lines[-1]:
             lines.append([])
