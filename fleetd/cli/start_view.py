@@ -36,7 +36,8 @@ def run(places: Instance, child: int) -> int:
     from fleetd.client.host_source import host_source  # noqa: PLC0415 - asyncio, for who looks on only
 
     client = ControlClient(places.name, places.control)
-    live(host_source(client))
+    with suppress(KeyboardInterrupt):  # before it took the keys
+        live(host_source(client))
     print("fleetd start: draining: jobs in hand finish; Ctrl-C ends them now", flush=True)
     try:
         _stop(client, child, now=False)
