@@ -7,8 +7,10 @@ import time
 from collections.abc import Sequence
 
 from fleetd.cli.coloured import painted, width
+from fleetd.cli.finding import beside
 from fleetd.cli.fleet_of import FleetAddress
 from fleetd.cli.fleet_session import in_fleet
+from fleetd.cli.requester import requester
 from fleetd.cli.waiting import print_json
 from fleetd.client.rollout_text import halted
 from fleetd.coordination.port import Coordinator
@@ -39,7 +41,7 @@ async def _live(coordinator: Coordinator, address: FleetAddress, targets: Sequen
     from fleetd.cli.live import watch  # noqa: PLC0415 - what draws is for the live view only
     from fleetd.client.fleet_source import fleet_source  # noqa: PLC0415
 
-    return await watch(fleet_source(coordinator, address.name), targets)
+    return await watch(fleet_source(coordinator, address.name, requester(), beside), targets)
 
 
 async def _picture(coordinator: Coordinator, fleet: str, targets: Sequence[str]) -> list[str]:

@@ -109,6 +109,7 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
         pid=record.pid,
         directory=record.directory,
         was_healthy=record.healthy,
+        is_over=record.ended,
         ending=Reason(record.ending) if record.ending else None,
         start_by=now.mono + pool.spec.start_timeout,
         max_jobs=record.max_jobs,
@@ -142,6 +143,8 @@ def _renew(pool: Pool, release: Release) -> None:
 def _phase(record: RunRecord) -> Phase:
     if record.pid is None:
         return Phase.SPAWNING
+    if record.ended:
+        return Phase.KILLED
     if record.ending:
         return Phase.DRAINING
     return Phase.HEALTHY if record.healthy else Phase.STARTING
@@ -152,12 +155,21 @@ def _place(pool: Pool, slot: Slot, run: Run) -> None:
         slot.draining.append(run)
     elif slot.run is None:
         slot.run = run
-    else:  # the daemon was killed between the start of a new run and the drain of the old one
+    else:
+        _place_both(pool, slot, slot.run, run)
+    slot.directory = (slot.run or run).directory
+
+
+def _place_both(pool: Pool, slot: Slot, *runs: Run) -> None:
+    older, newer = sorted(runs, key=lambda run: run.started_at)
+    if older.is_over:  # the daemon was killed before it had written down that this one was over
+        slot.draining.append(older)
+        slot.run = newer
+    else:  # it was killed between the start of a new run and the drain of the old one
         slot.run, slot.successor = sorted(
-            (slot.run, run), key=lambda r: (r.was_healthy, -r.release.generation), reverse=True
+            runs, key=lambda run: (run.was_healthy, -run.release.generation), reverse=True
         )
         pool.surging.add(slot.index)
-    slot.directory = (slot.run or run).directory
 
 
 def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:

@@ -97,10 +97,13 @@ class Restored(Struct, frozen=True):
 
 
 class Spawned(Struct, frozen=True):
-    """The process runs; `directory` is what the working directory resolved to."""
+    """The process runs; `directory` is what the working directory resolved to.
+
+    Without a pid it did run: its Exited follows.
+    """
 
     run: RunId
-    pid: int
+    pid: int | None
     directory: str
 
 

@@ -41,12 +41,12 @@ def _of_slot(state: State, pool: Pool, slot: Slot) -> Iterator[str]:
     runs = list(slot.runs())
     if any((run.pool, run.slot) != (pool.name, slot.index) for run in runs):
         yield "holds a run of another slot"
-    if len(runs) > MOST_RUNS:
-        yield f"has {len(runs)} processes"
+    if (processes := sum(not run.is_over for run in runs)) > MOST_RUNS:
+        yield f"has {processes} processes"
     if any(_is_being_drained(run) for run in (slot.run, slot.successor) if run is not None):
         yield "a run that is being drained stands where jobs are taken"
-    if not all(run.is_leaving for run in slot.draining):
-        yield "a run among the draining ones was not asked to end"
+    if not all(run.is_leaving or run.is_over for run in slot.draining):
+        yield "a run among the draining ones neither was asked to end nor is over"
     if any(run.is_leaving and run.kill_at is None and run.phase is not Phase.KILLED for run in runs):
         yield "a run was asked to end, and nothing will end it if it does not obey"
     if _waits_for_nothing(state, pool, slot):

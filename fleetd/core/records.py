@@ -58,6 +58,7 @@ class RunRecord(Struct, frozen=True, omit_defaults=True):
     jobs_by_socket: bool = False
     jobs_in_hand: tuple[JobRecord, ...] = ()
     paused: bool = False
+    ended: bool = False  # never written: said of a run that is given back, and whose Exited follows
     stop_signal: int = 15  # how it is to be ended, should its pool be gone from the files
     stop_timeout: Seconds = 10.0
 

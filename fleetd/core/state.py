@@ -82,6 +82,7 @@ class Run(Struct):
     directory: str | None = None
     ready_since: Seconds | None = None  # None: has not said so
     was_healthy: bool = False
+    is_over: bool = False  # it was taken over after its end, which is about to be told
     ending: Reason | None = None  # why fleetd asked it to end
     drained_since: Seconds | None = None
     says_stopping: bool = False

@@ -25,7 +25,7 @@ def stage(name: str, what: str = "") -> Generator[None, None, None]:
     try:
         yield
     except OSError as error:
-        raise StartError(name, error.errno or errno.EIO, what) from error
+        raise StartError(name, error.errno or str(error), what) from error
     except ValueError as error:  # a NUL byte, or a name with "="
         raise StartError(name, errno.EINVAL, what) from error
 

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from typing import Any
 
-from fleetd.keeper import FD_ORDER, PACKET_BYTES, PROTOCOL
+from fleetd.keeper import ENDS, MOST_FDS, PACKET_BYTES, PROTOCOL
 from fleetd.keeper.births import Births
 from fleetd.keeper.failure import StartError, answer_of
 from fleetd.keeper.run import Run
@@ -150,7 +150,7 @@ class Keeper:
 
     @staticmethod
     def _receive(daemon: socket.socket) -> tuple[bytes, list[int]]:
-        space = socket.CMSG_SPACE(len(FD_ORDER) * 4)
+        space = socket.CMSG_SPACE(MOST_FDS * 4)
         try:
             body, ancillary, _, _ = daemon.recvmsg(PACKET_BYTES, space, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:  # it died with reports unread, which is told once, before what it had asked for
@@ -176,7 +176,8 @@ class Keeper:
             self._introduced = True
             self._reports.clear()
             self._templates.cancel()
-            self._report({"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "runs": len(self._runs)})
+            hello: Json = {"event": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "takes": ENDS}
+            self._report(hello | {"runs": len(self._runs)})
             for run in self._runs.values():
                 self._report(run.report("held"), run.run)
         elif verb == "enter":
@@ -215,12 +216,14 @@ class Keeper:
     def _spawn(self, request: Json, fds: list[int]) -> None:
         name = request["run"]
         if name in self._runs or name in self._templates:
+            close_all(fds)
             self._report({"event": "spawn-failed", "run": name, "error": StartError("start", errno.EEXIST).report})
             return
         run = Run(name)
         try:
             if request.get("in_memfd"):
                 request |= read_memfd(fds)
+            run.give(request["fds"], fds) if "fds" in request else close_all(fds)
             run.meta, run.notify_path = request.get("meta", ""), request.get("notify")
             request["env"] = self._environ | request["env"]
             if request.get("preload") is not None:
@@ -320,6 +323,12 @@ def wake(_number: int, _frame: object) -> None:
     """A handler that does nothing: with one, the signal writes to the wake-up pipe."""
 
 
+def close_all(fds: list[int]) -> None:
+    """Close what came in vain."""
+    for descriptor in fds:
+        os.close(descriptor)
+
+
 def read_memfd(fds: list[int]) -> Json:
     """The body that did not fit into a packet.
 
@@ -329,7 +338,7 @@ def read_memfd(fds: list[int]) -> Json:
     """
     if not fds:
         raise StartError("start", errno.EMFILE)
-    with open(fds[0], "rb") as file:
+    with open(fds.pop(0), "rb") as file:
         file.seek(0)
         body: Json = json.load(file)
     return body

@@ -70,7 +70,8 @@ class EarlierRuns:
             entry = replace(begun, record=replace(begun.record, ready=True, healthy=True))
         elif entry.record.pid is None:
             return replace(decode(held.meta, Entry), record=entry.record)
-        return replace(entry, record=replace(entry.record, pid=held.pid, directory=held.directory or None))
+        known = replace(entry.record, pid=held.pid, directory=held.directory or None, ended=held.ended)
+        return replace(entry, record=known)
 
     def lost(self, held: Mapping[str, Entry]) -> dict[str, Entry]:
         """The runs that ended with nobody there to see how.

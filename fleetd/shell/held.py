@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -11,13 +12,17 @@ from msgspec import Struct
 from fleetd.shell.spawn_request import SpawnRequest
 
 Json = dict[str, Any]
+NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Outcomes(Protocol):
     """Who is told what became of runs; called from the event loop, in the order in which things happened."""
 
-    def spawned(self, run: str, pid: int, directory: str, output: int, notify: int | None) -> None:
-        """It runs.  Both descriptors are non-blocking and stay the Processes', valid until `forget`."""
+    def spawned(self, run: str, pid: int | None, directory: str, output: int, notify: int | None) -> None:
+        """It runs; or, without a pid, it did, and `exited` follows at once.
+
+        Both descriptors are non-blocking and stay the Processes', valid until `forget`, or until `exited` returns.
+        """
 
     def spawn_failed(self, run: str, error: str) -> None:
         """It does not run, and nothing of it is left; `error` is one line for a person."""
@@ -53,9 +58,14 @@ class Held(Struct):
         return [self.pidfd, self.output] + ([] if self.notify is None else [self.notify])
 
     @classmethod
-    def told(cls, report: Json, fds: list[int], request: SpawnRequest | None = None) -> Held:
-        """What a keeper reports of a run: that it holds it, or (then with the request) that it was spawned."""
-        given = dict(zip(report["fds"], fds, strict=True))
+    def told(
+        cls, report: Json, fds: list[int], request: SpawnRequest | None = None, own: Mapping[str, int] = NOTHING
+    ) -> Held:
+        """What a keeper reports of a run: that it holds it, or (then with the request) that it was spawned.
+
+        Of the descriptors that are our `own`, those are used that do not come along.
+        """
+        given = {**own, **dict(zip(report["fds"], fds, strict=True))}
         asked = request or SpawnRequest(report["run"], (), {}, "", report["meta"], report["notify"])
         return cls(
             run=report["run"],

@@ -39,6 +39,7 @@ class KeeperLink:
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
         self.pid = pid  # None: an older keeper, that will say so in its hello
         self._is_new = pid is not None
+        self.takes_ends = False  # a run's pipe and socket may come with the request: not to an older keeper
 
     @classmethod
     def reach(cls, path: Path, instance: str) -> KeeperLink:
@@ -132,6 +133,7 @@ class KeeperLink:
                     "stop its workers with the version that started it"
                 )
             self.pid = answer["pid"]
+            self.takes_ends = set(keeper.ENDS) <= set(answer.get("takes", ()))
             return [self._receive() for _ in range(answer["runs"])]
         except TimeoutError as error:
             raise FleetdError("the keeper does not answer: see keeper.log in the runtime directory") from error
@@ -161,7 +163,7 @@ class KeeperLink:
                 raise
 
     def _receive(self) -> tuple[Json, list[int]]:
-        space = socket.CMSG_SPACE(len(keeper.FD_ORDER) * 4)
+        space = socket.CMSG_SPACE(keeper.MOST_FDS * 4)
         take = partial(self._connection.recvmsg, keeper.PACKET_BYTES, space, socket.MSG_CMSG_CLOEXEC)
         try:
             body, ancillary, flags, _ = take()
@@ -182,16 +184,15 @@ class KeeperLink:
     def request(self, body: Json | SpawnRequest, fds: list[int]) -> bool:
         """Send, or keep for `flush`; whether everything is sent.  The descriptors are copied at once."""
         data = encode(body)
+        copies = [os.dup(descriptor) for descriptor in fds]
         if len(data) > keeper.PACKET_BYTES:
-            copies = [os.memfd_create("request")]
+            copies.insert(0, os.memfd_create("request"))
             with open(copies[0], "wb", closefd=False) as file:
                 file.write(data)
             large: Json = (
                 {"verb": "spawn", "run": body.run} if isinstance(body, SpawnRequest) else {"verb": body["verb"]}
             )
             data = encode(large | {"in_memfd": True})
-        else:
-            copies = [os.dup(descriptor) for descriptor in fds]
         self._unsent.append((data, copies))
         return len(self._unsent) == 1 and self.flush()
 

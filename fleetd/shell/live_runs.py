@@ -247,7 +247,7 @@ class LiveRuns:
 
     # -- what processes tell -----------------------------------------------------------------------------------------
 
-    def spawned(self, run: str, pid: int, directory: str, output: int, notify: int | None) -> None:
+    def spawned(self, run: str, pid: int | None, directory: str, output: int, notify: int | None) -> None:
         """See `Outcomes`."""
         self._runs[run].pid = pid
         self._post(Spawned(run, pid, directory))
@@ -265,7 +265,7 @@ class LiveRuns:
         was_taken = self.output.finish(run)
         if live.socket is not None:
             self._hear(run, live.socket)
-        is_empty = self.processes.is_empty(run)
+        is_empty = self.processes.trees.is_empty(run)
         if is_empty and was_taken:
             self._ended(run, ())
         else:
@@ -286,7 +286,7 @@ class LiveRuns:
         self._post(Exited(run, code, signal, oom=oom, last_lines=lines, leftover=left))
 
     def _tell_strays(self) -> None:
-        strays = set(self.processes.strays())
+        strays = set(self.processes.trees.strays())
         if new := sorted(strays - self._strays):
             self._tell(Fact(Kind.PROCESS_STRAYED, fields={"pids": tuple(map(str, new))}))
         self._strays = strays

@@ -18,8 +18,6 @@ import socket
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import Self
 
 from fleetd.core.events import (
     AskedForTime,
@@ -34,6 +32,8 @@ from fleetd.core.events import (
 )
 from fleetd.core.moments import moment
 from fleetd.core.spec import LineMeaning
+from fleetd.keeper.ends import notify_socket
+from fleetd.keeper.failure import StartError
 
 LONGEST_MESSAGE = 8192
 LONGEST_TEXT = 255
@@ -107,22 +107,6 @@ class NotifySocket:
         self._on_refused = on_refused
         self._refused: set[int | None] = set()
 
-    @classmethod
-    def bind(
-        cls,
-        path: Path,
-        run: RunId,
-        uid: int,
-        *,
-        seen: Mapping[str, int] | None = None,
-        on_refused: Callable[[str], None] = lambda _: None,
-    ) -> Self:
-        """A socket at `path` (at most 107 bytes) for a worker that runs as `uid`; replaces one of an earlier daemon.
-
-        Raises OSError when the path is too long or cannot be made.
-        """
-        return cls(_bound(path, uid), run, frozenset({uid}), seen=seen, on_refused=on_refused)
-
     @property
     def seen(self) -> Mapping[str, int]:
         """The last number taken of each sender, up to and with what `receive` returned last; to be written down."""
@@ -193,27 +177,9 @@ class NotifySocket:
 def bound_again(path: str, uid: int) -> int | None:
     """A new socket in the place of one that is lost, for a worker that runs as `uid`; None where it cannot be made."""
     try:
-        return _bound(Path(path), uid).detach()
-    except OSError:
+        return notify_socket(path, uid)
+    except StartError:
         return None
-
-
-def _bound(path: Path, uid: int) -> socket.socket:
-    receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        path.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            receiver.bind(str(path))
-        finally:
-            os.umask(before)
-        if uid != os.geteuid():
-            os.chown(path, uid, -1, follow_symlinks=False)
-    except OSError:
-        receiver.close()
-        raise
-    return receiver
 
 
 def _take_ancillary(ancillary: list[tuple[int, int, bytes]]) -> int | None:

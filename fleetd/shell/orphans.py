@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fleetd.shell.cgroup import folder_below, name_of
 from fleetd.shell.held import Held
@@ -47,10 +47,13 @@ class Trace(Struct, frozen=True):
     started: int | None = None  # in clock ticks since boot
     pipe: int | None = None  # inode of its output pipe
     directory: str | None = None
+    own: Mapping[str, int] = field(default_factory=dict)  # its `output` and `notify`, where they are ours already
 
 
 def find(trace: Trace, table: Table, folder: Path, instance: str, keeper: int | None) -> Held | None:
-    """The living main process of a run, or the zombie whose exit status can still be had; its notify socket is new.
+    """The living main process of a run, or the zombie whose exit status can still be had.
+
+    Its notify socket is new where it is not our own; of our own descriptors, copies are held.
 
     None when it is gone.  `folder` is the instance's runtime directory.  Another `keeper` than ours that has it as a
     child is one whose socket was removed: nobody can ask it for anything, and it is ended.
@@ -66,8 +69,10 @@ def find(trace: Trace, table: Table, folder: Path, instance: str, keeper: int | 
     if now is None or now.started != process.started:
         os.close(pidfd)
         return None
+    own = {name: os.dup(descriptor) for name, descriptor in trace.own.items()}
     try:
-        output, is_unreadable = _output_of(process, trace.pipe, table), False
+        output = own["output"] if own else _output_of(process, trace.pipe, table)
+        is_unreadable = False
     except OSError as error:
         log.warning("run %s (pid %s) is ended, as its output cannot be read: %s", trace.run, process.pid, error)
         output, is_unreadable = closed_pipe(), True
@@ -80,7 +85,7 @@ def find(trace: Trace, table: Table, folder: Path, instance: str, keeper: int | 
         meta=trace.meta,
         pidfd=pidfd,
         output=output,
-        notify=bound_again(trace.notify, owner_of(trace.notify)),
+        notify=own.get("notify") if own else bound_again(trace.notify, owner_of(trace.notify)),
         notify_path=trace.notify,
         cgroup=folder_below(process.pid, name_of(instance, folder)),
         foreign=True,

@@ -16,19 +16,22 @@ from msgspec.structs import replace
 
 from fleetd.core.capacity import DESCRIPTORS_A_RUN
 from fleetd.errors import FleetdError
+from fleetd.keeper import WRITER
+from fleetd.keeper.failure import StartError
 from fleetd.shell.adopted import AdoptedExits
+from fleetd.shell.asked import Asked
 from fleetd.shell.cgroup import name_of, usable_folder
 from fleetd.shell.held import Held, Outcomes, code_and_signal
 from fleetd.shell.keeper_link import KeeperLink, LinkLostError
 from fleetd.shell.orphans import Trace, find, forks_over
 from fleetd.shell.proc import Table
 from fleetd.shell.spawn_request import SpawnRequest, explain
+from fleetd.shell.tidying import Tidying
 from fleetd.shell.tree import Trees
 
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-TIDY_SECONDS = 0.5  # after which what is left of runs that are over is removed
 SPARE_DESCRIPTORS = 64  # what the rest of the daemon needs
 
 
@@ -46,12 +49,9 @@ class Processes:
         self._soft_nofile, self._hard_nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._link: KeeperLink | None = None
         self._runs: dict[str, Held] = {}
-        self._asked: dict[str, SpawnRequest | None] = {}
+        self._asked: dict[str, Asked] = {}
         self._adopted = AdoptedExits(self._loop, self._exited)
-        self._births: dict[str, asyncio.Future[None]] = {}  # that somebody waits for
-        self._asked_again: set[str] = set()  # of another keeper
-        self._born: set[str] = set()  # of those asked for: they have a process, which is not yet what was asked for
-        self._tidying: asyncio.TimerHandle | None = None
+        self._tidying = Tidying(self._loop, trees)
         self._vanishing: set[asyncio.Task[None]] = set()
         self.trees = trees
 
@@ -122,17 +122,30 @@ class Processes:
     def spawn(self, request: SpawnRequest) -> None:
         """Start a process; `spawned` or `spawn_failed` follows."""
         if DESCRIPTORS_A_RUN * (len(self._runs) + len(self._asked) + 1) + SPARE_DESCRIPTORS > self._hard_nofile:
-            error: Json = {"stage": "start", "errno": errno.EMFILE}
-            self._loop.call_soon(self._outcomes.spawn_failed, request.run, explain(error, request))
-            return
-        if self._link is None and not self._restart_keeper():
-            self._loop.call_soon(
-                self._outcomes.spawn_failed, request.run, "the keeper could not be started: see the log"
-            )
-            return
-        self._asked[request.run] = request
+            self._refuse(request, explain({"stage": "start", "errno": errno.EMFILE}, request))
+        elif self._link is None and not self._restart_keeper():
+            self._refuse(request, "the keeper could not be started: see the log")
+        else:
+            self._ask(Asked(request), request)
+
+    def _refuse(self, request: SpawnRequest, text: str) -> None:
+        self._loop.call_soon(self._outcomes.spawn_failed, request.run, text)
+
+    def _ask(self, asked: Asked, request: SpawnRequest) -> None:
+        names: tuple[str, ...] = ()
+        fds: list[int] = []
+        if self._link is not None and self._link.takes_ends:
+            try:
+                names, fds = asked.open()
+            except StartError as error:
+                asked.give_up()
+                self._refuse(request, explain(error.report, request))
+                return
+        self._asked[request.run] = asked
         cgroup = self.trees.path_for(request.run, is_forked=request.preload is not None)
-        self._request(replace(request, cgroup=cgroup), [])
+        self._request(replace(request, cgroup=cgroup, fds=names), fds)
+        if WRITER in names:
+            os.close(fds[names.index(WRITER)])
 
     def signal(self, run: str, number: int) -> bool:
         """Send a signal to the run's main process only; whether there was one to take it."""
@@ -147,18 +160,10 @@ class Processes:
 
     async def kill(self, run: str) -> tuple[int, ...]:
         """SIGKILL to everything that the run started, until nothing is left; the pids that are left after 5 s."""
-        request = self._asked.get(run)
-        if request is not None and request.preload is None and run not in self._born:  # the keeper may be in its cgroup
-            await self._birth(run)
+        asked = self._asked.get(run)
+        if asked is not None and asked.is_with_the_keeper:
+            await asked.settled.wait()
         return await self.trees.kill(run)
-
-    def is_empty(self, run: str) -> bool:
-        """Whether nothing is left of an ended run."""
-        return self.trees.is_empty(run)
-
-    def strays(self) -> tuple[int, ...]:
-        """What runs started and what has left them in every way; only where there are no cgroups (P1)."""
-        return () if self.trees.guaranteed else self.trees.strays()
 
     def forget(self, run: str) -> None:
         """Let go of a run that is over, and close its descriptors."""
@@ -168,18 +173,8 @@ class Processes:
         self._adopted.leave(held.pidfd)
         for descriptor in held.fds:
             os.close(descriptor)
-        self._leave_tree(run)
+        self._tidying.leave(run)
         self._request({"verb": "forget", "run": run}, [])
-
-    def _leave_tree(self, run: str) -> None:
-        self.trees.forget(run)
-        if self._tidying is None:
-            self._tidying = self._loop.call_later(TIDY_SECONDS, self._tidy)
-
-    def _tidy(self) -> None:
-        self._tidying = None
-        if self.trees.tidy():
-            self._tidying = self._loop.call_later(TIDY_SECONDS, self._tidy)
 
     def close(self, *, quit_keeper: bool) -> None:
         """Leave the runs to the keeper and the next daemon; or end the keeper too, when no run is left."""
@@ -193,12 +188,12 @@ class Processes:
             self._link.close()
             self._link = None
         self._adopted.close()
-        if self._tidying is not None:
-            self._tidying.cancel()
-            self.trees.tidy()
+        self._tidying.close()
         for held in self._runs.values():
             for descriptor in held.fds:
                 os.close(descriptor)
+        for asked in self._asked.values():
+            asked.close()
         self._runs.clear()
         if quit_keeper:
             self._socket.unlink(missing_ok=True)
@@ -233,8 +228,8 @@ class Processes:
     def _take(self, report: Json, fds: list[int]) -> None:
         match report["event"]:
             case "born":
-                self._born.add(report["run"])
-                self._was_born(report["run"])
+                if (asked := self._asked.get(report["run"])) is not None:
+                    asked.birth()
             case "spawned":
                 self._spawned(report, fds)
             case "spawn-failed":
@@ -283,11 +278,16 @@ class Processes:
         self._prepare()
 
     async def _look_for(self, run: str) -> None:
-        """A run was asked for when the keeper was lost: take it over, or ask for it again, once."""
+        """A run was asked for when the keeper was lost: take it over, tell that it is over, or ask for it once more."""
         await forks_over(self._instance, self.keeper_pid)
-        request = self._asked.get(run)
-        trace = None if request is None else Trace(run, request.meta, request.notify or "", directory=request.directory)
-        held = None if trace is None else self._adopt(trace, Table())
+        asked = self._asked.get(run)
+        if asked is None:  # another keeper was lost meanwhile, and this was looked for before
+            return
+        request = asked.request
+        held = None
+        if request is not None:
+            trace = Trace(run, request.meta, request.notify or "", directory=request.directory, own=asked.own)
+            held = self._adopt(trace, Table())
         if held is not None:
             self._answered(run)
             self._adopted.watch(run, held.pidfd, held.pid)
@@ -296,34 +296,29 @@ class Processes:
                 await self.trees.kill(run)
             return
         left = await self.trees.kill(run)
-        self._leave_tree(run)
-        if request is not None and not left and run not in self._asked_again:
-            self._asked_again.add(run)
-            self.spawn(request)
+        if request is not None and asked.was_heard_of():
+            self._outcomes.spawned(run, None, request.directory, asked.own["output"], asked.own.get("notify"))
+            self._outcomes.exited(run, None, None)
+            self._answered(run, is_over=True)
+            self._tidying.leave(run)
             return
-        self._answered(run)
+        self._tidying.leave(run)
+        self._answered(run, is_over=True)
+        if request is not None and not left and not asked.again and self._link is not None:
+            self._ask(Asked(request, again=True), request)
+            return
         text = "the keeper ended while it was starting" + (f" (left: pids {', '.join(map(str, left))})" if left else "")
         self._outcomes.spawn_failed(run, text)
 
     # -- runs --
 
-    async def _birth(self, run: str) -> None:
-        """Wait until the keeper has said that the run has a process, or none."""
-        await asyncio.shield(self._births.setdefault(run, self._loop.create_future()))
-
-    def _was_born(self, run: str) -> None:
-        waited_for = self._births.pop(run, None)
-        if waited_for is not None and not waited_for.done():
-            waited_for.set_result(None)
-
-    def _answered(self, run: str) -> SpawnRequest | None:
-        self._was_born(run)
-        self._born.discard(run)
-        self._asked_again.discard(run)
-        request = self._asked.pop(run, None)
+    def _answered(self, run: str, *, is_over: bool = False) -> Asked | None:
+        asked = self._asked.pop(run, None)
+        if asked is not None:
+            (asked.give_up if is_over else asked.close)()
         if not self._asked:
             self._prepare()
-        return request
+        return asked
 
     def _prepare(self) -> None:
         """Have the keeper go where the next run is to be born."""
@@ -335,7 +330,7 @@ class Processes:
         held = self._runs[report["run"]] = Held.told(report, fds)
         self.trees.adopt(held.run, held.pid, held.cgroup, foreign=held.foreign)
         if held.starting:
-            self._asked[held.run] = None
+            self._asked[held.run] = Asked(None)
 
     def _adopt(self, trace: Trace, table: Table) -> Held | None:
         """Take a run over that no keeper holds; None where it is gone, or its output is."""
@@ -349,15 +344,19 @@ class Processes:
 
     def _spawned(self, report: Json, fds: list[int]) -> None:
         run = report["run"]
-        request = self._answered(run)
+        asked = self._asked.get(run)
+        own = {} if asked is None else asked.taken()
+        self._answered(run)
         held = self._runs.get(run)
         if held is not None:  # taken over while it was starting: its descriptors came then
             for descriptor in fds:
                 os.close(descriptor)
             held.starting = False
             held.directory = report["directory"] or held.directory
-        elif request is not None:
-            held = Held.told(report, fds, request)
+        elif asked is not None:
+            for name in own.keys() & set(report["fds"]):  # the keeper had to make others
+                os.close(own.pop(name))
+            held = Held.told(report, fds, asked.request, own)
             self._runs[run] = held
             self.trees.adopt(run, held.pid, held.cgroup)
         else:
@@ -366,22 +365,22 @@ class Processes:
 
     def _spawn_failed(self, report: Json) -> None:
         run = report["run"]
-        was_born = run in self._born
-        request = self._answered(run)
+        asked = self._answered(run)
+        request = None if asked is None else asked.request
         held = self._runs.pop(run, None)
         for descriptor in [] if held is None else held.fds:
             os.close(descriptor)
         text = explain(report["error"], request or SpawnRequest(run=run, argv=("",), env={}, directory=""))
-        if was_born or held is not None:
+        if held is not None or (asked is not None and asked.is_born):
             self._in_time(self._end_failed(run, text))
         else:  # the keeper may still be where it was to be born
-            self._leave_tree(run)
+            self._tidying.leave(run)
             self._outcomes.spawn_failed(run, text)
 
     async def _end_failed(self, run: str, text: str) -> None:
         """What says that it failed ends by itself, and is made to."""
         await self.trees.kill(run)
-        self._leave_tree(run)
+        self._tidying.leave(run)
         self._outcomes.spawn_failed(run, text)
 
     def _in_time(self, work: Coroutine[Any, Any, None]) -> None:

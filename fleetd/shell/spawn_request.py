@@ -43,6 +43,7 @@ class SpawnRequest(Struct, frozen=True, omit_defaults=True, tag_field="verb", ta
     nice: int | None = None
     affinity: tuple[int, ...] = ()
     cgroup: str | None = None
+    fds: tuple[str, ...] = ()  # which of `fleetd.keeper.ENDS` come along
     preload: Mapping[str, Any] | None = None  # how to be forked from a template: see `fleetd.keeper.templates`
 
 

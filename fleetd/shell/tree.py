@@ -124,8 +124,8 @@ class Trees:
         return self._hunt.is_empty(run) if path is None else not cgroup.populated(path)
 
     def strays(self) -> tuple[int, ...]:
-        """Processes that some run started and that have left it in every way: nobody can tell whose they are."""
-        return self._hunt.strays()
+        """Processes that some run started and that have left it in every way; only where there are no cgroups (P1)."""
+        return () if self.guaranteed else self._hunt.strays()
 
     async def kill(self, run: str) -> tuple[int, ...]:
         """SIGKILL to everything the run started, again until nothing is left: after 5 s, the pids that still are."""

@@ -72,8 +72,12 @@ def wanted(model: Model) -> Wanted:
 
 
 def _watched(model: Model) -> str | None:
+    """In a fleet with its member before it: each may have a worker of that name."""
     place = model.place
-    return place.worker[1] if place.screen is Screen.WORKER and place.worker is not None else None
+    if place.screen is not Screen.WORKER or place.worker is None:
+        return None
+    is_of_fleet = model.scene is not None and model.scene.fleet is not None
+    return f"{place.host}/{place.worker[1]}" if is_of_fleet else place.worker[1]
 
 
 # -- what others tell --------------------------------------------------------------------------------------------------

@@ -55,18 +55,24 @@ class Source(Protocol):
     @property
     def can(self) -> frozenset[Verb]:
         """What may be asked for here: a fleet's hosts take restarts and pauses only."""
+        ...
 
     def pictures(self) -> AsyncIterator[Picture]:
         """One picture at once, and then each newer one, for ever.  Trouble is told in them, and never raised."""
+        ...
 
     def events(self) -> AsyncIterator[Document]:
         """The last events, as `events --json` prints them, and then each new one, for ever."""
+        ...
 
     def lines(self, worker: str) -> AsyncIterator[str]:
         """The last lines of a worker's output and then each new one; raises FleetdError where there is none to have."""
+        ...
 
     def measure(self, pools: frozenset[str]) -> None:
         """Memory and CPU are wanted of these pools' workers only: measuring costs the daemon most."""
+        ...
 
     async def act(self, request: Request) -> str:
         """Do it, and answer what came of it in one line.  Raises FleetdError."""
+        ...

@@ -5,10 +5,11 @@ import pytest
 from fleetd.core.adopt import UNDATED, dated
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide
-from fleetd.core.events import Restored, SpecChanged
+from fleetd.core.effects import Signal, Spawn
+from fleetd.core.events import Exited, Restored, SpecChanged
 from fleetd.core.records import Counters, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.spec import FleetSpec
-from fleetd.core.state import Moment, State
+from fleetd.core.state import Moment, Reason, State
 from tests.support.history import UNIX, Host, pool_spec
 
 
@@ -67,3 +68,19 @@ def test_a_run_whose_record_was_lost_has_the_release_that_its_slot_had() -> None
         )
     )
     assert [run.generation for run in dated(pools, runs)] == [4, 3, 3, 2, 0]
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_the_end_of_a_run_that_was_not_written_down_leaves_the_next_one_alone(order: slice) -> None:
+    """Its slot had been filled again when the daemon was killed: that is no replacement that came too early (P1)."""
+    state, now = State(Chance(1)), Moment(100.0, UNIX)
+    over = RunRecord("a" * 32, "m", 0, 0, UNIX - 9, pid=7, directory="/r", healthy=True, ended=True)
+    living = RunRecord("b" * 32, "m", 0, 0, UNIX - 1, pid=8, directory="/r", healthy=True)
+    decide(state, Restored(Remembered(), (over, living)[order]), now)
+    effects = decide(state, SpecChanged(FleetSpec({"m": pool_spec("m", {})})), now)
+    effects += decide(state, Exited(over.run, 1, None), now)
+    slot = state.pools["m"].slots[0]
+    assert [run.id for run in slot.runs()] == [living.run]
+    assert slot.last_exit is not None
+    assert slot.last_exit.reason is Reason.EXIT
+    assert not [effect for effect in effects if isinstance(effect, Signal | Spawn)]

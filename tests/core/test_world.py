@@ -131,10 +131,10 @@ class Host(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.world.wait(seconds)
 
-    @rule(intents_lost=st.booleans())
-    def the_daemon_is_killed(self, intents_lost: bool) -> None:
+    @rule(intents_lost=st.booleans(), exit_is_lost=st.booleans())
+    def the_daemon_is_killed(self, intents_lost: bool, exit_is_lost: bool) -> None:
         if not self.world.finished and not self.world.state.is_stopping:
-            self.world.die_and_start_again(intents_lost=intents_lost)
+            self.world.die_and_start_again(intents_lost=intents_lost, exit_is_lost=exit_is_lost)
 
     @rule(late=st.sampled_from([Spawned, SpawnFailed, Exited, JobReported]))
     def news_of_an_unknown_run_change_nothing(self, late: Callable[..., Any]) -> None:

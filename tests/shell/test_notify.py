@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 
 from fleetd.core.events import AskedForTime, Event, JobReported, SaidAlive, SaidReady, SaidStatus, SaidStopping, Source
 from fleetd.core.spec import LineMeaning
+from fleetd.keeper.ends import notify_socket
+from fleetd.keeper.failure import StartError
 from fleetd.shell.notify import LONGEST_MESSAGE, MOST_AT_ONCE, MOST_SENDERS, NotifySocket, parse
+from tests.support.listening import bound
 from tests.support.requirement import need
 
 
@@ -27,9 +30,9 @@ def path(short_path: Path) -> Path:
 
 @pytest.fixture
 def notify(path: Path) -> Iterator[NotifySocket]:
-    bound = NotifySocket.bind(path, "r1", os.geteuid())
-    yield bound
-    bound.close()
+    receiver = bound(path)
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture
@@ -142,14 +145,14 @@ def test_a_gap_is_not_taken_but_answered_with_the_last_number(
 
 
 def test_the_next_daemon_goes_on_where_the_last_one_wrote_down(path: Path, worker: socket.socket) -> None:
-    first = NotifySocket.bind(path, "r1", os.geteuid())
+    first = bound(path)
     worker.sendto(numbered(1), str(path))
     first.receive()
     written = first.seen
     worker.sendto(numbered(2), str(path))
     first.close()
 
-    second = NotifySocket.bind(path, "r1", os.geteuid(), seen=written)
+    second = bound(path, seen=written)
     for number in (1, 2, 3):
         worker.sendto(numbered(number), str(path))
 
@@ -195,7 +198,7 @@ def test_descriptors_that_come_along_are_closed_which_answers_a_barrier(
 
 def test_an_oversized_message_is_dropped_and_reported(path: Path, worker: socket.socket) -> None:
     refused: list[str] = []
-    notify = NotifySocket.bind(path, "r1", os.geteuid(), on_refused=refused.append)
+    notify = bound(path, on_refused=refused.append)
     worker.sendto(b"READY=1\nSTATUS=" + b"x" * LONGEST_MESSAGE, str(path))
 
     assert notify.receive() == []
@@ -204,8 +207,11 @@ def test_an_oversized_message_is_dropped_and_reported(path: Path, worker: socket
 
 
 def test_a_path_that_is_too_long_is_an_error(short_path: Path) -> None:
-    with pytest.raises(OSError, match="too long"):
-        NotifySocket.bind(short_path / ("x" * 120), "r1", os.geteuid())
+    path = short_path / ("x" * 120)
+    with pytest.raises(StartError) as refused:
+        notify_socket(str(path), None)
+    problem = "AF_UNIX path too long"
+    assert refused.value.report == {"stage": "notify", "what": str(path), "line": None, "problem": problem}
 
 
 def test_the_socket_is_the_workers_own(notify: NotifySocket, path: Path) -> None:
@@ -217,7 +223,7 @@ def test_the_socket_is_the_workers_own(notify: NotifySocket, path: Path) -> None
 def test_messages_of_other_users_are_refused_and_reported_once(path: Path, worker: socket.socket) -> None:
     need(os.geteuid() == 0, "only root can send as other users")
     refused: list[str] = []
-    notify = NotifySocket.bind(path, "r1", 10001, on_refused=refused.append)
+    notify = bound(path, 10001, on_refused=refused.append)
 
     def send_as(uid: int, message: str) -> None:
         # Root may name any user, and the kernel vouches for it.

@@ -74,7 +74,7 @@ def test_births_wait_for_one_import_and_others_do_not_wait_for_them(short_path: 
             await world.until_read(f"r{number}", "at work")
         assert world.imports == 1
         (template,) = world.templates()
-        assert world.processes.strays() == ()
+        assert world.processes.trees.strays() == ()
         await world.end()
         assert not alive(template["pid"])
 

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fleetd.core.events import Event, JobReported
 from fleetd.core.spec import LineMeaning
+from fleetd.keeper.ends import notify_socket
 from fleetd.shell.notify import NotifySocket
+
+
+def bound(
+    path: Path,
+    uid: int | None = None,
+    *,
+    seen: Mapping[str, int] | None = None,
+    on_refused: Callable[[str], None] = lambda _: None,
+) -> NotifySocket:
+    """The socket of the run r1 at `path`, for a worker of this user."""
+    uid = os.geteuid() if uid is None else uid
+    receiver = socket.socket(fileno=notify_socket(str(path), uid))
+    return NotifySocket(receiver, "r1", frozenset({uid}), seen=seen, on_refused=on_refused)
 
 
 class Daemon:
@@ -20,7 +36,7 @@ class Daemon:
         self.socket: NotifySocket | None = None
 
     def start(self) -> None:
-        self.socket = NotifySocket.bind(self.path, "r1", os.geteuid(), seen=self.written)
+        self.socket = bound(self.path, seen=self.written)
 
     def die(self) -> None:
         """As by SIGKILL: what is in the socket is lost, what was not written down too."""

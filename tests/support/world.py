@@ -83,6 +83,7 @@ class World:
         self.broken: frozenset[str] = frozenset()  # the releases whose workers crash
         self.finished = False
         self.forgotten: list[str] = []
+        self._last_exit: tuple[float, RunRecord, Worker, Exited] | None = None
         self.rolls = 0
         self._pids = 100
         self._seed = seed
@@ -151,8 +152,15 @@ class World:
             assert slot.run is not None, f"{run.worker} was drained ({run.ending}) and nothing takes its place"
             assert slot.takes_jobs or slot.came_up, f"{run.worker} was drained for a run that has proved nothing"
 
-    def die_and_start_again(self, *, intents_lost: bool) -> None:
-        """SIGKILL the daemon; what the keeper holds and what is on disk is all that the next one knows."""
+    def die_and_start_again(self, *, intents_lost: bool, exit_is_lost: bool = False) -> None:
+        """SIGKILL the daemon; what the keeper holds and what is on disk is all that the next one knows.
+
+        `exit_is_lost`: that the last worker ended, within the last second, was not written down, and is told again.
+        """
+        again = self._last_exit if exit_is_lost and self._last_exit and self.now - self._last_exit[0] < 1 else None
+        if again is not None:
+            _, record, worker, _ = again
+            self.journal[record.run], self.workers[record.run] = replace(record, ended=True), worker
         for run in list(self.ordered):
             if intents_lost:  # they never reached the keeper
                 del self.ordered[run], self.journal[run]
@@ -166,6 +174,9 @@ class World:
         decide(self.state, Restored(self.disk, tuple(records)), Moment(self.now, UNIX + self.now))
         self.meet(self)
         self.step(SpecChanged(self.spec))
+        if again is not None:
+            self._last_exit = None
+            self.step(again[3])
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -195,7 +206,9 @@ class World:
 
     def exit(self, run: str, code: int | None = 0, signal: int | None = None) -> None:
         """A worker ends."""
-        self.step(Exited(run, code, signal, last_lines=(f"{run[:4]} ended",)))
+        exit_ = Exited(run, code, signal, last_lines=(f"{run[:4]} ended",))
+        self._last_exit = self.now, self.journal[run], self.workers[run], exit_
+        self.step(exit_)
 
     def job(self, run: str, meaning: LineMeaning, job: str, source: Source = Source.OUTPUT) -> None:
         """A worker tells of a job."""
