@@ -18,9 +18,7 @@ CHECK = "check"  # the name of what `fleetd check` finds, too
 Progress = Callable[[int, int, str], None]
 
 
-def examine(
-    loaded: Loaded, findings: Iterable[Finding], instance: str, progress: Progress = lambda *_: None
-) -> tuple[Told, ...]:
+def examine(loaded: Loaded, findings: Iterable[Finding], instance: str, progress: Progress) -> tuple[Told, ...]:
     """All that is to be said of valid pool files on this host; `findings` are those of `fleetd check`.
 
     Takes some seconds: `progress` is told what comes next, with how many steps are done and how many there are.
