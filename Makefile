@@ -8,13 +8,14 @@
 # make soak         the daemon killed 1,000 times under load, the keeper, both, and upgrades, 1 to 2 hours; make soak SOAK="--kill keeper"
 # make lint         format, style, layers, types
 # make docs         the generated reference pages
+# make screenshots  docs/images: the live view of three hosts with real jobs, two minutes
 # make clean        everything that these made
 
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-full field bench bench-quick bench-scale soak lint format docs clean
+.PHONY: run test test-full field bench bench-quick bench-scale soak lint format docs screenshots clean
 
 run: .venv/.quickstart
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash configs/quickstart/run.sh
@@ -56,6 +57,9 @@ format: .venv/.lint
 
 docs: .venv/.test
 	$(BIN)/python docs/generate.py
+
+screenshots: .venv/.test
+	$(BIN)/python -m docs.screenshots
 
 clean:
 	rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

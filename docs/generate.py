@@ -1,6 +1,6 @@
 """Writes the generated pages of docs/ from the code that they describe (`make docs`); with --check only compares.
 
-Never holds text of its own: a page is what its generator returns.
+Never holds text of its own: a page is what its generator returns; of docs/status.md, only the tables.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fleetd.cli import reference as commands
 from fleetd.config import reference as pool_file
 from fleetd.doctor import reference as doctor
 from fleetd.frameworks import reference as frameworks
+from fleetd.tui import reference as live_view
 from fleetd.views.metrics import reference as metrics
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +45,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "docs/reference/frameworks.md": frameworks.render,
         "docs/reference/metrics.md": metrics.reference,
         "docs/reference/pool-file.md": pool_file.reference,
+        "docs/status.md": lambda: live_view.filled((ROOT / "docs/status.md").read_text(encoding="utf-8")),
     }
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 
 from fleetd.views.status_table import Tone
 
-HOME_AND_CLEAR = "\x1b[H\x1b[J"
 # Select Graphic Rendition (ECMA-48, 8.3.117).
 _COLOURS: Mapping[Tone, str] = {Tone.GOOD: "32", Tone.BUSY: "36", Tone.WORRYING: "33", Tone.BAD: "31"}
 

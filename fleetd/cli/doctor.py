@@ -11,7 +11,7 @@ from typing import Any
 from fleetd.cli.configuration import Host, load_files
 from fleetd.cli.finding import add_files
 from fleetd.cli.parser import Parser, add_json
-from fleetd.cli.waiting import print_json
+from fleetd.cli.waiting import on_terminal, print_json
 from fleetd.config.lint import lint
 from fleetd.config.problems import Problem
 from fleetd.doctor.examine import examine
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
             for problem in loaded.problems:
                 print(made_visible(str(problem)), file=sys.stderr)
         return ExitCode.INVALID
-    told = examine(loaded, lint(loaded, Host()), instance)
+    with on_terminal("doctor", quiet=args.json, forks=True) as progress:
+        told = examine(loaded, lint(loaded, Host()), instance, progress)
     if args.json:
         print_json(_document(loaded.files, (), told))
     else:

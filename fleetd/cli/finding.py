@@ -7,7 +7,10 @@ from pathlib import Path
 
 from fleetd.cli.parser import Parser
 from fleetd.client.control import ControlClient
+from fleetd.errors import FleetdError
 from fleetd.shell import paths
+
+_BESIDE_WITHIN = 2.0  # seconds
 
 
 def add_daemon(parser: Parser) -> None:
@@ -47,6 +50,17 @@ def daemon(args: argparse.Namespace, *, own: bool = False) -> ControlClient:
         directories = (configured,) if configured else directories
     found = paths.find(name, directories)
     return ControlClient(found.name, found.control)
+
+
+def beside(member: str) -> ControlClient | None:
+    """The daemon of a fleet's member, HOST/INSTANCE, where it runs on this very host and tells this user so."""
+    host, _, instance = member.partition("/")
+    try:
+        found = paths.find(instance, paths.runtime_directories())
+        client = ControlClient(found.name, found.control)
+        return client if client.call("fleet", timeout=_BESIDE_WITHIN)["host"] == host else None
+    except FleetdError:
+        return None
 
 
 def _runtime_directory(files: list[Path]) -> Path | None:

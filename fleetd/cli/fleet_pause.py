@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Callable
 
 from fleetd.cli.fleet_of import FleetAddress
 from fleetd.cli.fleet_session import in_fleet, tell, warn
-from fleetd.cli.waiting import going_on
+from fleetd.cli.waiting import going_on, on_terminal
 from fleetd.client import pausing
 from fleetd.client.asking import within
+from fleetd.client.control import Progress
 from fleetd.coordination.port import Coordinator
 from fleetd.errors import ExitCode
 
@@ -20,10 +22,14 @@ def pause_fleet(verb: str, args: argparse.Namespace, address: FleetAddress) -> i
     change_it = pausing.pause if paused else pausing.resume
     pending: dict[pausing.Place, None] = {}
 
-    def look(left: list[pausing.Place]) -> None:
-        for place in [place for place in pending if place not in left]:
-            del pending[place]
-            tell(f"{place}: {'paused' if paused else 'running'}")
+    def looking(progress: Progress, total: int) -> Callable[[list[pausing.Place]], None]:
+        def look(left: list[pausing.Place]) -> None:
+            for place in [place for place in pending if place not in left]:
+                del pending[place]
+                tell(f"{place}: {'paused' if paused else 'running'}")
+            progress(total - len(left), total, str(left[0]) if left else "")
+
+        return look
 
     async def work(coordinator: Coordinator) -> int:
         began = asyncio.get_running_loop().time()
@@ -34,15 +40,16 @@ def pause_fleet(verb: str, args: argparse.Namespace, address: FleetAddress) -> i
         kept = {place for place, _ in change.kept}
         pending.update(dict.fromkeys(place for place in change.places if place not in kept))
         if not args.no_wait:
-            await pausing.until(
-                coordinator,
-                list(pending),
-                paused=paused,
-                began=began,
-                limit=args.timeout,
-                look=look,
-                tell=lambda text: warn(command, text),
-            )
+            with on_terminal(verb) as progress:
+                await pausing.until(
+                    coordinator,
+                    list(pending),
+                    paused=paused,
+                    began=began,
+                    limit=args.timeout,
+                    look=looking(progress, len(pending)),
+                    tell=lambda text: warn(command, text),
+                )
         return ExitCode.FAILED if kept else ExitCode.DONE
 
     with going_on(command):

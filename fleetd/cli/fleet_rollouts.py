@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from collections.abc import Sequence
 
 from fleetd.cli.coloured import painted, width
 from fleetd.cli.fleet_of import FleetAddress
+from fleetd.cli.fleet_outcome import reported
+from fleetd.cli.fleet_progress import shown
 from fleetd.cli.fleet_session import in_fleet, tell
 from fleetd.cli.requester import requester
-from fleetd.cli.waiting import print_json
+from fleetd.cli.waiting import going_on, print_json
 from fleetd.client import rollout_text
+from fleetd.client.asking import within
+from fleetd.client.following import Follower, Outcome
 from fleetd.client.rollout_document import rollout_document
 from fleetd.coordination.port import Coordinator, Rollout, RolloutState
-from fleetd.errors import FleetdError, NotFoundError
+from fleetd.errors import ExitCode, FleetdError, NotFoundError
 from fleetd.views.control_characters import made_visible
 from fleetd.views.status_table import Row, aligned
+
+_COMMAND = "fleetd rollouts"
 
 
 def list_rollouts(args: argparse.Namespace, address: FleetAddress) -> None:
@@ -34,25 +41,57 @@ def show_rollout(args: argparse.Namespace, address: FleetAddress) -> None:
     _show(in_fleet(address, lambda coordinator: _found(coordinator, args.epoch)), as_json=args.json)
 
 
-def steer(args: argparse.Namespace, address: FleetAddress) -> None:
-    """Halt one, or have it go on; what is so already is left.
+def halt(args: argparse.Namespace, address: FleetAddress) -> None:
+    """Halt one; one that is halted is left.
 
     Raises NotFoundError where there is none, FleetdError for one that is over.
     """
+    _show(
+        in_fleet(address, lambda coordinator: _steered(coordinator, args.epoch, RolloutState.HALTED)), as_json=args.json
+    )
 
-    async def work(coordinator: Coordinator) -> Rollout:
-        epoch = args.epoch
-        if epoch is None:
-            epoch = _newest(await coordinator.rollouts(), halt=args.halt).epoch
-        change = coordinator.halt if args.halt else coordinator.resume
-        after = await change(epoch, requester())
-        return await _found(coordinator, epoch) if after is None else after
 
-    after = in_fleet(address, work)
-    wanted = RolloutState.HALTED if args.halt else RolloutState.RUNNING
+def resume(args: argparse.Namespace, address: FleetAddress) -> int:
+    """Have a halted one go on, and wait until it is over unless --no-wait; one that runs is only waited for.
+
+    Raises as `halt` does.
+    """
+    going_on_with: list[int] = []
+
+    async def work(coordinator: Coordinator) -> Rollout | Outcome:
+        began = asyncio.get_running_loop().time()
+        steering = _steered(coordinator, args.epoch, RolloutState.RUNNING)
+        rollout = await within(args.timeout, steering, "fleetd rollouts")
+        going_on_with.append(rollout.epoch)
+        if args.no_wait:
+            return rollout
+        if not args.json:
+            tell(rollout_text.going_on(rollout))
+        with shown(_COMMAND, quiet=args.json) as audience:
+            return await Follower(coordinator, rollout, audience, began).until_over(args.timeout)
+
+    def whereabouts() -> str:
+        which = f" {going_on_with[0]}" if going_on_with else ""
+        return f"the work itself goes on: follow it with `fleetd rollouts{which}`"
+
+    with going_on(_COMMAND, whereabouts):
+        after = in_fleet(address, work)
+    if isinstance(after, Outcome):
+        return reported(_COMMAND, after, as_json=args.json)
+    _show(after, as_json=args.json)
+    return ExitCode.DONE
+
+
+async def _steered(coordinator: Coordinator, epoch: int | None, wanted: RolloutState) -> Rollout:
+    """The rollout, the newest that can be where none is named, once it is as wanted."""
+    halt_it = wanted is RolloutState.HALTED
+    if epoch is None:
+        epoch = _newest(await coordinator.rollouts(), halt=halt_it).epoch
+    change = coordinator.halt if halt_it else coordinator.resume
+    after = await change(epoch, requester()) or await _found(coordinator, epoch)
     if after.state is not wanted:
         raise FleetdError(f"rollout {after.epoch} is {after.state}: nothing was changed")
-    _show(after, as_json=args.json)
+    return after
 
 
 def _newest(rollouts: Sequence[Rollout], *, halt: bool) -> Rollout:

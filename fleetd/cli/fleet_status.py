@@ -3,49 +3,45 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import time
 from collections.abc import Sequence
 
-from fleetd.cli.coloured import HOME_AND_CLEAR, painted, width
+from fleetd.cli.coloured import painted, width
+from fleetd.cli.finding import beside
 from fleetd.cli.fleet_of import FleetAddress
 from fleetd.cli.fleet_session import in_fleet
+from fleetd.cli.requester import requester
 from fleetd.cli.waiting import print_json
 from fleetd.client.rollout_text import halted
 from fleetd.coordination.port import Coordinator
-from fleetd.errors import ExitCode, UnreachableError
+from fleetd.errors import ExitCode
 from fleetd.views.control_characters import made_visible
 from fleetd.views.fleet import HEADER, RIGHT, document, epoch_of, problems, rows
 from fleetd.views.status_table import aligned
-
-_REFRESH = 1.0  # seconds between two pictures of --watch
 
 
 def show_fleet(args: argparse.Namespace, address: FleetAddress) -> int:
     """Show all hosts of the fleet."""
 
-    async def look(coordinator: Coordinator) -> None:
+    async def look(coordinator: Coordinator) -> int:
+        if args.live:
+            return await _live(coordinator, address, args.targets)
         if args.json:
             print_json(document(address.name, await coordinator.members(), args.targets))
-        elif args.watch:
-            await _watch(coordinator, address.name, args.targets)
         else:
             print("\n".join(await _picture(coordinator, address.name, args.targets)))
+        return ExitCode.DONE
 
-    in_fleet(address, look)
-    return ExitCode.DONE
+    return in_fleet(address, look)
 
 
-async def _watch(coordinator: Coordinator, fleet: str, targets: Sequence[str]) -> None:
-    """Until it is interrupted; a Redis that is away for a while ends nothing."""
-    shown, notice = await _picture(coordinator, fleet, targets), ""
-    while True:
-        print(HOME_AND_CLEAR + "\n".join([*shown, notice]), flush=True)
-        await asyncio.sleep(_REFRESH)
-        try:
-            shown, notice = await _picture(coordinator, fleet, targets), ""
-        except UnreachableError as error:
-            notice = made_visible(f"{error}; this is what was seen last")
+async def _live(coordinator: Coordinator, address: FleetAddress, targets: Sequence[str]) -> int:
+    """A Redis that is out of reach, or a fleet without what is meant, is told before there is a view."""
+    await _picture(coordinator, address.name, targets)
+    from fleetd.cli.live import watch  # noqa: PLC0415 - what draws is for the live view only
+    from fleetd.client.fleet_source import fleet_source  # noqa: PLC0415
+
+    return await watch(fleet_source(coordinator, address.name, requester(), beside), targets)
 
 
 async def _picture(coordinator: Coordinator, fleet: str, targets: Sequence[str]) -> list[str]:

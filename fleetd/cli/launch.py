@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 
+from fleetd.cli import start_view
 from fleetd.cli.configuration import Host, accepted
 from fleetd.cli.last_words import last_words
 from fleetd.cli.waiting import carry_out
@@ -39,12 +40,25 @@ def run_daemon(args: argparse.Namespace) -> int:
     if before is not None:
         before.check(places)
         return run(Tenure(before.lock, before.detached, before=before))
+    if args.view:
+        start_view.check()
     lock = paths.take_lock(places)
-    if not args.detach:
+    if not args.detach and not args.view:
         paths.write_pid(lock)
+        _say_how_it_ends()
         return run(Tenure(lock))
-    _detach(lock, places, lambda says_so: run(Tenure(lock, detached=True, listening=says_so)))
-    return _until_healthy(args, places)
+    child = _detach(
+        lock, places, lambda says_so: run(Tenure(lock, detached=True, listening=says_so)), stays_child=args.view
+    )
+    return start_view.run(places, child) if args.view else _until_healthy(args, places)
+
+
+def _say_how_it_ends() -> None:
+    """To someone who looks on."""
+    if sys.stderr.isatty():
+        print(
+            "fleetd start: Ctrl-C drains: jobs in hand finish, then it ends; a second one ends it now", file=sys.stderr
+        )
 
 
 def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, tenure: Tenure) -> int:
@@ -88,9 +102,10 @@ def _warn_of_unit(loaded: Loaded) -> None:
         print(f"fleetd start: warning: {warning}", file=sys.stderr)
 
 
-def _detach(lock: int, places: paths.Instance, run: Callable[[int], int]) -> None:
-    """Run the daemon in a process of its own, and return once it takes commands.
+def _detach(lock: int, places: paths.Instance, run: Callable[[int], int], *, stays_child: bool) -> int:
+    """Run the daemon in a process of its own, and return once it takes commands; answers the pid of the child.
 
+    One that stays this process's child drains when that ends, however it does.
     The daemon writes a byte to the descriptor that it is given when its control socket listens.  Raises FleetdError
     with its last lines when it ends before that.
     """
@@ -98,10 +113,13 @@ def _detach(lock: int, places: paths.Instance, run: Callable[[int], int]) -> Non
     told_before = os.fstat(log).st_size
     listening, says_so = os.pipe()
     sys.stdout.flush()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         os.setsid()
-        if os.fork():  # the daemon must not lead the session, or it could get a terminal
+        if stays_child:
+            start_view.end_with(parent)
+        elif os.fork():  # the daemon must not lead the session, or it could get a terminal
             os._exit(0)
         os.close(listening)
         _become(log)
@@ -109,11 +127,13 @@ def _detach(lock: int, places: paths.Instance, run: Callable[[int], int]) -> Non
         sys.exit(run(says_so))
     os.close(says_so)
     os.close(lock)
-    os.waitpid(child, 0)
+    if not stays_child:
+        os.waitpid(child, 0)
     lives = os.read(listening, 1)
     os.close(listening)
     if not lives:
         raise FleetdError(f"the daemon ended before it took commands: {last_words(places.daemon_log, told_before)}")
+    return child
 
 
 def _become(log: int) -> None:

@@ -7,7 +7,8 @@ import argparse
 from fleetd.cli.finding import add_daemon
 from fleetd.cli.fleet_of import add_fleet, the_fleet
 from fleetd.cli.parser import Parser, add_json
-from fleetd.errors import ExitCode
+from fleetd.cli.waiting import add_waiting
+from fleetd.errors import ExitCode, UsageError
 
 
 def define(parser: Parser) -> None:
@@ -15,7 +16,10 @@ def define(parser: Parser) -> None:
     parser.add_argument("epoch", metavar="EPOCH", nargs="?", type=_epoch, help="the one that is meant, in detail")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--halt", action="store_true", help="no further worker is replaced (the newest, without EPOCH)")
-    how.add_argument("--resume", action="store_true", help="have a halted one go on (the newest, without EPOCH)")
+    how.add_argument(
+        "--resume", action="store_true", help="have a halted one go on, and wait for it (the newest, without EPOCH)"
+    )
+    add_waiting(parser)
     add_json(parser)
     add_daemon(parser)
     add_fleet(parser)
@@ -29,11 +33,15 @@ def _epoch(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Show the fleet's restarts, or steer one."""
+    if not args.resume and (args.no_wait or args.timeout is not None):
+        raise UsageError("--no-wait and --timeout need --resume: nothing else waits")
     address = the_fleet(args)
-    from fleetd.cli.fleet_rollouts import list_rollouts, show_rollout, steer  # noqa: PLC0415 - what a fleet needs
+    from fleetd.cli.fleet_rollouts import halt, list_rollouts, resume, show_rollout  # noqa: PLC0415 - for fleets
 
-    if args.halt or args.resume:
-        steer(args, address)
+    if args.resume:
+        return resume(args, address)
+    if args.halt:
+        halt(args, address)
     elif args.epoch is not None:
         show_rollout(args, address)
     else:

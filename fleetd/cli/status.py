@@ -8,9 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from fleetd.cli.coloured import HOME_AND_CLEAR, painted, width
+from fleetd.cli.coloured import painted, width
 from fleetd.cli.finding import add_daemon, daemon
 from fleetd.cli.fleet_of import add_fleet, is_named, split_flag, the_fleet
+from fleetd.cli.live import can_be_live, is_live_by_default, live
 from fleetd.cli.parser import Parser, add_json, add_targets
 from fleetd.cli.waiting import print_json
 from fleetd.client.control import ControlClient
@@ -19,13 +20,13 @@ from fleetd.views.control_characters import made_visible
 from fleetd.views.fleet_trouble import fleet_trouble
 from fleetd.views.status_table import aligned, rows, span
 
-_REFRESH = 1.0  # seconds between two pictures of --watch
-
 
 def define(parser: Parser) -> None:
     """The arguments."""
     add_targets(parser)
-    parser.add_argument("--watch", action="store_true", help="show it anew every second, on a terminal")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--watch", action="store_true", help="the live view, as on a terminal by default; needs one")
+    group.add_argument("--once", action="store_true", help="one table, as when piped; also on a terminal")
     add_json(parser)
     add_daemon(parser)
     add_fleet(parser, shows="all hosts of the fleet")
@@ -34,18 +35,19 @@ def define(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show pools and workers."""
     split_flag(args)
-    if args.watch and (args.json or not sys.stdout.isatty()):
-        raise UsageError("--watch needs a terminal, and goes without --json")
+    if args.watch and (args.json or not can_be_live()):
+        raise UsageError(f"--watch needs a terminal{_why()}, and goes without --json")
+    args.live = args.watch or (not args.json and not args.once and is_live_by_default())
     if is_named(args):
         address = the_fleet(args)
         from fleetd.cli.fleet_status import show_fleet  # noqa: PLC0415 - what a fleet needs is for fleets
 
         return show_fleet(args, address)
     client = daemon(args)
+    if args.live:
+        return _live(client, args)
     if args.json:
         print_json(_document(client, args))
-    elif args.watch:
-        _watch(client, args)
     elif sys.stdout.isatty():
         print(_picture(_document(client, args)))
     else:
@@ -53,15 +55,21 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
+def _why() -> str:
+    return " that can show more than lines (TERM is dumb, or not set)" if sys.stdout.isatty() else ""
+
+
 def _document(client: ControlClient, args: argparse.Namespace) -> Mapping[str, Any]:
     document: Mapping[str, Any] = client.call("status", {"targets": args.targets})
     return document
 
 
-def _watch(client: ControlClient, args: argparse.Namespace) -> None:
-    while True:
-        print(f"{HOME_AND_CLEAR}{_picture(_document(client, args))}", flush=True)
-        time.sleep(_REFRESH)
+def _live(client: ControlClient, args: argparse.Namespace) -> int:
+    """A daemon that is not there, or has nothing of what is meant, is told before there is a view."""
+    _document(client, args)
+    from fleetd.client.host_source import host_source  # noqa: PLC0415 - as above
+
+    return live(host_source(client), args.targets)
 
 
 def _table(document: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from fleetd.cli.configuration import Host, accepted
 from fleetd.cli.finding import add_daemon, daemon
 from fleetd.cli.parser import Parser
 from fleetd.cli.unit_environment import missing_in_unit
+from fleetd.cli.waiting import on_terminal
 from fleetd.config.lint import unsafe_files
 from fleetd.config.problems import Severity
 from fleetd.core.spec import FleetSpec
@@ -66,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
         return ExitCode.DONE
     place = _place(args)
     if args.action == "uninstall":
-        uninstall(place, unit, _tell, lambda: _is_supervised(args), force=args.force)
+        with on_terminal(f"systemd uninstall {unit}"):
+            uninstall(place, unit, _tell, lambda: _is_supervised(args), force=args.force)
         return ExitCode.DONE
     text = _text(args)
     if not args.user:
@@ -75,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"fleetd systemd: warning: {warning}", file=sys.stderr)
     if args.now:
         _check_that_none_runs(args, place, unit)
-    install(place, unit, text, _tell, force=args.force, now=args.now)
+    with on_terminal(f"systemd install {unit}", quiet=not args.now):
+        install(place, unit, text, _tell, force=args.force, now=args.now)
     if args.user:
         _hint_at_lingering()
     return ExitCode.DONE

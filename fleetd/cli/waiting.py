@@ -71,13 +71,24 @@ def going_on(command: str, whereabouts: Callable[[], str] = lambda: "the work it
 @contextmanager
 def shown(title: str, *, quiet: bool) -> Generator[Progress]:
     """What shows progress; `quiet` shows none."""
-    if quiet:
-        yield _nothing
-    elif sys.stdout.isatty():
-        with _bar(title) as progress:
+    if quiet or sys.stdout.isatty():
+        with on_terminal(title, quiet=quiet) as progress:
             yield progress
     else:
         yield _line
+
+
+@contextmanager
+def on_terminal(title: str, *, quiet: bool = False, forks: bool = False) -> Generator[Progress]:
+    """What shows progress on a terminal, and nothing elsewhere; what is printed meanwhile stands above it.
+
+    `forks`: the work forks this process, so no thread draws beside it.
+    """
+    if quiet or not sys.stdout.isatty():
+        yield _nothing
+    else:
+        with _bar(title, forks=forks) as progress:
+            yield progress
 
 
 def print_json(document: Any) -> None:
@@ -95,15 +106,16 @@ def _line(done: int, total: int, text: str) -> None:
 
 
 @contextmanager
-def _bar(title: str) -> Generator[Progress]:
+def _bar(title: str, *, forks: bool) -> Generator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn  # noqa: I001, PLC0415
 
     # markup=False: what workers are called or said must not be read as styles.
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bar(*columns, TextColumn("{task.fields[text]}", markup=False), transient=True) as bar:
+    said = TextColumn("{task.fields[text]}", markup=False)
+    with Bar(*columns, said, transient=True, auto_refresh=not forks) as bar:
         task = bar.add_task(title, total=None, text="")
 
         def progress(done: int, total: int, text: str) -> None:
-            bar.update(task, completed=done, total=total, text=made_visible(text))
+            bar.update(task, completed=done, total=total, text=made_visible(text), refresh=forks)
 
         yield progress

@@ -118,7 +118,7 @@ class ControlClient:
             for line in _lines(connection, deadline):
                 ((kind, body),) = json.loads(line).items()
                 if kind == "error":
-                    raise _RAISED.get(body["code"], FleetdError)(body["message"])
+                    raise raised(body)
                 yield kind, body
         except TimeoutError:
             raise WaitTimeoutError(f"not finished after {timeout:g} s; the work itself goes on") from None
@@ -127,6 +127,11 @@ class ControlClient:
 
     def _hung_up(self) -> HungUpError:
         return HungUpError(f"the daemon of instance {self.instance!r} hung up without an answer: see its log")
+
+
+def raised(body: Mapping[str, Any]) -> FleetdError:
+    """The error that the daemon answered with."""
+    return _RAISED.get(body["code"], FleetdError)(body["message"])
 
 
 def _allow(connection: socket.socket, deadline: float | None) -> None:

@@ -29,6 +29,11 @@ def begun(rollout: Rollout) -> str:
     return f"restart {rollout.epoch} of {rollout.intent.scope}: {_counted(hosts, 'host')}{limit}"
 
 
+def going_on(rollout: Rollout) -> str:
+    """What goes on, once it does."""
+    return f"restart {rollout.epoch} of {rollout.intent.scope} goes on: {_counted(len(rollout.hosts), 'host')}"
+
+
 def changes(before: Mapping[str, HostProgress], after: Mapping[str, HostProgress]) -> Iterator[str]:
     """A line for each host that stands elsewhere than before."""
     for name, progress in sorted(after.items()):

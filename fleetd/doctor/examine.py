@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fleetd.config.load import Loaded
 from fleetd.config.pools import ReadPool
@@ -15,23 +15,41 @@ from fleetd.doctor.report import FLEET, HOST, Place, Told, Verdict, broker_subje
 CHECK = "check"  # the name of what `fleetd check` finds, too
 
 
-def examine(loaded: Loaded, findings: Iterable[Finding], instance: str) -> tuple[Told, ...]:
+Progress = Callable[[int, int, str], None]
+
+
+def examine(loaded: Loaded, findings: Iterable[Finding], instance: str, progress: Progress) -> tuple[Told, ...]:
     """All that is to be said of valid pool files on this host; `findings` are those of `fleetd check`.
 
-    Takes some seconds.  Children are forked before any broker is asked, so that there are no threads then.
+    Takes some seconds: `progress` is told what comes next, with how many steps are done and how many there are.
+    Children are forked before any broker is asked, so that there are no threads then.
     """
     spec = loaded.spec
     assert spec is not None
     told = [of_check(finding, loaded) for finding in (*map(of_later, loaded.not_yet), *findings)]
+    steps = _steps(loaded, progress)
+    next(steps)
     told += host.judge(spec, host_facts.observe(instance))
     told += places.judge(spec, places.observe(instance, spec.daemon), _daemon_table(loaded))
-    starts = {name: workers.observe(spec, pool) for name, pool in loaded.pools.items()}
-    probed = {name: _probed(loaded.pools[name], found) for name, found in starts.items()}
+    starts, probed = {}, {}
+    for name, pool in loaded.pools.items():
+        next(steps)
+        starts[name] = workers.observe(spec, pool)
+        probed[name] = _probed(pool, starts[name])
+    next(steps)
     answers = brokers.ask(loaded, spec)
     told += brokers.judge(loaded, spec, answers)
     for name, pool in loaded.pools.items():
         told += _pool(loaded, pool, starts[name], probed[name], answers)
     return tuple(_in_order(told, spec))
+
+
+def _steps(loaded: Loaded, progress: Progress) -> Iterator[None]:
+    """Each step tells of itself when it begins."""
+    names = (HOST, *map(pool_subject, loaded.pools), "brokers")
+    for done, name in enumerate(names):
+        progress(done, len(names), name)
+        yield
 
 
 def _pool(

@@ -7,13 +7,13 @@ replaced, its successor does that, over the same connection: what was decided is
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
+from fleetd.shell.documents import encode
 from fleetd.shell.handover import Left
 
 WRITE_BUFFER = 256 * 1024  # bytes that may wait for a client before its handler is held up
@@ -194,4 +194,4 @@ class Conversation:
 
 
 def _frame(frame: Mapping[str, Any]) -> bytes:
-    return json.dumps(frame, separators=(",", ":")).encode() + b"\n"
+    return encode(frame) + b"\n"

@@ -113,6 +113,7 @@ class Daemon:
         self._own_log = own_log
         self._surroundings = surroundings
         self._inbox: deque[Event] = deque()
+        self.turns = 0  # so far: while this stays, nothing was decided
         self._is_due = False
         self._decided: dict[int, asyncio.Future[None]] = {}  # by the id of an event in the inbox
         self._alarm: asyncio.TimerHandle | None = None
@@ -247,6 +248,7 @@ class Daemon:
         Only when all is decided can it be written down: until then nothing more is read of what workers say.
         """
         self._is_due = False
+        self.turns += 1
         try:
             for _ in range(min(EVENTS_A_TURN, len(self._inbox))):
                 self._handle(self._inbox.popleft())

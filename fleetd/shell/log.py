@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from zlib import crc32
 
 from fleetd.core.spec import DaemonLogFormat
 from fleetd.shell.log_directory import entered, open_log
@@ -20,6 +21,9 @@ LARGEST = 50 * 1024 * 1024  # bytes of a detached daemon's log
 KEPT = 10  # files of that size that are kept beside it
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+# Select Graphic Rendition (ECMA-48, 8.3.117).
+_OF_LEVEL = {logging.DEBUG: "2", logging.INFO: "32", logging.WARNING: "33", logging.ERROR: "31"}
+_OF_WORKERS = ("36", "35", "34", "96", "95", "94")
 _QUIET = logging.CRITICAL  # third parties speak only through exceptions
 
 
@@ -28,6 +32,30 @@ class _Text(logging.Formatter):
         at = datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds")
         text = f"{at} {record.levelname.lower():7} {record.getMessage()}"
         return text if record.exc_info is None else f"{text}\n{self.formatException(record.exc_info)}"
+
+
+class _Terminal(logging.Formatter):
+    """For someone who looks on: the time of day, the level in its colour, each worker's name in one of its own."""
+
+    def __init__(self, *, coloured: bool) -> None:
+        super().__init__()
+        self._coloured = coloured
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).astimezone()
+        level = self._in(_OF_LEVEL.get(record.levelno, ""), f"{record.levelname.lower():7}")
+        text = f"{self._in('2', f'{at:%H:%M:%S}')} {level} {self._named(record)}"
+        return text if record.exc_info is None else f"{text}\n{self.formatException(record.exc_info)}"
+
+    def _named(self, record: logging.LogRecord) -> str:
+        text, fields = record.getMessage(), getattr(record, "fields", {})
+        name = fields.get("worker") or fields.get("pool")
+        if not isinstance(name, str) or not text.startswith(f"{name}:"):
+            return text
+        return self._in(_OF_WORKERS[crc32(name.encode(errors="replace")) % len(_OF_WORKERS)], name) + text[len(name) :]
+
+    def _in(self, colour: str, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if colour and self._coloured else text
 
 
 class _Json(logging.Formatter):
@@ -110,11 +138,22 @@ class _Handler(logging.Handler):
 def configure(
     level: str, log_format: DaemonLogFormat, outlet: Outlet, before: Callable[[], None] = lambda: None
 ) -> None:
-    """Send everything at `level` and above to the outlet; `before` is called before each message."""
+    """Send everything at `level` and above to the outlet; `before` is called before each message.
+
+    A terminal gets lines for people who look on, in colour unless NO_COLOR or TERM=dumb forbid it.
+    """
     handler = _Handler(outlet, before)
-    handler.setFormatter(_Json() if log_format is DaemonLogFormat.JSON else _Text())
+    handler.setFormatter(_formatter(log_format, is_terminal=os.isatty(outlet.fd)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("asyncio").setLevel(_QUIET)
     logging.raiseExceptions = False  # a message that cannot be put into words is not worth the daemon
+
+
+def _formatter(log_format: DaemonLogFormat, *, is_terminal: bool) -> logging.Formatter:
+    if log_format is DaemonLogFormat.JSON:
+        return _Json()
+    if not is_terminal:
+        return _Text()
+    return _Terminal(coloured=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb")

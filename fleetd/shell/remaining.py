@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetd.core.events import Target
 from fleetd.core.halting import ALONE
+from fleetd.core.roll import RollState
 from fleetd.errors import FleetdError, WaitTimeoutError
 from fleetd.shell.conversation import Reply, Verb
 from fleetd.shell.waiting import Waiting
@@ -83,6 +84,8 @@ class Remaining:
         if not args["wait"]:
             return result
         result |= await self._waiting.for_rolls(set(args["pools"]), args["roll"], reply, args.get("before"))
+        if result["state"] is RollState.DONE:  # what an earlier reload could not do is not done by this one either
+            result |= self._waiting.still_halted(args.get("as_before", ())) or {}
         try:
             await self._waiting.until_up(tuple(Target(name) for name in args["added"]), reply)
         except FleetdError as error:  # the plan is told all the same

@@ -34,6 +34,7 @@ from fleetd.shell.readiness import reasons_against
 from fleetd.shell.remaining import Remaining, plain
 from fleetd.shell.tail import Backlog
 from fleetd.shell.waiting import Waiting
+from fleetd.shell.watching import Watching
 from fleetd.views.label import checked_label
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Verbs:
             "health": self._health,
             "signal": self._signal,
             **self._remaining.table(),
+            **Watching(self._daemon).table(),
         }
 
     def _unless_stopping(self, verb: Verb) -> Verb:
@@ -143,15 +145,18 @@ class Verbs:
 
     async def _logs_follow(self, args: Args, reply: Reply) -> Any:
         names = {f"{pool.name}:{slot.index}" for pool, slot in self._waiting.slots(self._targets(args))}
-        backlog = Backlog()
-        reply.goes_on("logs-follow", lambda: _left_of(backlog, args, reply))
+        backlog, output = Backlog(), self._daemon.runs.output
+        rest = {key: value for key, value in args.items() if key != "n"}
+        reply.goes_on("logs-follow", lambda: _left_of(backlog, rest, reply))
 
         def pass_on(worker: str, lines: tuple[str, ...], left_out: int) -> None:
             if worker in names:
                 backlog.add(worker, lines, left_out)
 
-        unfollow = self._daemon.runs.output.follow(pass_on)
+        unfollow = output.follow(pass_on)
         try:
+            if wanted := int(args.get("n", 0)):  # of the last lines, which come in one item, before all that follow
+                await reply.item({"earlier": {name: output.last_lines_of(name, wanted) for name in names}})
             while True:
                 worker, line = await backlog.next()
                 await reply.item({"worker": worker, "line": line})
@@ -289,6 +294,7 @@ class Verbs:
                 "pools": _of(plan, Change.ROLLED),
                 "added": _of(plan, Change.ADDED),
                 "removed": _of(plan, Change.REMOVED),
+                "as_before": _of(plan, Change.UNCHANGED) + _of(plan, Change.LIVE),
                 "roll": roll,
                 "wait": args.get("wait", True),
                 "result": _told(plan),

@@ -5,13 +5,13 @@ Looks at the state again whenever the core has decided something; decides nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fleetd.core.events import Target
 from fleetd.core.health import has_failed_for_good, is_expected, is_up
 from fleetd.core.reconcile import is_wanted
-from fleetd.core.roll import Roll, RollState
+from fleetd.core.roll import Roll, RollError, RollState
 from fleetd.core.state import Pool, Reason, Slot
 from fleetd.errors import FleetdError
 from fleetd.shell.conversation import Reply
@@ -77,6 +77,8 @@ class Waiting:
                 told = left
                 await reply.progress(total - left, total, f"{left} worker(s) left")
             await self._daemon.changed()
+        if told:
+            await reply.progress(total, total, "0 worker(s) left")
 
     async def for_rolls(
         self, pools: set[str], roll: int, reply: Reply, before: Mapping[str, Any] | None = None
@@ -98,16 +100,21 @@ class Waiting:
             if halted or not (any(r.is_open for r in rolls) or leaving & self._daemon.state.runs.keys()):
                 break
             await self._daemon.changed()
-        error = halted[0].error if halted else None
         return {
             "state": RollState.HALTED if halted else RollState.DONE,
             "total": total,
             "done": done,
             "longest_drain": max((r.longest_drain for r in rolls), default=0.0 if before is None else before["drain"]),
-            "error": None
-            if error is None
-            else {"worker": error.worker, "reason": error.reason, "lines": list(error.lines)},
+            "error": _told(halted[0].error if halted else None),
         }
+
+    def still_halted(self, pools: Iterable[str]) -> dict[str, Any] | None:
+        """What `for_rolls` said of a halted rollout of this host's own that has workers to go; None without one."""
+        for roll in self._rolls(set(pools)):
+            if roll.epoch is None and roll.state is RollState.HALTED and roll.pending:
+                found = {"state": roll.state, "total": len(roll.scope), "done": roll.done}
+                return {**found, "longest_drain": roll.longest_drain, "error": _told(roll.error)}
+        return None
 
     def rolls_so_far(self, pools: set[str], before: Mapping[str, Any] | None) -> dict[str, Any]:
         """What another daemon has to know of the pools' rollouts, to say in the end what became of all of it."""
@@ -139,6 +146,10 @@ class Waiting:
                 doing = "" if job is None else f", job {job.id or job.name} for {now - job.started:.0f} s"
                 told.append(f"{run.worker} (pid {run.pid}, {run.phase}{doing})")
         return "; ".join(told) or "nothing is known to be left"
+
+
+def _told(error: RollError | None) -> dict[str, Any] | None:
+    return None if error is None else {"worker": error.worker, "reason": error.reason, "lines": list(error.lines)}
 
 
 def _some(reasons: list[str]) -> str:

@@ -1,1 +1,1 @@
-"""The live view of `fleetd status`: pictures drawn on a terminal, and what keys do."""
+"""The live view of `fleetd status`: a model, a pure update, screens as functions of the model, and one terminal."""

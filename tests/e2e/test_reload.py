@@ -101,3 +101,9 @@ def test_a_reload_that_rolls_onto_what_does_not_work_is_halted(running: Fleetd) 
     running.configure({**BEFORE, "rolled": {**SLEEPING, "command": ["sh", "-c", "echo nope; exit 1"]}})
     assert "nope" in running.run("reload", code=1).stderr
     assert pids(running) == before
+    again = running.run("reload", code=1)  # the file is as it was, and so is what became of it
+    assert "rolled: unchanged" in again.stdout
+    assert "fleetd reload: halted: rolled:0: exited with code 1" in again.stderr
+    assert "nope" in again.stderr
+    running.configure(BEFORE)
+    running.run("reload")

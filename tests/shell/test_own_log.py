@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,3 +106,28 @@ def test_output_and_errors_to_different_files_have_an_outlet_each() -> None:
         [sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True, timeout=30
     )
     assert standard_streams()[0].fd == 1
+
+
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize(
+    ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_a_terminal_gets_lines_for_people(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], coloured: bool
+) -> None:
+    for name, value in ({"NO_COLOR": "", "TERM": "xterm"} | environment).items():
+        monkeypatch.setenv(name, value)
+    ours, its = os.openpty()
+    try:
+        with closing(Outlet(its)) as outlet:
+            log.configure("info", DaemonLogFormat.TEXT, outlet)
+            fields = {"kind": "worker.started", "worker": "media:0", "pool": "media"}
+            logging.getLogger("fleetd").warning("media:0: started", extra={"fields": fields})
+            said = os.read(ours, 1000).decode()
+    finally:
+        os.close(ours)
+        os.close(its)
+    plain = re.sub("\x1b\\[[0-9]*m", "", said)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d warning media:0: started\r\n", plain)
+    assert ("\x1b[33mwarning\x1b[0m" in said) == coloured
+    assert bool(re.search("\x1b\\[[0-9]+mmedia:0\x1b\\[0m: started", said)) == coloured

@@ -1,0 +1,153 @@
+"""What an act would be about: the request, in words for the question before it, or why it cannot be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from fleetd.tui.lines import visible
+from fleetd.tui.model import Model, Screen
+from fleetd.tui.rows import Row, key_of, rows
+from fleetd.tui.scene import Crew, Host, Shape
+from fleetd.views.picture import Request, Verb
+
+_ASKED: Mapping[Verb, str] = {
+    Verb.RESTART: "Restart {} gracefully",
+    Verb.RESTART_NOW: "Restart {} NOW, losing jobs in hand",
+    Verb.PAUSE: "Pause {}",
+    Verb.RESUME: "Resume {}",
+    Verb.SCALE: "Scale {}",
+    Verb.STOP: "STOP {}",
+    Verb.START: "Start {}",
+    Verb.HALT: "HALT {} on every host",
+    Verb.GO_ON: "Go on with {}",
+}
+_OF_ROLLOUTS = frozenset({Verb.HALT, Verb.GO_ON})
+
+
+class Act(NamedTuple):
+    """What would be done, in words, and to how many; `wide` is the same on all hosts, where that is more."""
+
+    request: Request
+    what: str
+    counted: str = ""
+    wide: Request | None = None
+
+    @property
+    def question(self) -> str:
+        """For the person who is to confirm it."""
+        return _ASKED[self.request.verb].format(self.what)
+
+
+class Refusal(NamedTuple):
+    """Why it cannot be asked for."""
+
+    why: str
+
+
+def proposed(model: Model, verb: Verb) -> Act | Refusal:
+    """What the verb would do to what is chosen."""
+    refused = refusal(model, verb)
+    if refused is not None:
+        return refused
+    return _of_rollout(model, verb) if verb in _OF_ROLLOUTS else _of_chosen(model, verb)
+
+
+def refusal(model: Model, verb: Verb) -> Refusal | None:
+    """Why the verb cannot be asked for now, whatever is chosen; None: it can."""
+    scene = model.scene
+    if scene is None:
+        return Refusal("nothing is known yet")
+    if verb not in model.can:
+        return Refusal(_cannot(verb, is_fleet=scene.fleet is not None))
+    if scene.trouble is not None:
+        return Refusal(f"not now: {'Redis' if scene.fleet is not None else 'the daemon'} does not answer")
+    return None
+
+
+def chosen(model: Model) -> Row | None:
+    """What the keys are about."""
+    place, scene = model.place, model.scene
+    if scene is None:
+        return None
+    if place.screen is Screen.WORKER:
+        crew = scene.crew(place.host, place.pool)
+        workers = () if crew is None else crew.pool.workers
+        worker = next((each for each in workers if key_of(each) == place.worker), None)
+        name = None if place.worker is None else place.worker[1]
+        worker = worker or next((each for each in workers if each.name == name), None)
+        return None if worker is None or crew is None else Row(key_of(worker), crew.host, crew, worker=worker)
+    listed = rows(model)
+    if listed:
+        return listed[min(place.cursor.index, len(listed) - 1)]
+    crew = scene.crew(place.host, place.pool)
+    return None if crew is None else Row(("pool", crew.host.name, crew.pool.name), crew.host, crew)
+
+
+def _cannot(verb: Verb, *, is_fleet: bool) -> str:
+    if verb in _OF_ROLLOUTS:
+        return "rollouts are a fleet's: look at the fleet (fleetd status --fleet)"
+    if is_fleet:
+        return "not from afar: a fleet's hosts take restarts and pauses only; look at the host's own daemon"
+    return "this daemon cannot be asked for it"
+
+
+def _of_rollout(model: Model, verb: Verb) -> Act | Refusal:
+    assert model.scene is not None
+    rollouts = model.scene.rollouts
+    state = "running" if verb is Verb.HALT else "halted"
+    found = next((rollout for rollout in rollouts if rollout.state == state), None)
+    if found is None:
+        return Refusal(f"no rollout is {'under way' if verb is Verb.HALT else 'halted'}")
+    label = "" if found.label is None else f" ({visible(found.label)})"
+    return Act(Request(verb, epoch=found.epoch), f"rollout {found.epoch}{label}")
+
+
+def _of_chosen(model: Model, verb: Verb) -> Act | Refusal:
+    row, scene = chosen(model), model.scene
+    assert scene is not None
+    if row is None:
+        return Refusal("nothing is chosen")
+    if row.host is not None and not row.host.live:
+        return Refusal(f"{visible(row.host.name)} is gone")
+    if row.worker is not None and verb is not Verb.SCALE and scene.fleet is None:
+        return Act(Request(verb, (row.worker.name,)), visible(row.worker.name))
+    if row.crew is not None:
+        return _of_crews([row.crew], verb, row.host if scene.fleet is not None else None)
+    if row.flow is not None:
+        return _of_crews([crew for crew in scene.crews if crew.pool.name == row.flow.pool], verb, None)
+    assert row.host is not None
+    return _of_host(row.host, [crew for crew in scene.crews if crew.host is row.host], verb, fleet=scene.fleet)
+
+
+def _of_crews(crews: list[Crew], verb: Verb, host: Host | None) -> Act | Refusal:
+    """A pool on one host, or wherever it is."""
+    if not crews:
+        return Refusal("it is gone")
+    name = crews[0].pool.name
+    request = Request(verb, (name,), None if host is None else host.host)
+    where = "" if host is None else f" on {visible(host.host)}"
+    if host is None and len(crews) > 1:
+        where = f" on {len(crews)} hosts"
+    wide = None if host is None else replace(request, host=None)
+    return Act(request, f"{visible(name)}{where}", _counted(crews), wide)
+
+
+def _of_host(host: Host, crews: list[Crew], verb: Verb, *, fleet: str | None) -> Act | Refusal:
+    if not crews:
+        return Refusal(f"{visible(host.name)} has no pools")
+    if verb is Verb.SCALE:
+        return Refusal("choose a pool: hosts are not scaled")
+    what = f"all pools on {visible(host.host)}"
+    if fleet is None:  # by name: a stop of everything would end the daemon, too
+        return Act(Request(verb, tuple(crew.pool.name for crew in crews)), what, _counted(crews))
+    return Act(Request(verb, host=host.host), what, _counted(crews), Request(verb))
+
+
+def _counted(crews: list[Crew]) -> str:
+    workers = sum(len(crew.shapes) for crew in crews)
+    busy = sum(crew.tally.get(Shape.BUSY, 0) for crew in crews)
+    counted = "1 worker" if workers == 1 else f"{workers} workers"
+    return f"{counted}, {busy} busy" if busy else counted

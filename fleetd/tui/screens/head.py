@@ -1,0 +1,229 @@
+"""The head of every screen: what is looked at, whether it is well, and the rollout that is under way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from fleetd.tui.figures import age, clock, count, moment, rate, since
+from fleetd.tui.lines import Line, Span, Tone, beside, clip, fitted, visible, width_of
+from fleetd.tui.look import TONES, Look, bar
+from fleetd.tui.model import Model
+from fleetd.tui.rolling import Roll, raised_at, rolls
+from fleetd.tui.scene import HostDocument, Rollout, Scene, Shape
+
+_GAP = Span("   ")
+_BAR = 10  # columns
+_ROOMY = 100  # columns
+_WORDY = 150  # columns
+_MOST_OF_ROLLOUTS = 4  # lines, and at most a fifth of the screen
+
+
+def head(model: Model, look: Look) -> list[Line]:
+    """Two lines, one more while there is trouble, and some for a rollout."""
+    if model.scene is None:
+        title = beside([Span(" fleetd", Tone.TITLE)], [Span(f"{clock(model.now)} ", Tone.TITLE)], model.columns)
+        return [Line(title, ground=Tone.TITLE), Line([Span(" looking …", Tone.DIM)])]
+    lines = [_title(model, model.scene, look), _well(model, model.scene, look)]
+    if model.scene.trouble is not None:
+        lines.append(_trouble(model, model.scene, look))
+    return [*lines, *_rollouts(model, look)]
+
+
+def head_height(model: Model) -> int:
+    """How many lines it takes."""
+    trouble = model.scene is not None and model.scene.trouble is not None
+    return 2 + trouble + (0 if model.scene is None else _rollout_height(model))
+
+
+# -- who -------------------------------------------------------------------------------------------------------------
+
+
+def _title(model: Model, scene: Scene, look: Look) -> Line:
+    left = _of_fleet(model, scene) if scene.fleet is not None else _of_daemon(model, scene)
+    spans = [Span(f" {text}" if not index else f"  {look.glyphs.dot} {text}") for index, text in enumerate(left)]
+    return Line(beside(spans, [Span(f" {clock(model.now)} ")], model.columns), ground=Tone.TITLE)
+
+
+def _of_fleet(model: Model, scene: Scene) -> Iterator[str]:
+    live = sum(host.live for host in scene.hosts)
+    gone = len(scene.hosts) - live
+    yield f"fleet {visible(scene.fleet or '')}"
+    yield f"{live} {'host' if live == 1 else 'hosts'} live" + (f", {gone} gone" if gone else "")
+    yield _epoch(model, scene.epoch)
+
+
+def _of_daemon(model: Model, scene: Scene) -> Iterator[str]:
+    document = scene.hosts[0].document if scene.hosts else None
+    if document is None:
+        yield "fleetd"
+        return
+    yield f"{visible(document.instance)} on {visible(document.host)}"
+    yield visible(document.state)
+    yield f"pid {document.pid}"
+    yield f"up {since(document.started_at, model.now)}"
+    if document.fleet is not None:
+        yield f"fleet {visible(document.fleet.name)}"
+        yield _epoch(model, document.fleet.epoch)
+    yield f"fleetd {visible(document.version)}"
+
+
+def _epoch(model: Model, epoch: int | None) -> str:
+    if epoch is None:
+        return "no epoch yet"
+    at = raised_at(model, epoch)
+    if at is None:
+        return f"epoch {epoch}"
+    when = clock(at) if abs(model.now - at) < 12 * 3600 else moment(at)
+    if model.columns < _ROOMY:
+        return f"epoch {epoch}, {since(at, model.now)} ago"
+    return f"epoch {epoch} raised {when}, {since(at, model.now)} ago"
+
+
+# -- how -------------------------------------------------------------------------------------------------------------
+
+
+def _well(model: Model, scene: Scene, look: Look) -> Line:
+    spans = [Span(" ")]
+    for told in (*_reached(scene, look), _counted(model, scene, look)):
+        spans += [*told, _GAP]
+    crews = [crew for crew in scene.crews if crew.host.live]
+    known = [crew.pool.jobs for crew in crews]
+    per_minute = [jobs.per_minute for jobs in known if jobs.per_minute is not None]
+    failed = [jobs.failed for jobs in known if jobs.failed is not None]
+    if per_minute:
+        spans += [Span(rate(sum(per_minute)), Tone.FIGURE), Span(" jobs/min"), _GAP]
+    if failed:
+        spans += [Span(count(sum(failed)), Tone.BAD if sum(failed) else Tone.FIGURE), Span(" failed")]
+    return Line(fitted(spans, model.columns))
+
+
+def _reached(scene: Scene, look: Look) -> Iterator[list[Span]]:
+    documents = [host.document for host in scene.hosts if host.live and host.document is not None]
+    if scene.fleet is not None:
+        yield _mark("Redis", scene.trouble is None, look)
+    elif documents and documents[0].fleet is not None:
+        fleet = documents[0].fleet
+        yield _mark("Redis", fleet.connected, look)
+        if fleet.connected and not fleet.member:
+            yield [Span("another daemon has this one's name", Tone.BAD)]
+    yield from _brokers(documents, look)
+
+
+def _brokers(documents: list[HostDocument], look: Look) -> Iterator[list[Span]]:
+    """Each broker by its name: whether all hosts that read it can."""
+    told: dict[str, bool] = {}
+    for document in documents:
+        for broker in document.brokers:
+            if broker.reachable is not None:
+                told[broker.name] = told.get(broker.name, True) and broker.reachable
+    for name, reachable in sorted(told.items()):
+        yield _mark(f"broker {visible(name)}", reachable, look)
+
+
+def _mark(what: str, well: bool, look: Look) -> list[Span]:  # noqa: FBT001 - reads as one
+    mark = Span(f"{look.glyphs.good} ", Tone.GOOD) if well else Span(f"{look.glyphs.bad} ", Tone.BAD)
+    return [mark, Span(what, Tone.PLAIN if well else Tone.BAD), *([] if well else [Span(" out of reach", Tone.BAD)])]
+
+
+def _counted(model: Model, scene: Scene, look: Look) -> list[Span]:
+    """All workers by their shapes."""
+    tally: Counter[Shape] = Counter()
+    for crew in scene.crews:
+        if crew.host.live:
+            tally.update(crew.tally)
+    total = sum(tally.values())
+    spans = [Span(f"{total} {'worker' if total == 1 else 'workers'}")]
+    for shape in Shape:
+        if tally[shape]:
+            word = f" {tally[shape]} {shape}" if model.columns >= _WORDY else f"{tally[shape]}"
+            spans += [Span(" "), Span(f"{look.glyphs.shapes[shape]}{word}", TONES[shape])]
+    return spans
+
+
+def _trouble(model: Model, scene: Scene, look: Look) -> Line:
+    seen = f"shown is what was seen {age(max(0.0, model.now - scene.seen_at))} ago" if scene.hosts else ""
+    left = [Span(f" {look.glyphs.bad} {visible(scene.trouble or '')}")]
+    return Line(beside(left, [Span(f"  {seen} ")] if seen else [], model.columns), ground=Tone.ALARM)
+
+
+# -- rollouts ----------------------------------------------------------------------------------------------------------
+
+
+def _rollout_height(model: Model) -> int:
+    scene = model.scene
+    assert scene is not None
+    most = min(_MOST_OF_ROLLOUTS, model.rows // 5)
+    under_way = [rollout for rollout in scene.rollouts if rollout.is_under_way]
+    if under_way:
+        return min(most, sum(2 if rollout.hosts else 1 for rollout in under_way))
+    return min(most, 1 if scene.fleet is None and rolls(model) else 0)
+
+
+def _rollouts(model: Model, look: Look) -> list[Line]:
+    height, scene = _rollout_height(model), model.scene
+    assert scene is not None
+    if not height:
+        return []
+    lines: list[Line] = []
+    for rollout in scene.rollouts:
+        if rollout.is_under_way:
+            lines.append(_rollout(model, rollout, look))
+            if rollout.hosts:
+                lines.append(_bars(model, rollout, look))
+    return lines[:height] if lines else [_local(model, rolls(model), look)]
+
+
+def _rollout(model: Model, rollout: Rollout, look: Look) -> Line:
+    done = sum(host.done for host in rollout.hosts)
+    total = sum(host.total for host in rollout.hosts)
+    halted = rollout.state == "halted"
+    spans = [
+        Span(f" {look.glyphs.bad if halted else look.glyphs.chosen} "),
+        Span(f"rollout {rollout.epoch} {visible(rollout.state)} ", Tone.BAD if halted else Tone.STRONG),
+        *bar(done, total, look, 2 * _BAR, Tone.BAD if halted else Tone.GOOD),
+        Span(f" {done} of {total} workers"),
+    ]
+    if rollout.label:
+        spans.append(Span(f"  {clip(rollout.label, min(30, len(rollout.label)))}", Tone.STRONG))
+    why = next((host for host in rollout.hosts if host.error), None)
+    if why is not None and why.error is not None:
+        told = f"  {why.name}: {why.error.get('worker')}: {why.error.get('reason')}"
+        spans.append(Span(visible(told[:200]), Tone.BAD))
+    elif rollout.who:
+        spans.append(Span(f"  by {visible(rollout.who[:60])}", Tone.DIM))
+    spans.append(Span(f"  since {since(rollout.at, model.now)}", Tone.DIM))
+    return Line(fitted(spans, model.columns))
+
+
+def _bars(model: Model, rollout: Rollout, look: Look) -> Line:
+    """A bar for each host, as many as fit: those that roll and those that failed first."""
+    first = {"failed": 0, "halted": 0, "rolling": 1}
+    hosts = sorted(rollout.hosts, key=lambda host: (0 if host.error else first.get(host.state, 2), host.name))
+    spans = [Span("   ")]
+    left = model.columns - 3
+    for index, host in enumerate(hosts):
+        tone = Tone.BAD if host.error else Tone.GOOD
+        told = [
+            Span(f"{visible(host.name[:40])} "),
+            *bar(host.done, host.total, look, _BAR, tone),
+            Span(f" {host.done}/{host.total} {visible(host.state[:12])}   ", tone if host.error else Tone.DIM),
+        ]
+        more = f"and {len(hosts) - index} more"
+        if width_of(told) + (len(more) if index < len(hosts) - 1 else 0) > left:
+            spans.append(Span(more, Tone.DIM))
+            break
+        spans += told
+        left -= width_of(told)
+    return Line(fitted(spans, model.columns))
+
+
+def _local(model: Model, under_way: list[Roll], look: Look) -> Line:
+    """Of a daemon that is asked alone: each pool that it rolls."""
+    spans = [Span(f" {look.glyphs.chosen} "), Span("rolling  ", Tone.STRONG)]
+    for roll in under_way:
+        tone = Tone.BAD if roll.halted else Tone.GOOD
+        spans += [Span(f"{visible(roll.pool[:40])} "), *bar(roll.done, roll.slots, look, _BAR, tone)]
+        told = f" {roll.done}/{roll.slots}{' HALTED: ' + visible(roll.halted[:80]) if roll.halted else ''}   "
+        spans.append(Span(told, tone))
+    return Line(fitted(spans, model.columns))

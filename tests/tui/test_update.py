@@ -1,0 +1,430 @@
+"""What each key does, and what news does: tables over the pure update."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from fleetd.errors import ExitCode
+from fleetd.tui.bindings import BINDINGS, Action, Mode, bound
+from fleetd.tui.model import Message, Model, Place, Screen
+from fleetd.tui.news import (
+    Answered,
+    Do,
+    Happened,
+    Leave,
+    OutputEnded,
+    Passed,
+    Printed,
+    Redraw,
+    Resized,
+    Seen,
+    Suspend,
+)
+from fleetd.tui.scene import Shape
+from fleetd.tui.update import update, wanted
+from fleetd.views.picture import Picture, Request, Verb
+from tests.support.pictures import (
+    ALONE,
+    EPOCH,
+    FLEET,
+    NOW,
+    documents,
+    event,
+    host,
+    member,
+    pool,
+    press,
+    pressed,
+    rollout,
+    shown,
+    text,
+    worker,
+)
+
+AFAR = frozenset({Verb.RESTART, Verb.PAUSE, Verb.RESUME})
+RESTART = Request(Verb.RESTART, ("media",))
+
+# What is on the screen of ALONE: the host, its pools media and mail, and their queues.
+AT_POOL = ("down",)
+IN_POOL = ("down", "enter")
+AT_WORKER = (*IN_POOL, "enter")
+
+
+def place(model: Model) -> Place:
+    return model.place
+
+
+def cursor(model: Model) -> int:
+    return model.place.cursor.index
+
+
+def asked(model: Model) -> Any:
+    return model.asking
+
+
+# Each action: the keys before, and what the model and the wishes are like after each of its keys.
+ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
+    Action.UP: (("down", "down"), lambda m, _: cursor(m) == 1),
+    Action.DOWN: ((), lambda m, _: cursor(m) == 1),
+    Action.PAGE_UP: (("end",), lambda m, _: cursor(m) == 0),
+    Action.PAGE_DOWN: ((), lambda m, _: cursor(m) == 2),
+    Action.FIRST: (("end",), lambda m, _: cursor(m) == 0),
+    Action.LAST: ((), lambda m, _: cursor(m) == 2),
+    Action.LEFT: (("e", "right", "right"), lambda m, _: place(m).shift == 20),
+    Action.RIGHT: (("e",), lambda m, _: place(m).shift == 20),
+    Action.OPEN: (AT_POOL, lambda m, _: (place(m).screen, place(m).pool) == (Screen.POOL, "media")),
+    Action.BACK: (IN_POOL, lambda m, _: place(m).screen is Screen.OVERVIEW),
+    Action.OTHER_PANE: ((), lambda m, _: place(m).pane == 1),
+    Action.EVENTS: ((), lambda m, _: place(m).screen is Screen.EVENTS and place(m).at_end),
+    Action.LOOK_AT_HOST: (IN_POOL, lambda m, _: (place(m).screen, place(m).host) == (Screen.HOST, "web-1")),
+    Action.FOLLOW: (IN_POOL, lambda m, _: place(m).screen is Screen.WORKER and place(m).at_end),
+    Action.FILTER: ((), lambda m, _: asked(m) is not None),
+    Action.SORT: ((), lambda m, _: place(m).cursor.sort == 1),
+    Action.REVERSE: ((), lambda m, _: place(m).cursor.reverse),
+    Action.HELP: ((), lambda m, _: place(m).screen is Screen.HELP),
+    Action.QUIT: ((), lambda _, w: w == (Leave(ExitCode.DONE),)),
+    Action.INTERRUPT: ((), lambda _, w: w == (Leave(ExitCode.INTERRUPTED),)),
+    Action.SUSPEND: ((), lambda _, w: w == (Suspend(),)),
+    Action.REDRAW: ((), lambda _, w: w == (Redraw(),)),
+    Action.RESTART: (AT_POOL, lambda m, _: asked(m).request == RESTART),
+    Action.RESTART_NOW: (AT_POOL, lambda m, _: asked(m).request == Request(Verb.RESTART_NOW, ("media",))),
+    Action.PAUSE: (AT_POOL, lambda m, _: asked(m).request == Request(Verb.PAUSE, ("media",))),
+    Action.RESUME: (AT_POOL, lambda m, _: asked(m).request == Request(Verb.RESUME, ("media",))),
+    Action.MORE: (AT_POOL, lambda m, _: (asked(m).request.targets, asked(m).typed) == (("media",), "+1")),
+    Action.FEWER: (AT_POOL, lambda m, _: (asked(m).request.targets, asked(m).typed) == (("media",), "-1")),
+    Action.STOP: (AT_POOL, lambda m, _: asked(m).request == Request(Verb.STOP, ("media",))),
+    Action.START: (AT_POOL, lambda m, _: asked(m).request == Request(Verb.START, ("media",))),
+    Action.HALT: ((), lambda m, _: m.message.text == "halt the rollout that is under way: no rollout is under way"),
+    Action.GO_ON: ((), lambda m, _: m.message.text == "go on with the rollout that is halted: no rollout is halted"),
+    Action.YES: ((*AT_POOL, "r"), lambda m, w: w == (Do(RESTART),) and m.asking is None and m.under_way == (RESTART,)),
+    Action.EVERYWHERE: ((*AT_POOL, "r"), lambda m, w: w == () and m.asking is not None),  # there is one host
+    Action.NO: ((*AT_POOL, "R"), lambda m, w: w == () and m.asking is None),
+    Action.ACCEPT: (
+        (*AT_POOL, "+"),
+        lambda m, w: w == (Do(Request(Verb.SCALE, ("media",), change="+1")),) and m.asking is None,
+    ),
+    Action.ERASE: ((*AT_POOL, "+"), lambda m, _: asked(m).typed == "+"),
+}
+
+
+# The same action by another binding, which holds elsewhere.
+ELSEWHERE: dict[tuple[Action, Screen | Mode], tuple[tuple[str, ...], Any]] = {
+    (Action.BACK, Screen.OVERVIEW): (("/", "m", "enter"), lambda m, _: place(m).filter == ""),
+    (Action.NO, Mode.FILTERING): (("/", "m"), lambda m, _: place(m).filter == "" and m.asking is None),
+}
+
+
+def test_every_action_is_in_the_table() -> None:
+    assert {binding.action for binding in BINDINGS} == set(ROWS) == set(Action)
+
+
+@pytest.mark.parametrize(("index", "key"), [(index, key) for index, b in enumerate(BINDINGS) for key in b.keys])
+def test_keys(index: int, key: str) -> None:
+    binding = BINDINGS[index]
+    before, after = next(
+        (row for (action, where), row in ELSEWHERE.items() if action is binding.action and where in binding.where),
+        ROWS[binding.action],
+    )
+    model = press(shown(), *before)
+    assert bound(model, key) is binding, "the row leads to a place where another binding holds"
+    assert after(*pressed(model, key)), model
+
+
+@pytest.mark.parametrize("before", [AT_WORKER, (*AT_POOL, "e"), ("?",)])
+def test_back_from_every_screen(before: tuple[str, ...]) -> None:
+    model = press(shown(), *before)
+    assert press(model, "escape").places == model.places[:-1]
+
+
+def test_dangerous_keys_are_upper_case_and_no_others_act() -> None:
+    acting = [binding for binding in BINDINGS if binding.verb is not None]
+    assert {key.isupper() for binding in acting if binding.is_dangerous for key in binding.keys} == {True}
+    assert not any(key.isupper() for binding in acting if not binding.is_dangerous for key in binding.keys)
+    assert {binding.verb for binding in acting} == set(Verb)
+
+
+def test_nothing_is_done_without_a_yes() -> None:
+    for binding in BINDINGS:
+        if binding.verb is not None:
+            for key in binding.keys:
+                _, wishes = pressed(shown(FLEET), "down", key, "n", "escape", "x", " ")
+                assert not any(isinstance(wish, Do) for wish in wishes), key
+
+
+# -- moving ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_cursor_stays_with_its_row_when_others_come_and_go() -> None:
+    model = press(shown(Picture(NOW, (host("web-1", pool("a"), pool("b"), pool("c")),))), "down", "down")
+    assert place(model).cursor.key == ("pool", "web-1", "b")
+    model, _ = update(model, Seen(Picture(NOW, (host("web-1", pool("0"), pool("a"), pool("b")),))))
+    assert (cursor(model), place(model).cursor.key) == (3, ("pool", "web-1", "b"))
+    model, _ = update(model, Seen(Picture(NOW, (host("web-1", pool("0")),))))
+    assert (cursor(model), place(model).cursor.key) == (1, ("pool", "web-1", "0"))
+
+
+def test_the_row_that_is_chosen_is_in_sight() -> None:
+    crowd = Picture(NOW, (host("web-1", pool("media", 300)),))
+    model = press(shown(crowd, 80, 24), *IN_POOL)
+    for keys in (("end",), ("page-up",), ("home",), ("page-down", "page-down", "up")):
+        model = press(model, *keys)
+        assert f"media:{cursor(model)} " in text(model)
+    assert cursor(press(model, "end")) == 299
+
+
+def test_text_is_scrolled_and_follows_at_its_end() -> None:
+    model, _ = update(press(shown(rows=20), "e"), Happened(documents(100)))
+    assert "media:0: 99" in text(model)
+    model = press(model, "up")
+    assert "media:0: 99" not in text(model)
+    model, _ = update(model, Happened((event(100),)))
+    assert "media:0: 100" not in text(model)
+    model = press(model, "end")
+    model, _ = update(model, Happened((event(101),)))
+    assert "media:0: 101" in text(model)
+    assert "media:0: 0\n" in text(press(model, "home")) + "\n"
+
+
+# -- from screen to screen ---------------------------------------------------------------------------------------------
+
+
+def test_down_to_a_worker_and_back() -> None:
+    model = press(shown(), *AT_WORKER)
+    assert place(model).worker == ("worker", "media:0", f"{0:032x}")
+    assert wanted(model).lines == "media:0"
+    assert wanted(model).measured == {"media"}
+    model, _ = update(model, Printed("media:0", ("one", "two")))
+    model, _ = update(model, Printed("mail:0", ("of another",)))
+    assert "two" in text(model)
+    assert "of another" not in text(model)
+    model = press(model, "escape", "escape")
+    assert (wanted(model).lines, wanted(model).measured) == (None, frozenset())
+    assert (place(model).screen, model.output) == (Screen.OVERVIEW, None)
+
+
+def test_output_that_ended_begins_anew_when_it_comes_again() -> None:
+    model = press(shown(), *AT_WORKER)
+    model, _ = update(model, Printed("media:0", ("one",)))
+    model, _ = update(model, OutputEnded("media:0", "the daemon hung up"))
+    assert "the daemon hung up" in text(model)
+    model, _ = update(model, Printed("media:0", ("one", "two")))
+    assert model.output is not None
+    assert (model.output.lines, model.output.error) == (("one", "two"), None)
+
+
+def test_a_worker_that_was_replaced_is_still_looked_at() -> None:
+    model = press(shown(), *AT_WORKER)
+    again = host("web-1", {**pool("media", 1), "workers": [worker("media:0", run="f" * 32, pid=77)]})
+    model, _ = update(model, Seen(Picture(NOW, (again,))))
+    assert "pid 77" in text(model)
+    model, _ = update(model, Seen(Picture(NOW, (host("web-1", pool("mail")),))))
+    assert "this worker is gone" in text(model)
+
+
+def test_a_queue_opens_its_pool() -> None:
+    model = press(shown(), "tab", "enter")
+    assert (place(model).screen, place(model).pool) == (Screen.POOL, "media")
+    model = press(shown(FLEET), "tab", "enter")
+    assert (place(model).screen, place(model).pane, place(model).filter) == (Screen.OVERVIEW, 0, "media")
+
+
+def test_events_and_help_are_there_once() -> None:
+    model = press(shown(), "e", "?", "e", "?", "e")
+    assert [each.screen for each in model.places] == [Screen.OVERVIEW, Screen.HELP, Screen.EVENTS]
+
+
+# -- filter and order --------------------------------------------------------------------------------------------------
+
+
+def test_a_filter_narrows_at_once_and_is_taken_back() -> None:
+    model = press(shown(), "/", *"mAi")
+    assert "mail " in text(model)
+    assert "media " not in text(model)
+    assert press(model, "escape").place.filter == ""
+    model = press(model, "backspace", "enter", "down")
+    assert place(model).filter == "mA"
+    assert model.asking is None
+    assert press(model, "escape").place.filter == ""
+
+
+def test_keys_are_text_while_a_filter_is_typed() -> None:
+    model, wishes = pressed(shown(), "/", *"qRSy?")
+    assert (place(model).filter, wishes) == ("qRSy?", ())
+    assert "nothing is called so" in text(model)
+
+
+def test_workers_are_filtered_by_what_they_do() -> None:
+    model = press(shown(), *IN_POOL, "/", *"transc", "enter")
+    assert "media:0 " in text(model)
+    assert "media:1 " not in text(model)
+
+
+@pytest.mark.parametrize(
+    ("column", "first"),
+    [("STATE", 7), ("JOB", 0), ("UPTIME", 3), ("DONE", 7), ("FAILED", 2), ("MEMORY", 7), ("STARTS", 7), ("CPU", 0)],
+)
+def test_orders_of_workers(column: str, first: int) -> None:
+    model = press(shown(columns=200), *IN_POOL)
+    for _ in range(10):
+        if f"{column}▾" in text(model):
+            break
+        model = press(model, "s")
+    listed = [line for line in text(model).splitlines() if "media:" in line]
+    assert f"media:{first} " in listed[0]
+    assert f"{column}▴" in text(press(model, "i"))
+    reversed_ = [line for line in text(press(model, "i")).splitlines() if "media:" in line]
+    assert [line.split()[0:2] for line in reversed_] != [line.split()[0:2] for line in listed]
+
+
+# -- acts --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "request_"),
+    [
+        (("r", "y"), Request(Verb.RESTART, ("media", "mail"))),  # the host: by name, since it is one daemon
+        (("S", "y"), Request(Verb.STOP, ("media", "mail"))),
+        ((*IN_POOL, "down", "S", "y"), Request(Verb.STOP, ("media:1",))),
+        ((*AT_WORKER, "R", "y"), Request(Verb.RESTART_NOW, ("media:0",))),
+        (("tab", "p", "y"), Request(Verb.PAUSE, ("media",))),
+        (
+            (*IN_POOL, "+", "backspace", "backspace", "1", "2", "x", "enter"),
+            Request(Verb.SCALE, ("media",), change="12"),
+        ),
+        ((*AT_POOL, "-", "enter"), Request(Verb.SCALE, ("media",), change="-1")),
+    ],
+)
+def test_what_is_asked_of_a_daemon(keys: tuple[str, ...], request_: Request) -> None:
+    assert pressed(shown(), *keys)[1] == (Do(request_),)
+
+
+@pytest.mark.parametrize(
+    ("keys", "request_"),
+    [
+        (("r", "y"), Request(Verb.RESTART, host="web-1")),
+        (("r", "a"), Request(Verb.RESTART)),
+        (("down", "p", "y"), Request(Verb.PAUSE, ("media",), "web-1")),
+        (("down", "p", "a"), Request(Verb.PAUSE, ("media",))),
+        (("tab", "u", "y"), Request(Verb.RESUME, ("media",))),
+        ((*IN_POOL, "r", "y"), Request(Verb.RESTART, ("media",), "web-1")),  # a fleet restarts pools
+        (("H", "y"), Request(Verb.HALT, epoch=EPOCH)),
+    ],
+)
+def test_what_is_asked_of_a_fleet(keys: tuple[str, ...], request_: Request) -> None:
+    assert pressed(shown(FLEET), *keys)[1] == (Do(request_),)
+
+
+def test_a_halted_rollout_goes_on() -> None:
+    halted = replace(FLEET, rollouts=(rollout("halted"),))
+    assert pressed(shown(halted), "o", "y")[1] == (Do(Request(Verb.GO_ON, epoch=EPOCH)),)
+
+
+GONE = replace(FLEET, hosts=(member("web-1", live=False), member("web-2")))
+
+
+@pytest.mark.parametrize(
+    ("picture", "can", "keys", "why"),
+    [
+        (FLEET, AFAR, ("down", "S"), "a fleet's hosts take restarts and pauses only"),
+        (FLEET, AFAR, ("H",), "rollouts are a fleet's"),
+        (ALONE, frozenset(), ("r",), "this daemon cannot be asked for it"),
+        (ALONE, None, ("+",), "choose a pool"),
+        (replace(ALONE, trouble="gone"), None, ("r",), "not now: the daemon does not answer"),
+        (replace(FLEET, trouble="gone"), None, ("r",), "not now: Redis does not answer"),
+        (GONE, None, ("down", "r"), "web-1/app is gone"),
+        (Picture(NOW), None, ("r",), "nothing is chosen"),
+    ],
+)
+def test_what_cannot_be_asked_for_says_why(
+    picture: Picture, can: frozenset[Verb] | None, keys: tuple[str, ...], why: str
+) -> None:
+    model = press(shown(picture, can=can), *keys)
+    assert model.asking is None
+    assert why in text(model)
+
+
+def test_a_number_that_is_none_is_not_taken() -> None:
+    model, wishes = pressed(shown(), *AT_POOL, "+", "-", "enter")
+    assert wishes == ()
+    assert model.asking is not None
+    assert pressed(model, "escape") == (replace(model, asking=None, message=model.message), ())
+
+
+def test_the_answer_is_shown_for_a_while_and_an_error_until_a_key() -> None:
+    model = press(shown(), *AT_POOL, "r", "y")
+    assert "under way: restart media" in text(model)
+    done, _ = update(model, Answered(RESTART, "2 workers restarted \x1b[2J"))
+    assert (done.under_way, "2 workers restarted" in text(done)) == ((), True)
+    assert update(done, Passed(NOW + 11))[0].message is None
+    failed, _ = update(model, Answered(RESTART, "no such pool", is_bad=True))
+    failed, _ = update(failed, Passed(NOW + 1000))
+    assert failed.message == Message("no such pool", is_bad=True)
+    assert press(failed, "down").message is None
+
+
+# -- news --------------------------------------------------------------------------------------------------------------
+
+
+def test_trouble_is_told_with_the_age_of_what_is_shown() -> None:
+    model, _ = update(shown(), Seen(replace(ALONE, trouble="no daemon answers\x1b[2J")))
+    model, _ = update(model, Passed(NOW + 65))
+    assert "no daemon answers" in text(model)
+    assert "shown is what was seen 1m 5s ago" in text(model)
+    assert "media " in text(model)
+    model, _ = update(model, Seen(replace(ALONE, seen_at=NOW + 70)))
+    assert "no daemon answers" not in text(model)
+
+
+def test_before_the_first_picture() -> None:
+    model = Model(frozenset(Verb), 80, 24, NOW)
+    for key in (key for binding in BINDINGS for key in binding.keys):
+        assert len(text(press(model, key)).splitlines()) >= 23
+
+
+def test_targets_narrow_what_is_shown() -> None:
+    model = replace(shown(FLEET), targets=("mail", "media:1", "else"))
+    model, _ = update(model, Seen(FLEET))
+    assert model.scene is not None
+    names = {(crew.host.host, crew.pool.name, len(crew.shapes)) for crew in model.scene.crews}
+    assert names == {(f"web-{n}", name, count) for n in (1, 2, 3) for name, count in (("media", 1), ("mail", 2))}
+    model, _ = update(replace(model, targets=("nope",)), Seen(FLEET))
+    assert model.scene is not None
+    assert model.scene.hosts == ()
+
+
+@pytest.mark.parametrize("broken", [{}, {"name": 3}, {"instance": "x"}, {"instance": "x", "host": "y", "pools": [{}]}])
+def test_a_document_that_cannot_be_read_is_a_host_that_says_so(broken: dict[str, Any]) -> None:
+    model = shown(Picture(NOW, (broken, member("web-2")), "acme", ({"epoch": "x"},)))
+    assert "another version?" in text(model)
+    assert "web-2/app" in text(model)
+    for key in ("enter", "r", "h", "e"):
+        assert text(press(model, key))
+
+
+@pytest.mark.parametrize(("state", "busy", "shape"), [
+    ("running", True, Shape.BUSY), ("running", False, Shape.IDLE), ("running", None, Shape.RUNNING),
+    ("starting", None, Shape.STARTING), ("stopping", None, Shape.DRAINING), ("backoff", None, Shape.BACKOFF),
+    ("waiting", None, Shape.WAITING), ("stopped", None, Shape.STOPPED), ("given-up", None, Shape.GIVEN_UP),
+    ("of tomorrow", None, Shape.UNKNOWN),
+])  # fmt: skip
+def test_shapes(state: str, busy: bool | None, shape: Shape) -> None:
+    only = {**pool("media", 1), "workers": [worker("media:0", state, busy=busy)]}
+    model = shown(Picture(NOW, (host("web-1", only),)))
+    assert model.scene is not None
+    assert model.scene.crews[0].shapes == (shape,)
+
+
+def test_a_resize_at_any_moment() -> None:
+    model = press(shown(), *IN_POOL, "end")
+    for columns, rows in ((60, 15), (1, 1), (300, 80), (59, 14), (80, 24)):
+        model, _ = update(model, Resized(columns, rows))
+        assert len(text(model).splitlines()) <= rows
+    assert cursor(model) == 7
+
+
+def test_modes_have_only_their_own_keys() -> None:
+    for mode in Mode:
+        assert any(mode in binding.where for binding in BINDINGS)
