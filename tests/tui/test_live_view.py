@@ -174,27 +174,6 @@ def test_the_terminal_is_left_as_it_was(
         live.assert_left_clean()
 
 
-def test_a_terminal_that_takes_nothing_does_not_hold_up_the_end(daemon: Fleetd) -> None:
-    """As over a line that hangs: what was to be drawn stays unwritten, and nothing waits for it for long."""
-    with view(daemon, columns=300, rows=80) as live:
-        pid = live.child.pid
-        assert pid is not None
-        wait_for(lambda: _heeds(pid, signal.SIGTERM), "the view to take the terminal")
-        for columns in range(250, 300):  # a frame for each, more than the terminal holds
-            live.resize(columns, 80)
-        os.kill(pid, signal.SIGTERM)
-        wait_for(lambda: not live.child.isalive(), "the view to end", within=15)
-        assert live.child.signalstatus == signal.SIGTERM
-        assert live._modes() == live.modes
-
-
-def _heeds(pid: int, number: signal.Signals) -> bool:
-    """Whether the process has a handler for the signal."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    caught = int(re.search(r"SigCgt:\s*([0-9a-f]+)", status)[1], 16)  # type: ignore[index]
-    return bool(caught >> (number - 1) & 1)
-
-
 def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(daemon: Fleetd) -> None:
     script = (
         f"set -m; PS1=; {Path(os.sys.executable).parent}/fleetd status -c {daemon.file}; echo stopped; fg; echo over $?"  # type: ignore[attr-defined]
