@@ -37,8 +37,7 @@ def _keys() -> Iterator[str]:
 
 
 def _where(binding: Binding) -> str:
-    screens, modes = binding.where & set(Screen), binding.where & set(Mode)
-    if screens == set(Screen):
+    screens, modes = ([each for each in kind if each in binding.where] for kind in (Screen, Mode))
+    if len(screens) == len(Screen):
         return "everywhere" if modes else "every screen"
-    named = [each for each in Screen if each in screens] + [f"while {each}" for each in Mode if each in modes]
-    return ", ".join(named)
+    return ", ".join([*screens, *(f"while {mode}" for mode in modes)])
