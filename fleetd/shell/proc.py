@@ -12,6 +12,7 @@ from msgspec import Struct
 SYSTEM_PIDS = frozenset({0, 1})
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
+ENDING = 0x4  # among a process's flags: PF_EXITING of the kernel
 TEMPLATE = ""
 BECOMING = "\0"
 
@@ -101,7 +102,9 @@ def _is_becoming(pid: int) -> bool:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return False
-    return fields[48] == b"0" and fields[0] not in b"ZXx"  # where the environment ends, proc(5); that of the dead, too
+    return (
+        fields[48] == b"0" and not int(fields[6]) & ENDING
+    )  # where the environment ends, proc(5); that of the dead, too
 
 
 def environment_of(pid: int) -> dict[str, str]:
