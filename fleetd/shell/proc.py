@@ -15,6 +15,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 ENDING = 0x4  # among a process's flags: PF_EXITING of the kernel
 TEMPLATE = ""
 BECOMING = "\0"
+LOOKS = 5  # at an environment in which nothing is
 
 
 class Process(Struct, frozen=True):
@@ -83,12 +84,12 @@ def run_of(pid: int) -> str | None:
     exec, when there is no environment yet.
     """
     variables = _environ(pid)
-    if variables == [b""]:
+    for _ in range(LOOKS):  # an exec may end, and the next one begin, between two looks
+        if variables != [b""]:
+            break
         if _is_becoming(pid):
             return BECOMING
-        variables = _environ(pid)  # which it has got between these two looks, or has none
-        if variables == [b""] and _is_becoming(pid):
-            return BECOMING
+        variables = _environ(pid)
     for variable in variables:
         if variable.startswith(b"FLEETD_RUN="):
             return variable[11:].decode(errors="replace")
