@@ -12,8 +12,10 @@ from msgspec import Struct
 SYSTEM_PIDS = frozenset({0, 1})
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
+ENDING = 0x4  # among a process's flags: PF_EXITING of the kernel
 TEMPLATE = ""
 BECOMING = "\0"
+LOOKS = 5  # at an environment in which nothing is
 
 
 class Process(Struct, frozen=True):
@@ -87,12 +89,12 @@ def run_of(pid: int) -> str | None:
     exec, when there is no environment yet.
     """
     variables = _environ(pid)
-    if variables == [b""]:
+    for _ in range(LOOKS):  # an exec may end, and the next one begin, between two looks
+        if variables != [b""]:
+            break
         if _is_becoming(pid):
             return BECOMING
-        variables = _environ(pid)  # which it has got between these two looks, or has none
-        if variables == [b""] and _is_becoming(pid):
-            return BECOMING
+        variables = _environ(pid)
     for variable in variables:
         if variable.startswith(b"FLEETD_RUN="):
             return variable[11:].decode(errors="replace")
@@ -106,7 +108,9 @@ def _is_becoming(pid: int) -> bool:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return False
-    return fields[48] == b"0" and fields[0] not in b"ZXx"  # where the environment ends, proc(5); that of the dead, too
+    return (
+        fields[48] == b"0" and not int(fields[6]) & ENDING
+    )  # where the environment ends, proc(5); that of the dead, too
 
 
 def environment_of(pid: int) -> dict[str, str]:

@@ -142,7 +142,7 @@ def test_p1_a_daemon_that_becomes_another_program_all_the_time(short_path: Path)
             for _ in range(500):
                 world.processes.trees.invalidate()
                 world.processes.trees._hunt._runs.clear()  # as if it had just been started
-                assert not world.processes.is_empty("r1")
+                assert not world.processes.trees.is_empty("r1")
             assert await world.processes.kill("r1") == ()
             assert not alive(pid)
 
