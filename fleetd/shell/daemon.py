@@ -39,13 +39,14 @@ from fleetd.shell.handover import Tenure
 from fleetd.shell.interpreter import Interpreter
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place, uid_of
-from fleetd.shell.live_runs import LiveRuns, Reading
+from fleetd.shell.live_runs import LiveRuns
 from fleetd.shell.memory_watch import MemoryWatch
 from fleetd.shell.metrics import Metrics
 from fleetd.shell.outlet import standard_streams
 from fleetd.shell.paced import Paced
 from fleetd.shell.paths import Instance
 from fleetd.shell.queue_reads import QueueReads
+from fleetd.shell.reading import Reading
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.samples import Samples
 from fleetd.shell.service_manager import ServiceManager
@@ -147,6 +148,7 @@ class Daemon:
             tell=self.facts.tell,
             reading=self._reading,
             uid_of=self._uid_of,
+            has_slot=self._has_slot,
             surroundings=self._surroundings,
             has_room=lambda: not self._inbox,
         )
@@ -348,6 +350,9 @@ class Daemon:
     def _uid_of(self, pool: str) -> int | None:
         spec = self.spec.pools.get(pool)
         return None if spec is None else uid_of(spec.launch)
+
+    def _has_slot(self, pool: str, slot: int) -> bool:
+        return pool in self.state.pools and slot in self.state.pools[pool].slots
 
     def _reading(self, pool: str) -> Reading:
         spec = self.spec.pools.get(pool)

@@ -11,19 +11,18 @@ import os
 import select
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, ParamSpec
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
 from fleetd.core.events import Event, Exited, JobReported, OutputJudged, SaidReady, Source, Spawned, SpawnFailed
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.records import NOTHING, Counters, RunRecord
-from fleetd.core.spec import LineMeaning, LinePattern, LogSpec
+from fleetd.core.spec import LineMeaning
 from fleetd.errors import FleetdError
-from fleetd.frameworks.lines import LineReport, Patterns, Scanner
+from fleetd.frameworks.lines import LineReport
 from fleetd.shell.documents import encode
 from fleetd.shell.earlier_runs import EarlierRuns
 from fleetd.shell.journal import Entry, Journal, News, boot_id
@@ -36,6 +35,7 @@ from fleetd.shell.paths import Instance
 from fleetd.shell.preloading import template_facts
 from fleetd.shell.proc import read_process
 from fleetd.shell.processes import Processes
+from fleetd.shell.reading import Reading
 from fleetd.shell.targets import Surroundings
 
 LINES_WITH_EXIT = 20
@@ -44,13 +44,6 @@ MESSENGERS_A_TURN = 64  # runs that are heard before the loop may do something e
 _P = ParamSpec("_P")
 
 _log = logging.getLogger("fleetd")
-
-
-class Reading(Struct, frozen=True):
-    """How a pool's output is read and kept."""
-
-    log: LogSpec = field(default_factory=LogSpec)
-    patterns: tuple[LinePattern, ...] = ()
 
 
 class _Live(Struct):
@@ -75,7 +68,7 @@ class LiveRuns:
     """All runs that are held.
 
     As the files say now, `reading(pool)` tells how a pool's output is read, `uid_of(pool)` whose processes its workers
-    are, None for a pool that is not in them.
+    are, None for a pool that is not in them; `has_slot(pool, slot)` says whether there is such a slot now.
     """
 
     def __init__(  # noqa: PLR0913 - all that it needs of the daemon
@@ -88,6 +81,7 @@ class LiveRuns:
         tell: Callable[[Fact], None],
         reading: Callable[[str], Reading],
         uid_of: Callable[[str], int | None],
+        has_slot: Callable[[str, int], bool],
         surroundings: Surroundings | None = None,
         has_room: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -96,6 +90,7 @@ class LiveRuns:
         self._post = post
         self._tell = tell
         self._reading = reading
+        self._has_slot = has_slot
         self._runs: dict[str, _Live] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._records: dict[str, RunRecord] = {}  # the last of each run
@@ -198,6 +193,8 @@ class LiveRuns:
             del self._speakers[live.socket.fileno()]
             live.socket.close()
         self.output.close(run)
+        if live is not None:
+            self._touched.add(live.worker)
         self._over.append(run)
 
     def record(self, record: RunRecord) -> None:
@@ -234,6 +231,10 @@ class LiveRuns:
                 live.socket.acknowledge()
         for run in self._over:
             self.processes.forget(run)
+        for worker in self._touched:
+            pool, _, slot = worker.rpartition(":")
+            if not self._has_slot(pool, int(slot)):
+                self.output.drop(worker)
         self._unwritten.clear()
         self._touched.clear()
         self._over.clear()
@@ -304,10 +305,9 @@ class LiveRuns:
         process = None if live.pid is None or live.exit is not None else read_process(live.pid)
         live.started = None if process is None else process.started
         reading = self._reading(live.pool)
-        scanner = Scanner(_compiled(reading.patterns)) if reading.patterns else None
         owner = None if live.uid is None or live.gid is None else (live.uid, live.gid)
         offset = None if entry is None else self._journal.scanned(live.worker)
-        self.output.attach(run, os.dup(output), live.worker, reading.log, scanner, owner=owner, offset=offset)
+        self.output.attach(run, os.dup(output), live.worker, reading.log, reading.scanner(), owner=owner, offset=offset)
         if notify is not None:
             receiver = socket.socket(fileno=os.dup(notify))
             allowed = frozenset() if live.uid is None else frozenset({live.uid})
@@ -393,8 +393,3 @@ class LiveRuns:
             self._journal_fails = True
         else:
             self._journal_fails = False
-
-
-@lru_cache(maxsize=64)
-def _compiled(patterns: tuple[LinePattern, ...]) -> Patterns:
-    return Patterns(patterns)

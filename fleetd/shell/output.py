@@ -121,6 +121,12 @@ class Output(Generic[Report]):
             stream.log.earlier.add_all(stream.tail)
             self._let_go(stream)
 
+    def drop(self, worker: str) -> None:
+        """Forget the last lines of a worker that there will be no other of; its file stays."""
+        log = self._logs.get(worker)
+        if log is not None and not log.streams:
+            del self._logs[worker]
+
     def close_all(self) -> None:
         """Let go of everything and leave in the pipes what is there, for the daemon that comes next."""
         for stream in tuple(self._streams.values()):

@@ -220,3 +220,20 @@ def test_workers_that_were_just_being_started_are_neither_lost_nor_doubled(fleet
     assert len(fleetd.pids("media")) == 40
     counted = count_by_slot(fleetd)
     assert (len(counted), set(counted.values())) == (40, {1})
+
+
+def test_a_slot_that_came_back_after_scaling_is_counted_on_from_where_it_was(fleetd: Fleetd) -> None:
+    """What is kept of a slot's log goes with the slot: what its earlier runs wrote must not be read again."""
+    pool = python(LINES, str(fleetd.directory), numprocs=2, framework="lines", log={"format": "raw"})
+    fleetd.configure({"media": pool}, framework=BY_LINES)
+    fleetd.start()
+    for _ in range(2):
+        before = fleetd.pool("media")["jobs"]["done"]
+        wait_for(lambda before=before: fleetd.pool("media")["jobs"]["done"] > before + 50, "jobs")
+        fleetd.run("scale", "media=1")
+        fleetd.run("scale", "media=2")
+        kill_daemon(fleetd)
+        fleetd.start()
+    fleetd.run("stop", "media", timeout=60)
+    counted = sum((fleetd.directory / f"lines-{slot}").stat().st_size for slot in (0, 1))
+    assert fleetd.pool("media")["jobs"]["done"] == counted

@@ -184,6 +184,22 @@ def test_chunks_cut_lines_and_characters_anywhere(benches: Benches) -> None:
     run(scene)
 
 
+def test_the_last_lines_of_a_slot_that_is_gone_are_let_go_of(benches: Benches) -> None:
+    async def scene() -> None:
+        bench = benches()
+        child = bench.start("print('one')")
+        await bench.ended(child)
+        bench.output.drop("media:0")
+        assert bench.output.last_lines_of("media:0") == ("one",), "its run is not closed"
+        bench.output.close("a")
+        bench.output.drop("media:0")
+        assert bench.output.last_lines_of("media:0") == ()
+        assert bench.unprefixed == b"one\n"
+        bench.output.close_all()
+
+    run(scene)
+
+
 def test_last_lines_are_safe_for_a_terminal(benches: Benches) -> None:
     async def scene() -> None:
         bench = benches()
