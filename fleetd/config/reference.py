@@ -41,7 +41,7 @@ _SECTIONS: tuple[tuple[str, str, TableOf], ...] = (
         FLEET,
     ),
     ("`[daemon]`", "The daemon itself.", DAEMON),
-    ("`[broker.NAME]`", "A service that holds jobs. A pool picks one with `broker`.", BROKER),
+    ("`[broker.NAME]`", "A service that holds jobs: [brokers](../brokers.md). A pool picks one with `broker`.", BROKER),
     (
         "`[pool.NAME]`",
         _POOL,
@@ -69,11 +69,7 @@ A framework beside the shipped ones, with the keys of a framework file.
 
 _LATER = {
     Later.DONE: "",
-    Later.IGNORED: " *Not yet in this version: fleetd starts without it.*",
     Later.REFUSED: " *Not yet in this version: `fleetd start` refuses it.*",
-}
-_NOT_YET = {
-    "`[broker.NAME]`": "*Queues are not read yet in this version: fleetd starts without it.*",
 }
 
 
@@ -81,10 +77,9 @@ def reference() -> str:
     """The page, as Markdown."""
     parts = [_INTRODUCTION, _INCLUDE]
     for title, about, table in _SECTIONS:
-        notes = [note for note in (about, _NOT_YET.get(title, "")) if note]
         rows = [_row(key) for key in table.keys]
         head = ["| key | value | default | meaning | on reload |", "|---|---|---|---|---|"]
-        parts.append("\n".join([f"## {title}", "", *(line for note in notes for line in (note, "")), *head, *rows, ""]))
+        parts.append("\n".join([f"## {title}", "", *((about, "") if about else ()), *head, *rows, ""]))
     parts += [_words(), _FRAMEWORK]
     return "\n".join(parts)
 

@@ -44,7 +44,6 @@ class Later(StrEnum):
     """What this version makes of a key that it does not do yet."""
 
     DONE = "done"
-    IGNORED = "started without"
     REFUSED = "refused"
 
 
