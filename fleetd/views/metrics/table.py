@@ -24,7 +24,8 @@ QUEUES: tuple[Metric, ...] = (
     Metric("fleetd_queue_wait_estimated", _GAUGE, ("pool", "queue"),
            "1 where the wait is estimated as the time to clear the queue, 0 where it is measured.", queues.estimated),
     Metric("fleetd_queue_jobs_total", _COUNTER, ("pool", "queue", "status"),
-           "Jobs of a queue that were done or failed on this host. Goes on over a restart of the daemon.", queues.jobs),
+           "Jobs that were done or failed on this host and told which queue they were of. Goes on over a restart of "
+           "the daemon.", queues.jobs),
     Metric("redis_queue_depth", _GAUGE, ("queue",),
            "Jobs of a queue that a worker could take now: ready and due. For autoscalers that know this name; a queue "
            "that several pools share is told once, whatever kind of broker it is in.", queues.waiting),
