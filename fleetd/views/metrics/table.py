@@ -60,7 +60,8 @@ WORKERS: tuple[Metric, ...] = (
            "Resident memory of the workers' main processes, added up.", pools.memory),
     Metric("fleetd_workers_cpu_seconds_total", _COUNTER, ("pool",),
            f"Processor time of the workers' main processes, {_ANEW}, as far as it was used before a scrape: that of a "
-           "worker between the last scrape and its end is not seen.", pools.cpu),
+           "worker between the last scrape and its end is not seen, nor what workers that were taken over had used "
+           "before the first scrape.", pools.cpu),
     Metric("fleetd_output_dropped_bytes_total", _COUNTER, ("pool",),
            f"Output of workers that could not be written, {_ANEW}.", pools.output_dropped),
 )  # fmt: skip
