@@ -80,7 +80,10 @@ class HttpServer:
             listener = await _bound(host, port)
         except UnicodeError:
             raise OSError(EINVAL, "there can be no host of that name") from None
-        self._server = await asyncio.start_server(self._accept, sock=listener, limit=LARGEST_REQUEST)
+        self._server = await asyncio.start_server(
+            self._accept, sock=listener, limit=LARGEST_REQUEST, start_serving=False
+        )
+        await self._server.start_serving()  # `close` knows of it, should this be cancelled
         return _url(host, listener.getsockname()[1])
 
     async def close(self) -> None:
@@ -217,8 +220,10 @@ async def _bound(host: str, port: int) -> socket.socket:
         return _all_addresses(port)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:  # a name, for which a thread may have to ask a server
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:  # a name: whoever knows it may take long, or be away
+        from fleetd.brokers.threads import Threads  # noqa: PLC0415 - most addresses are numbers
+
+        found = await Threads(1).run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     family, _, _, _, address = found[0]
     return _bound_to(family, address)
 
