@@ -15,10 +15,12 @@ from fleetd.core.incident import Alerts, Held, Incident, Message, Shared, Sign, 
 from fleetd.core.records import IncidentMemory
 from fleetd.core.spec import FleetSpec, Seconds
 from fleetd.core.state import State
+from fleetd.core.subjects import named
 from fleetd.core.turn import Turn
 
 AWAY: Seconds = 10.0  # how long the fleet has to be out of reach before a host tells its own
 RESTORED: Seconds = 30.0  # how long a daemon has to look whether what it remembers still holds
+MOST_INHERITED = 50  # incidents that are over and yet to be told to be, before a host takes over another one
 MOST_NEWS = 50  # incidents that a beat tells of as news
 LEAST_CONFIRMED, CONFIRMED_WITHIN = 2, 100  # known incidents that a beat confirms, and in how many beats all are
 
@@ -247,16 +249,16 @@ def heard(turn: Turn, answers: Mapping[str, Shared]) -> None:
 
 def _inherit(turn: Turn, shared: Shared) -> None:
     """All hosts that had it are gone: what is left to tell is told by one that lives, if it is asked to."""
-    alert_id, word, pool, *detail = shared.key.split(" ", 3)
-    alert = next((each for rules in turn.state.alerts.rules.values() for each in rules if each.id == alert_id), None)
-    if alert is None or alert.on != word:
+    alerts = turn.state.alerts
+    found = named(turn.state, shared.key)
+    if found is None or (found[0].id, found[1]) in alerts.incidents:
         return
-    subject = Subject(alert.on, None if pool == "-" else pool, detail[0] if detail else None)
-    if (alert.id, subject) in turn.state.alerts.incidents:
-        return
+    if sum(each.stage is Stage.OVER for each in alerts.incidents.values()) >= MOST_INHERITED:
+        return  # the fleet keeps it: there is another beat
+    alert, subject = found
     now = turn.now.unix
     incident = Incident(alert, subject, now, Stage.OVER, ended_at=now, told=shared.told, hosts=shared.hosts)
-    turn.state.alerts.incidents[alert.id, subject] = incident
+    alerts.incidents[alert.id, subject] = incident
 
 
 # -- what a daemon remembers -----------------------------------------------------------------------------------------
