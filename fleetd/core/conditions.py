@@ -13,7 +13,7 @@ from fleetd.core.events import Event, FleetLost, FleetObserved, OutputJudged, Qu
 from fleetd.core.facts import Kind
 from fleetd.core.health import is_expected, is_up
 from fleetd.core.incident import Alerts, Sign, Subject
-from fleetd.core.incidents import go_on, heard, note, rules_on
+from fleetd.core.incidents import go_on, heard, lose_contact, note, rules_on
 from fleetd.core.restarts import CRASH_LOOP
 from fleetd.core.roll import RollState
 from fleetd.core.spec import Seconds
@@ -37,6 +37,8 @@ def end_turn(turn: Turn, event: Event) -> None:
     alerts = turn.state.alerts
     if isinstance(event, FleetObserved):
         heard(turn, event.incidents)
+    elif isinstance(event, FleetLost):
+        lose_contact(turn)
     if not turn.state.is_stopping:
         if isinstance(event, SpecChanged):
             _begin(turn, alerts)

@@ -116,6 +116,7 @@ class Incident(Struct):
     came_back: bool = False  # while it was told to be over
     hosts: tuple[str, ...] = ()
     heard_at: Seconds | None = None  # when the fleet last said that people were told of it
+    said_at: Seconds | None = None  # when a beat that told of it was answered
 
     @property
     def key(self) -> str:
@@ -179,6 +180,8 @@ class Alerts(Struct):
     windows: dict[Subject, Window] = field(default_factory=dict)
     checks: dict[Subject, Seconds] = field(default_factory=dict)  # when to look again
     looked_at: dict[Subject, Seconds] = field(default_factory=dict)  # the last time that a check was due
+    away_since: Seconds | None = None  # since when the fleet is out of reach
+    listens_until: Seconds = 0.0  # it was for long: what others have to say comes first
     next: Seconds | None = None
     is_stale: bool = False
 

@@ -431,6 +431,40 @@ def test_a_beat_does_not_grow_with_what_is_known() -> None:
     assert [told for told, _ in hosts.told] == ["opened"] * 150 + ["recovered"] * 150
 
 
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_what_a_host_has_is_not_over_because_the_fleet_was_out_of_reach_for_long(first: str) -> None:
+    alerts = tuple(alert(Word.BROKER_LOST, number=number, lasting=0.0) for number in range(10))
+    hosts = AlertFleet(spec(*alerts), "a", "b")
+    hosts.lose("a", "b")
+    hosts.advance(60)
+    hosts.lose("b", is_lost=False)
+    hosts.advance(HOLD / 5)
+    assert [state for state, _ in hosts.told] == ["opened"] * 10
+    with hosts.cut():
+        hosts.advance(1.1 * HOLD)
+        hosts.hosts[first].reachable = True
+        hosts.advance(10)
+    hosts.advance(HOLD)
+    assert [state for state, _ in hosts.told] == ["opened"] * 10
+    hosts.lose("a", is_lost=False)
+    hosts.advance(HOLD)
+    assert [state for state, _ in hosts.told] == ["opened"] * 10 + ["recovered"] * 10
+
+
+def test_what_is_over_here_and_not_elsewhere_holds_up_nothing() -> None:
+    many = tuple(alert(Word.BROKER_LOST, number=number, lasting=0.0) for number in range(MOST_NEWS + 10))
+    hosts = AlertFleet(spec(*many, alert(Word.LONG_WAIT)), "a", "b")
+    hosts.lose("a", "b")
+    hosts.advance(60)
+    hosts.lose("a", is_lost=False)
+    hosts.advance(150)
+    told_before = len(hosts.told)
+    depth = Depth(ready=1, oldest_at=UNIX + hosts.now - 1000)
+    hosts.hosts["a"].step(QueuesRead("x", {"media": {"q": depth}}))
+    hosts.advance(30)
+    assert hosts.told[told_before:] == [("opened", ("a",))]
+
+
 JUNK = (
     "", "junk", "a b", "broker-lost-1", "broker-lost-1 broker-lost", "broker-lost-1 broker-lost -",
     "broker-lost-1 broker-lost media x", "broker-lost-1 broker-lost - y", "broker-lost-1 given-up media",
