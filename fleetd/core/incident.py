@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from fleetd.core.alerts import AlertSpec, Word
+from fleetd.core.alerts import AlertSpec, Unit, Word
 from fleetd.core.records import IncidentMemory
 from fleetd.core.spec import Seconds
 from fleetd.core.windows import Window
@@ -94,6 +94,7 @@ class Message(Struct, frozen=True):
     count: int
     hosts: tuple[str, ...]
     begun: float
+    unit: Unit = Unit.COUNT  # of value and threshold
 
 
 class Incident(Struct):

@@ -77,7 +77,7 @@ def _return(turn: Turn, incident: Incident) -> None:
     turn.state.alerts.is_stale = True
     if Told.RECOVERED in (incident.sending, incident.told):
         incident.came_back = True
-        if incident.told is Told.RECOVERED and _is_away(turn):
+        if incident.told is Told.RECOVERED and (_is_away(turn) or _is_alone(turn)):
             _end(turn, incident)
         return
     incident.stage, incident.due, incident.ended_at = Stage.OPEN, None, None
@@ -306,6 +306,8 @@ def change_rules(turn: Turn, spec: FleetSpec) -> None:
 
 def _restore(turn: Turn, alert: AlertSpec, memory: IncidentMemory) -> None:
     """Whether it still holds is yet to be seen."""
+    if memory.told == Told.RECOVERED and _is_alone(turn):
+        return  # only a fleet had to know of it
     subject = Subject(alert.on, memory.pool, memory.detail)
     incident = Incident(
         alert,
@@ -352,6 +354,7 @@ def message(state: State, incident: Incident, told: Told) -> Message:
         count=incident.count,
         hosts=incident.hosts if state.fleet is None or incident.hosts else (state.fleet.member,),
         begun=incident.begun or 0.0,
+        unit=incident.alert.above.unit,
     )
 
 

@@ -83,7 +83,7 @@ def test_nobody_sees_whom_it_tells() -> None:
         ("on = []", ".on: is empty; name one"),
         ('on = ["long-wait", "long-wait"]', ".on: names something twice"),
         ('on = "redis-lost"\nabove = 3', ".above: redis-lost has no figure that could be above it; take it out"),
-        ('on = "crash-loop"\nabove = "5m"', ".above: is not what crash-loop counts (workers that do): write a number"),
+        ('on = "crash-loop"\nabove = "5m"', ".above: is not what crash-loop counts (workers in a crash loop): write a number"),
         ('on = "long-wait"\nabove = "5%"', ".above: is not what long-wait counts (seconds of wait): write a duration"),
         ('on = "job-failures"\nabove = "100%"', '.above: "100%" can never be exceeded; write less than 100%'),
         ('on = "job-failures"\nabove = "3"', '.above: "3" is a string, where a number is wanted'),

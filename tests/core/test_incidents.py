@@ -465,6 +465,22 @@ def test_what_is_over_here_and_not_elsewhere_holds_up_nothing() -> None:
     assert hosts.told[told_before:] == [("opened", ("a",))]
 
 
+def test_an_end_that_the_fleet_was_to_know_of_blocks_nothing_once_there_is_no_fleet() -> None:
+    hosts = fleet("a", "b")
+    hosts.lose("a")
+    hosts.advance(30)
+    hosts.lose("a", is_lost=False)
+    with hosts.cut():
+        hosts.advance(60)
+        (memory,) = hosts.of("a").state.alerts.memory()
+        assert memory.told == "recovered"
+    alone = world()
+    alone.state.alerts.remembered = (memory,)
+    alone.reload(alone.spec)
+    lost(alone)
+    assert alone.states() == ["opened"]
+
+
 JUNK = (
     "", "junk", "a b", "broker-lost-1", "broker-lost-1 broker-lost", "broker-lost-1 broker-lost -",
     "broker-lost-1 broker-lost media x", "broker-lost-1 broker-lost - y", "broker-lost-1 given-up media",
