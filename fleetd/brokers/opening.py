@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from fleetd import tls
 from fleetd.brokers.port import Broker
 from fleetd.config.broker_url import kind_of
 from fleetd.core.spec import BrokerSpec
@@ -18,5 +19,6 @@ def open_broker(spec: BrokerSpec) -> Broker:
     kind = kind_of(spec.url)
     if kind is None:
         raise UsageError(f"[broker.{spec.name}] url: no broker is known by such a URL")
+    tls.make_available()  # what reads a broker has loaded OpenSSL anyhow
     broker: Broker = importlib.import_module(f"fleetd.brokers.{kind}").open(spec)
     return broker

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 
+from fleetd import tls
 from fleetd.cli import start_view
 from fleetd.cli.configuration import Host, accepted
 from fleetd.cli.last_words import last_words
@@ -68,7 +68,7 @@ def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, ten
         raise FleetdError(f"the keeper cannot be started: {error.strerror}: {places.keeper}") from error
     assert loaded.spec is not None
     if loaded.spec.member is None:
-        _import_asyncio_without_tls()
+        tls.import_asyncio_without()
     from fleetd.shell import daemon  # noqa: PLC0415 - while this is imported, the keeper starts
 
     try:
@@ -76,13 +76,6 @@ def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, ten
     except FleetdError:  # it has not begun
         keeper.dismiss()
         raise
-
-
-def _import_asyncio_without_tls() -> None:
-    """A daemon alone opens no TLS connection, and asyncio does without: 4 MB of OpenSSL and a third of its import."""
-    sys.modules["ssl"] = None  # type: ignore[assignment] # what makes an import fail
-    import_module("asyncio")
-    del sys.modules["ssl"]
 
 
 def _warn(loaded: Loaded) -> None:

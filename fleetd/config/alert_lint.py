@@ -9,7 +9,7 @@ from fleetd.config.pools import ReadPool
 from fleetd.config.problems import Finding, Problem, Severity
 from fleetd.config.webhook_url import parse
 from fleetd.core.alerts import AlertSpec, Word
-from fleetd.core.spec import PoolSpec
+from fleetd.core.spec import LineMeaning, PoolSpec
 
 _WARNING, _ERROR = Severity.WARNING, Severity.ERROR
 _LOOPBACK = ("localhost", "::1")
@@ -51,9 +51,18 @@ def _alert(table: ReadAlert, alert: AlertSpec, pools: Mapping[str, ReadPool], *,
                 yield _finding(_ERROR, table, "pools", message, remedy)
         elif specs and not any(map(has_it, specs)):
             yield _finding(_WARNING, table, "on", f"{alert.on} can never come true for any pool: {lacks}", remedy)
+    if alert.on is Word.JOB_FAILURES and specs and not any(map(_tells_of_jobs, specs)):
+        message = "job-failures may never come true: workers of its pools are not known to tell of their jobs"
+        remedy = "tell of jobs on the notify socket (fleetd.worker), or use a framework that reports them"
+        yield _finding(_WARNING, table, "on", message, remedy)
     known = {queue for pool in specs for queue in pool.launch.queues}
     for queue in [queue for queue in alert.queues if queue not in known]:
         yield _finding(_ERROR, table, "queues", f"no pool of it has a queue {queue}", "correct the name")
+
+
+def _tells_of_jobs(pool: PoolSpec) -> bool:
+    """Whether its output tells of jobs, if only where the application is set up for it."""
+    return pool.reports_jobs or any(pattern.meaning is LineMeaning.FAILED for pattern in pool.patterns)
 
 
 def _webhook(table: ReadAlert, webhook: str) -> Iterator[Finding]:

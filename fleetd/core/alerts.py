@@ -80,7 +80,7 @@ MEANINGS = {
             "Workers of the pool have failed five times in a row.",
             "Each of them has been healthy for as long as the longest backoff, has ended as planned, or is not wanted "
             "any more.",
-            "workers that do", (Unit.COUNT,),
+            "workers in a crash loop", (Unit.COUNT,),
         ),
         Meaning(
             Word.GIVEN_UP, About.POOL,
@@ -122,7 +122,7 @@ MEANINGS = {
             Word.OUTPUT_DROPPED, About.POOL,
             "Output of workers is dropped, since it cannot be written.",
             "It is written again.",
-            "workers whose output is", (Unit.COUNT,),
+            "workers whose output is dropped", (Unit.COUNT,),
         ),
         Meaning(
             Word.BROKER_LOST, About.BROKER,

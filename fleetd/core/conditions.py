@@ -13,11 +13,12 @@ from fleetd.core.events import Event, FleetLost, FleetObserved, OutputJudged, Qu
 from fleetd.core.facts import Kind
 from fleetd.core.health import is_expected, is_up
 from fleetd.core.incident import Alerts, Sign, Subject
-from fleetd.core.incidents import go_on, heard, note, rules_on
+from fleetd.core.incidents import go_on, heard, lose_contact, note, rules_on
 from fleetd.core.restarts import CRASH_LOOP
 from fleetd.core.roll import RollState
 from fleetd.core.spec import Seconds
 from fleetd.core.state import NO_SLOT, Moment, Pool, Reason, Slot, State
+from fleetd.core.subjects import is_gone, is_of
 from fleetd.core.turn import Turn
 from fleetd.core.waits import wait_of
 from fleetd.core.windows import Window
@@ -36,10 +37,12 @@ def end_turn(turn: Turn, event: Event) -> None:
     alerts = turn.state.alerts
     if isinstance(event, FleetObserved):
         heard(turn, event.incidents)
+    elif isinstance(event, FleetLost):
+        lose_contact(turn)
     if not turn.state.is_stopping:
         if isinstance(event, SpecChanged):
             _begin(turn, alerts)
-        _look_at_pools(turn, alerts)
+        _look_at_pools(turn, alerts, anew=isinstance(event, SpecChanged))
         _look_at_event(turn, event)
         _look_again(turn, alerts)
     if alerts.is_stale or (alerts.next is not None and alerts.next <= turn.now.mono):
@@ -65,7 +68,7 @@ def _begin(turn: Turn, alerts: Alerts) -> None:
     """The pool files were read: see what is still there, and what a daemon before this one knew."""
     state = turn.state
     for incident in list(alerts.incidents.values()):
-        if _is_gone(state, incident.alert, incident.subject):
+        if is_gone(state, incident.alert, incident.subject):
             note(turn, incident.alert, incident.subject, None)
     for pool in state.pools.values():
         turn.looked_at.update((pool.name, index) for index in (NO_SLOT, *pool.slots))
@@ -81,37 +84,17 @@ def _begin(turn: Turn, alerts: Alerts) -> None:
             _window(turn, subject)
 
 
-def _is_gone(state: State, alert: AlertSpec, subject: Subject) -> bool:
-    """Whether an incident is about what the files do not name any more."""
-    pool = None if subject.pool is None else state.pools.get(subject.pool)
-    if subject.pool is not None and (pool is None or pool.removed or not alert.is_for(subject.pool)):
-        return True
-    match subject.word:
-        case Word.LONG_WAIT:
-            return pool is None or subject.detail not in pool.spec.launch.queues or not _is_of(alert, subject.detail)
-        case Word.BROKER_LOST:
-            return subject.detail not in {each.spec.broker for each in state.pools.values()}
-        case Word.REDIS_LOST:
-            return state.fleet is None
-        case _:
-            return False
-
-
-def _is_of(alert: AlertSpec, queue: str | None) -> bool:
-    return not alert.queues or queue in alert.queues
-
-
 # -- slots and pools -------------------------------------------------------------------------------------------------
 
 
-def _look_at_pools(turn: Turn, alerts: Alerts) -> None:
+def _look_at_pools(turn: Turn, alerts: Alerts, *, anew: bool) -> None:
     words = [word for word in _OF_SLOTS if word in alerts.rules]
     by_pool: dict[str, set[int]] = {}
     for name, index in turn.looked_at:
         by_pool.setdefault(name, set()).add(index)
     for name, indexes in by_pool.items():
         for word in words:
-            _slots(turn, word, name, indexes)
+            _slots(turn, word, name, indexes, anew=anew)
         if Word.ROLLOUT_HALTED in alerts.rules:
             _rollout(turn, name)
         if name in alerts.dropping:
@@ -119,8 +102,11 @@ def _look_at_pools(turn: Turn, alerts: Alerts) -> None:
     _jobs(turn, alerts)
 
 
-def _slots(turn: Turn, word: Word, name: str, indexes: Iterable[int]) -> None:
-    """Keep of which slots of a pool a word holds, by looking at those in which something has happened."""
+def _slots(turn: Turn, word: Word, name: str, indexes: Iterable[int], *, anew: bool = False) -> None:
+    """Keep of which slots of a pool a word holds, by looking at those in which something has happened.
+
+    `anew`: the alerts may be others, or have other thresholds, than when it was looked at before.
+    """
     alerts, pool = turn.state.alerts, turn.state.pools.get(name)
     held = alerts.slots.setdefault((word, name), set())
     before, joined = len(held), []
@@ -136,7 +122,7 @@ def _slots(turn: Turn, word: Word, name: str, indexes: Iterable[int]) -> None:
     if not held:
         del alerts.slots[word, name]
         alerts.checks.pop(Subject(word, name), None)
-    if not joined and len(held) == before:
+    if not joined and len(held) == before and not anew:
         return
     for alert in rules_on(alerts, word, name):
         sign = None
@@ -286,7 +272,7 @@ def _waits(turn: Turn, pool: Pool) -> None:
         if wait is None:
             continue
         for alert in rules_on(turn.state.alerts, Word.LONG_WAIT, pool.name):
-            if _is_of(alert, place.queue):
+            if is_of(alert, place.queue):
                 sign = Sign(wait.seconds) if wait.seconds > alert.above.value else None
                 note(turn, alert, Subject(Word.LONG_WAIT, pool.name, place.queue), sign)
 

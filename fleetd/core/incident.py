@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from fleetd.core.alerts import AlertSpec, Word
+from fleetd.core.alerts import AlertSpec, Unit, Word
 from fleetd.core.records import IncidentMemory
 from fleetd.core.spec import Seconds
 from fleetd.core.windows import Window
@@ -94,6 +94,7 @@ class Message(Struct, frozen=True):
     count: int
     hosts: tuple[str, ...]
     begun: float
+    unit: Unit = Unit.COUNT  # of value and threshold
 
 
 class Incident(Struct):
@@ -116,6 +117,7 @@ class Incident(Struct):
     came_back: bool = False  # while it was told to be over
     hosts: tuple[str, ...] = ()
     heard_at: Seconds | None = None  # when the fleet last said that people were told of it
+    said_at: Seconds | None = None  # when a beat that told of it was answered
 
     @property
     def key(self) -> str:
@@ -179,6 +181,8 @@ class Alerts(Struct):
     windows: dict[Subject, Window] = field(default_factory=dict)
     checks: dict[Subject, Seconds] = field(default_factory=dict)  # when to look again
     looked_at: dict[Subject, Seconds] = field(default_factory=dict)  # the last time that a check was due
+    away_since: Seconds | None = None  # since when the fleet is out of reach
+    listens_until: Seconds = 0.0  # it was for long: what others have to say comes first
     next: Seconds | None = None
     is_stale: bool = False
 

@@ -15,10 +15,13 @@ from fleetd.core.incident import Alerts, Held, Incident, Message, Shared, Sign, 
 from fleetd.core.records import IncidentMemory
 from fleetd.core.spec import FleetSpec, Seconds
 from fleetd.core.state import State
+from fleetd.core.subjects import named
 from fleetd.core.turn import Turn
 
 AWAY: Seconds = 10.0  # how long the fleet has to be out of reach before a host tells its own
 RESTORED: Seconds = 30.0  # how long a daemon has to look whether what it remembers still holds
+LISTENS: Seconds = 60.0  # after the fleet was away for as long, for all hosts to say what they have
+MOST_INHERITED = 50  # incidents that are over and yet to be told to be, before a host takes over another one
 MOST_NEWS = 50  # incidents that a beat tells of as news
 LEAST_CONFIRMED, CONFIRMED_WITHIN = 2, 100  # known incidents that a beat confirms, and in how many beats all are
 
@@ -74,7 +77,7 @@ def _return(turn: Turn, incident: Incident) -> None:
     turn.state.alerts.is_stale = True
     if Told.RECOVERED in (incident.sending, incident.told):
         incident.came_back = True
-        if incident.told is Told.RECOVERED and _is_away(turn):
+        if incident.told is Told.RECOVERED and (_is_away(turn) or _is_alone(turn)):
             _end(turn, incident)
         return
     incident.stage, incident.due, incident.ended_at = Stage.OPEN, None, None
@@ -169,7 +172,7 @@ def _may_tell(turn: Turn, incident: Incident, told: Told) -> bool:
     if not incident.alert.is_told or _is_alone(turn):
         return True
     if not _is_away(turn):
-        return incident.is_teller
+        return incident.is_teller and (told is Told.OPENED or not _listens(turn))
     away_at = _away_at(turn)
     if away_at is None or turn.now.mono < away_at:
         return False
@@ -205,13 +208,14 @@ def said(state: State) -> tuple[Held, ...]:
     """What a beat tells of incidents; nothing where there are none.
 
     What the fleet knows already is only confirmed, a few at a time: each is, long before the fleet would forget it.
+    Of news each has its turn: what is over here, and not elsewhere, stays news for as long as that lasts.
     """
     if not state.alerts.incidents:
         return ()
     real = _real(state)
     known = sorted((each for each in real if each.is_known), key=lambda each: each.heard_at or 0.0)
     few = max(LEAST_CONFIRMED, -(-len(known) // CONFIRMED_WITHIN))
-    news = [each for each in real if not each.is_known]
+    news = sorted((each for each in real if not each.is_known), key=lambda each: each.said_at or 0.0)
     return tuple(map(_held, (*news[:MOST_NEWS], *known[:few])))
 
 
@@ -226,15 +230,20 @@ def _held(incident: Incident) -> Held:
 def heard(turn: Turn, answers: Mapping[str, Shared]) -> None:
     """What the fleet says of the incidents that a beat told of, and of those that are left to whoever lives."""
     alerts = turn.state.alerts
+    if alerts.away_since is not None and turn.now.mono - alerts.away_since >= LISTENS:
+        alerts.listens_until = turn.now.mono + LISTENS
+    alerts.away_since = None
     alerts.is_stale = alerts.is_stale or bool(answers)
+    asked = {held.key for held in said(turn.state)}
     known = {each.key: each for each in alerts.incidents.values() if each.alert.is_told}
     for key, shared in answers.items():
         incident = known.get(key)
         if incident is None:
-            if not shared.is_closed:
+            if not shared.is_closed and not _listens(turn):
                 _inherit(turn, shared)
             continue
         incident.is_teller, incident.hosts = shared.is_teller, shared.hosts
+        incident.said_at = turn.now.mono if key in asked else incident.said_at
         incident.heard_at = turn.now.mono if shared.told is Told.OPENED else None
         if shared.is_closed and incident.stage is Stage.OVER and not incident.sending:
             _end(turn, incident)
@@ -245,18 +254,32 @@ def heard(turn: Turn, answers: Mapping[str, Shared]) -> None:
             turn.remember_now()
 
 
+def lose_contact(turn: Turn) -> None:
+    """The fleet is out of reach, and may forget who has what: all of it is news when it is back."""
+    alerts = turn.state.alerts
+    if alerts.away_since is None:
+        alerts.away_since = turn.now.mono
+    for incident in alerts.incidents.values():
+        incident.heard_at = None
+
+
+def _listens(turn: Turn) -> bool:
+    """Whether the fleet may have forgotten what other hosts have, and they had no time to say it again."""
+    return turn.now.mono < turn.state.alerts.listens_until
+
+
 def _inherit(turn: Turn, shared: Shared) -> None:
     """All hosts that had it are gone: what is left to tell is told by one that lives, if it is asked to."""
-    alert_id, word, pool, *detail = shared.key.split(" ", 3)
-    alert = next((each for rules in turn.state.alerts.rules.values() for each in rules if each.id == alert_id), None)
-    if alert is None or alert.on != word:
+    alerts = turn.state.alerts
+    found = named(turn.state, shared.key)
+    if found is None or (found[0].id, found[1]) in alerts.incidents:
         return
-    subject = Subject(alert.on, None if pool == "-" else pool, detail[0] if detail else None)
-    if (alert.id, subject) in turn.state.alerts.incidents:
-        return
+    if sum(each.stage is Stage.OVER for each in alerts.incidents.values()) >= MOST_INHERITED:
+        return  # the fleet keeps it: there is another beat
+    alert, subject = found
     now = turn.now.unix
     incident = Incident(alert, subject, now, Stage.OVER, ended_at=now, told=shared.told, hosts=shared.hosts)
-    turn.state.alerts.incidents[alert.id, subject] = incident
+    alerts.incidents[alert.id, subject] = incident
 
 
 # -- what a daemon remembers -----------------------------------------------------------------------------------------
@@ -283,6 +306,8 @@ def change_rules(turn: Turn, spec: FleetSpec) -> None:
 
 def _restore(turn: Turn, alert: AlertSpec, memory: IncidentMemory) -> None:
     """Whether it still holds is yet to be seen."""
+    if memory.told == Told.RECOVERED and _is_alone(turn):
+        return  # only a fleet had to know of it
     subject = Subject(alert.on, memory.pool, memory.detail)
     incident = Incident(
         alert,
@@ -329,6 +354,7 @@ def message(state: State, incident: Incident, told: Told) -> Message:
         count=incident.count,
         hosts=incident.hosts if state.fleet is None or incident.hosts else (state.fleet.member,),
         begun=incident.begun or 0.0,
+        unit=incident.alert.above.unit,
     )
 
 

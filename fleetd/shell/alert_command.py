@@ -33,7 +33,10 @@ async def run(
     command: tuple[str, ...], document: Mapping[str, Any], body: bytes, reaper: Reaper, limit: Seconds = LIMIT
 ) -> None:
     """Run it until it ends, or is killed with all of its group after `limit` seconds.  Raises FailedError."""
-    ear = Ear()
+    try:
+        ear = Ear()
+    except OSError as error:  # no descriptor is left
+        raise FailedError(f"it cannot be started: {error.strerror}") from None
     try:
         try:
             pid = _spawned(command, document, body, ear.mouth)
@@ -88,7 +91,12 @@ def _environment(document: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _how(code: int) -> str:
-    return f"it ended with exit code {code}" if code > 0 else f"it was ended by {signal.Signals(-code).name}"
+    if code > 0:
+        return f"it ended with exit code {code}"
+    try:
+        return f"it was ended by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal has no name of its own
+        return f"it was ended by signal {-code}"
 
 
 def _log_lines(output: bytes) -> None:

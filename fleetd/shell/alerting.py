@@ -74,11 +74,7 @@ class Alerting:
         waiting = self._waiting[alert]
         while waiting:
             message = waiting[0]
-            try:
-                await self._deliver(message)
-            except Exception as defect:  # noqa: BLE001 - reported, and no reason to tell nobody of anything else
-                report = {"message": "an alert failed unexpectedly", "exception": defect}
-                asyncio.get_running_loop().call_exception_handler(report)
+            await self._deliver(message)
             waiting.popleft()
             self._host.post(AlertTold(message.key, message.told))
         del self._waiting[alert], self._tasks[alert]
@@ -88,15 +84,13 @@ class Alerting:
         attempts, wait = 0, FIRST_WAIT
         while (alert := self._alert(message)) is not None:
             attempts += 1
-            try:
-                await self._attempt(alert, message)
-            except FleetdError as error:
-                again = time.time() + wait < message.begun + TRIED_FOR
-                if attempts == 1 or not again:
-                    self._fail(message, str(error), attempts, again=again)
-                if not again:
-                    return
-            else:
+            error = await self._tried(alert, message, is_first=attempts == 1)
+            if error is None:
+                return
+            again = time.time() + wait < message.begun + TRIED_FOR
+            if attempts == 1 or not again:
+                self._fail(message, error, attempts, again=again)
+            if not again:
                 return
             await asyncio.sleep(wait * random.uniform(0.8, 1.2))  # noqa: S311 - so that hosts do not ask in step
             wait = min(wait * 2, LONGEST_WAIT)
@@ -104,6 +98,19 @@ class Alerting:
     def _alert(self, message: Message) -> AlertSpec | None:
         """The alert as the pool files have it now; None: it is gone."""
         return next((alert for alert in self._host.spec.alerts if alert.id == message.alert), None)
+
+    async def _tried(self, alert: AlertSpec, message: Message, *, is_first: bool) -> str | None:
+        """Why it was not taken; None: it was."""
+        try:
+            await self._attempt(alert, message)
+        except FleetdError as error:
+            return str(error)
+        except Exception as defect:  # noqa: BLE001 - reported, and no reason to take it for told
+            if is_first:
+                report = {"message": "an alert failed unexpectedly", "exception": defect}
+                asyncio.get_running_loop().call_exception_handler(report)
+            return "internal error, see the daemon's log"
+        return None
 
     async def _attempt(self, alert: AlertSpec, message: Message) -> None:
         who = self._host.identity

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 
+from fleetd import tls
 from fleetd.config.webhook_url import Target
 from fleetd.core.spec import Seconds
 from fleetd.errors import FleetdError
@@ -22,6 +23,8 @@ class NotTakenError(FleetdError):
 
 async def post(target: Target, body: bytes, limit: Seconds = LIMIT) -> None:
     """Post a JSON document, within `limit` seconds.  Raises NotTakenError."""
+    if target.is_tls:
+        tls.make_available()
     try:
         async with asyncio.timeout(limit):
             context = await asyncio.to_thread(ssl.create_default_context) if target.is_tls else None
@@ -32,6 +35,8 @@ async def post(target: Target, body: bytes, limit: Seconds = LIMIT) -> None:
         raise NotTakenError(f"its certificate is not valid: {error.verify_message}") from None
     except ssl.SSLError as error:
         raise NotTakenError(f"no TLS: {error.reason or 'it is not spoken there'}") from None
+    except UnicodeError:  # an empty part of the name, or one of more than 63 characters
+        raise NotTakenError("its host is no name that can be looked up") from None
     except OSError as error:
         raise NotTakenError(_why(error)) from None
     if status // 100 == 3:  # noqa: PLR2004 - a redirect, which may lead anywhere

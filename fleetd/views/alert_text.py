@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,31 +12,33 @@ from fleetd.views.control_characters import made_visible
 from fleetd.views.status_line import duration
 
 LONGEST = 500  # characters of what a worker or a server said
+_ONE = re.compile(r"(?<=worker)s|(?<=job)s")
 _MEANT = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "@\u200b"}  # by Slack and its like: links, and whom to call
 
 
 def document(message: Message, *, fleet: str | None, host: str, instance: str) -> dict[str, Any]:
     """What is posted, or given to a command, as plain values; it holds no URL."""
     hosts = sorted({name.partition("/")[0] for name in message.hosts}) or [host]
-    told = {
+    told: dict[str, Any] = {
         "event": message.word.value,
         "state": message.told.value,
         "fleet": fleet,
         "host": host,
         "hosts": hosts,
         "instance": instance,
-        "pool": message.pool,
-        "queue": message.queue,
-        "broker": message.broker,
+        "pool": _short(message.pool),
+        "queue": _short(message.queue),
+        "broker": _short(message.broker),
         "epoch": message.epoch,
-        "worker": message.worker,
+        "worker": _short(message.worker),
         "since": message.since,
         "ended": message.ended,
         "value": message.value,
         "threshold": message.threshold,
+        "unit": message.unit.value if message.value is not None or message.threshold is not None else None,
         "count": message.count,
         "error": _short(message.error),
-        "incident": message.key,
+        "incident": made_visible(message.key),
     }
     return {"text": _text(message, fleet, hosts)} | told
 
@@ -71,9 +74,10 @@ def _figure(message: Message) -> str:
         return ""
     if Unit.SECONDS in meaning.units:
         return f"jobs wait for {duration(message.value)}"
-    if Unit.SHARE in meaning.units and message.value < 1:
+    if message.unit is Unit.SHARE:
         return f"{message.value:.0%} of jobs failed"
-    return f"{message.value:g} {meaning.figure.partition(',')[0]}"
+    words = meaning.figure.partition(",")[0]
+    return f"{message.value:g} {words if message.value != 1 else _ONE.sub('', words)}"
 
 
 def _short(text: str | None) -> str | None:

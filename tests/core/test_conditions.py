@@ -21,7 +21,7 @@ from fleetd.core.events import (
 )
 from fleetd.core.queues import Depth
 from fleetd.core.spec import LineMeaning
-from tests.support.alert_world import GIVES_UP, LONGEST_BACKOFF, AlertWorld, alert, spec, without
+from tests.support.alert_world import GIVES_UP, LONGEST_BACKOFF, SETTLES, AlertWorld, alert, spec, without
 
 MEDIA = (Target("media"),)
 NUMBERS = count()
@@ -297,3 +297,17 @@ def test_an_alert_that_is_gone_tells_nothing_more_and_one_with_another_threshold
     world.reload(replace(of, alerts=(alert(Word.LONG_WAIT, above=Above(200, Unit.SECONDS)),)))
     world.mend()
     assert [(message.word, message.told) for message in world.told[2:]] == [("long-wait", "recovered")]
+
+
+def test_an_alert_that_a_reload_changes_is_judged_by_what_holds_already() -> None:
+    of = spec(alert(Word.GIVEN_UP, above=Above(1)), pools={"media": 1}, **GIVES_UP)
+    world = AlertWorld(of)
+    world.fail("media:0", times=3)
+    assert world.told == []
+    world.reload(replace(of, alerts=(alert(Word.GIVEN_UP),)))
+    assert world.states() == ["opened"], "its threshold is lower"
+    world.reload(replace(of, alerts=(alert(Word.GIVEN_UP, number=2),)))
+    assert [(each.alert, each.told) for each in world.told[1:]] == [("given-up-2", "opened")], "it is another one"
+    world.reload(replace(of, alerts=(alert(Word.GIVEN_UP, number=2, above=Above(1)),)))
+    world.wait(SETTLES)
+    assert world.states() == ["opened", "opened", "recovered"], "its threshold is higher"

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
 
+from fleetd.coordination.local_incidents import Entry
 from fleetd.coordination.port import GATHER, HOLD
 from fleetd.core.alerts import MEANINGS, Word, of_events
 from fleetd.core.effects import Notify
 from fleetd.core.events import AlertTold, QueuesRead
 from fleetd.core.incident import Incident, Message, Subject, Told
-from fleetd.core.incidents import AWAY, MOST_NEWS, RESTORED, said
+from fleetd.core.incidents import AWAY, MOST_INHERITED, MOST_NEWS, RESTORED, said
 from fleetd.core.queues import Depth
 from fleetd.core.spec import FleetSpec
 from tests.support.alert_world import SETTLES, AlertWorld, alert, spec
@@ -428,6 +429,89 @@ def test_a_beat_does_not_grow_with_what_is_known() -> None:
     hosts.lose("a", is_lost=False)
     hosts.advance(150)
     assert [told for told, _ in hosts.told] == ["opened"] * 150 + ["recovered"] * 150
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_what_a_host_has_is_not_over_because_the_fleet_was_out_of_reach_for_long(first: str) -> None:
+    alerts = tuple(alert(Word.BROKER_LOST, number=number, lasting=0.0) for number in range(10))
+    hosts = AlertFleet(spec(*alerts), "a", "b")
+    hosts.lose("a", "b")
+    hosts.advance(60)
+    hosts.lose("b", is_lost=False)
+    hosts.advance(HOLD / 5)
+    assert [state for state, _ in hosts.told] == ["opened"] * 10
+    with hosts.cut():
+        hosts.advance(1.1 * HOLD)
+        hosts.hosts[first].reachable = True
+        hosts.advance(10)
+    hosts.advance(HOLD)
+    assert [state for state, _ in hosts.told] == ["opened"] * 10
+    hosts.lose("a", is_lost=False)
+    hosts.advance(HOLD)
+    assert [state for state, _ in hosts.told] == ["opened"] * 10 + ["recovered"] * 10
+
+
+def test_what_is_over_here_and_not_elsewhere_holds_up_nothing() -> None:
+    many = tuple(alert(Word.BROKER_LOST, number=number, lasting=0.0) for number in range(MOST_NEWS + 10))
+    hosts = AlertFleet(spec(*many, alert(Word.LONG_WAIT)), "a", "b")
+    hosts.lose("a", "b")
+    hosts.advance(60)
+    hosts.lose("a", is_lost=False)
+    hosts.advance(150)
+    told_before = len(hosts.told)
+    depth = Depth(ready=1, oldest_at=UNIX + hosts.now - 1000)
+    hosts.hosts["a"].step(QueuesRead("x", {"media": {"q": depth}}))
+    hosts.advance(30)
+    assert hosts.told[told_before:] == [("opened", ("a",))]
+
+
+def test_an_end_that_the_fleet_was_to_know_of_blocks_nothing_once_there_is_no_fleet() -> None:
+    hosts = fleet("a", "b")
+    hosts.lose("a")
+    hosts.advance(30)
+    hosts.lose("a", is_lost=False)
+    with hosts.cut():
+        hosts.advance(60)
+        (memory,) = hosts.of("a").state.alerts.memory()
+        assert memory.told == "recovered"
+    alone = world()
+    alone.state.alerts.remembered = (memory,)
+    alone.reload(alone.spec)
+    lost(alone)
+    assert alone.states() == ["opened"]
+
+
+JUNK = (
+    "", "junk", "a b", "broker-lost-1", "broker-lost-1 broker-lost", "broker-lost-1 broker-lost -",
+    "broker-lost-1 broker-lost media x", "broker-lost-1 broker-lost - y", "broker-lost-1 given-up media",
+    "crash-loop-1 crash-loop -", "crash-loop-1 crash-loop gone", "crash-loop-1 crash-loop media q",
+    "job-failures-1 job-failures media q\x1b[2J", "long-wait-1 long-wait media nobodys", "long-wait-1 long-wait media",
+    "rollout-halted-1 rollout-halted - x", "rollout-halted-1 rollout-halted -",
+    f"rollout-halted-1 rollout-halted - {'9' * 5000}", " long-wait media q", "no-such-1 crash-loop media",
+)  # fmt: skip
+
+
+def test_what_no_file_of_this_host_names_is_left_to_others() -> None:
+    words = (Word.BROKER_LOST, Word.CRASH_LOOP, Word.JOB_FAILURES, Word.LONG_WAIT, Word.ROLLOUT_HALTED)
+    hosts = AlertFleet(spec(*map(alert, words)), "a")
+    for key in JUNK:
+        hosts.memory.incidents[key] = Entry(UNIX + hosts.now, told=Told.OPENED, quiet_at=UNIX + hosts.now)
+    hosts.advance(30)
+    assert hosts.told == []
+    assert hosts.of("a").state.alerts.incidents == {}
+
+
+def test_no_more_is_inherited_than_can_be_told_soon() -> None:
+    hosts = AlertFleet(spec(alert(Word.ROLLOUT_HALTED)), "a")
+    hosts.of("a").delivers = False
+    for epoch in range(2 * MOST_INHERITED):
+        key = f"rollout-halted-1 rollout-halted - {epoch}"
+        hosts.memory.incidents[key] = Entry(UNIX + hosts.now, told=Told.OPENED, quiet_at=UNIX + hosts.now)
+    hosts.advance(30)
+    assert len(hosts.of("a").state.alerts.incidents) == MOST_INHERITED
+    hosts.of("a").delivers = True
+    hosts.advance(30)
+    assert [state for state, _ in hosts.told] == ["recovered"] * 2 * MOST_INHERITED
 
 
 class AnyFleet(RuleBasedStateMachine):

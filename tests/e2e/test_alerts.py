@@ -15,6 +15,7 @@ import pytest
 from tests.support.fleetd_cli import Document, Fleetd
 from tests.support.real_fleet import NAME, RealFleet, daemon_pid, kill_daemon, real_fleet
 from tests.support.redis_server import RedisServer
+from tests.support.redis_tls import authority, running_tls_server
 from tests.support.waiting import stays, wait_for
 from tests.support.webhook_receiver import HANG, SECRET, Receiver, receiver
 
@@ -70,6 +71,33 @@ def test_a_crash_loop_is_told_when_it_begins_and_when_it_is_over(fleetd: Fleetd,
     assert f"the webhook http://127.0.0.1:{hook.port} could not be told" in said
     assert SECRET not in said
     assert [document["state"] for document in hook.asked] == ["opened", "opened", "recovered"]
+
+
+def test_a_daemon_alone_tells_a_webhook_over_tls(fleetd: Fleetd) -> None:
+    with authority() as ca, receiver(ca.issue("server", "IP:127.0.0.1")) as hook:
+        fleetd.environment["SSL_CERT_FILE"] = str(ca.certificate)
+        fleetd.configure({"media": pool(fleetd.directory)}, alert=[alert(hook, "pool-degraded", **{"for": "0s"})])
+        fleetd.start()
+        fleetd.run("signal", "KILL", "*")
+        hook.told(2)
+    assert hook.states()[:2] == [("pool-degraded", "opened"), ("pool-degraded", "recovered")]
+    assert fleetd.events("alert.failed") == []
+
+
+@pytest.mark.redis
+def test_a_daemon_alone_reads_queues_over_tls(fleetd: Fleetd) -> None:
+    places = {"ready": ["jobs:{queue}"]}
+    with running_tls_server() as server:
+        url = f"rediss://127.0.0.1:{server.port}/0?ssl_ca_certs={server.authority.certificate}"
+        fleetd.configure(
+            {"media": {"framework": "own", "queues": ["q"], **FAST}},
+            framework={"own": {"command": ["sleep", "1000"], "brokers": {"redis": places}}},
+            broker={"default": {"url": url, "every": 0.1}},
+        )
+        fleetd.start()
+        with server.server.connect() as client:
+            client.rpush("jobs:q", "1")
+        wait_for(lambda: fleetd.pool("media")["queues"][0]["ready"] == 1, "its depth")
 
 
 @pytest.mark.redis

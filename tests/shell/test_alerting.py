@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import resource
 import socket
 import sys
 import time
@@ -110,6 +111,11 @@ def test_what_is_no_http_is_said_to_be_none(answer: bytes) -> None:
     assert "does not speak HTTP" in asyncio.run(ask())
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_a_host_that_can_be_no_name(host: str) -> None:
+    assert refusal(f"https://{host}/{SECRET}") == "its host is no name that can be looked up"
+
+
 def test_a_certificate_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ca = Authority(tmp_path)
     ca.create()
@@ -163,6 +169,23 @@ def test_a_command_that_fails_says_its_last_words(caplog: pytest.LogCaptureFixtu
         ran("/no/such/program")
     with pytest.raises(FleetdError, match="it was ended by SIGKILL"):
         ran("/bin/sh", "-c", "kill -9 $$")
+    with pytest.raises(FleetdError, match="it was ended by signal 40"):
+        ran("/bin/sh", "-c", "kill -40 $$")
+
+
+def test_a_command_without_a_descriptor_left_is_not_started() -> None:
+    async def main() -> None:
+        reaper = Reaper(asyncio.get_running_loop())
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            with pytest.raises(FleetdError, match="cannot be started: Too many open files"):
+                await run(("true",), TOLD, BODY, reaper)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            reaper.close()
+
+    asyncio.run(main())
 
 
 def test_a_command_that_does_not_end_is_killed_with_its_group(tmp_path: Path) -> None:
@@ -276,3 +299,17 @@ def test_a_reload_that_takes_an_alert_out_ends_its_telling(hook: Receiver) -> No
 
     deliver(work, webhook=hook.url)
     assert len(hook.asked) == 1
+
+
+def test_what_fails_unexpectedly_is_tried_again(hook: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(teller: Alerting, daemon: Daemon) -> None:
+        teller.notify(message())
+        await asyncio.to_thread(wait_for, lambda: daemon.failed, "the first attempt")
+        daemon.spec = FleetSpec({}, alerts=(alert(Word.CRASH_LOOP, webhook=hook.url),))
+        await daemon.hears(1)
+
+    broken = {"webhook": None, "command": ("true", "\0")}
+    (failed,) = deliver(work, **broken).failed
+    assert (failed.fields["error"], failed.fields["again"]) == ("internal error, see the daemon's log", True)
+    assert hook.states() == [("crash-loop", "opened")]
+    assert "an alert failed unexpectedly" in caplog.text

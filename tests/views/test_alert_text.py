@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fleetd.core.alerts import Word
+from fleetd.core.alerts import Unit, Word
 from fleetd.core.incident import Message, Told
 from fleetd.views.alert_text import LONGEST, document
 
@@ -24,7 +24,7 @@ def told(word: Word = Word.CRASH_LOOP, state: Told = Told.OPENED, fleet: str | N
     [
         (
             told(value=2, worker="media:0", error="no table"),
-            "OPENED crash-loop media (acme: h1, h2): 2 workers that do; media:0: no table",
+            "OPENED crash-loop media (acme: h1, h2): 2 workers in a crash loop; media:0: no table",
         ),
         (told(fleet=None, hosts=()), "OPENED crash-loop media (h1)"),
         (
@@ -35,7 +35,16 @@ def told(word: Word = Word.CRASH_LOOP, state: Told = Told.OPENED, fleet: str | N
             told(Word.LONG_WAIT, queue="high", value=95.0),
             "OPENED long-wait media queue high (acme: h1, h2): jobs wait for 1 min 35 s",
         ),
-        (told(Word.JOB_FAILURES, value=0.37), "OPENED job-failures media (acme: h1, h2): 37% of jobs failed"),
+        (told(value=1), "OPENED crash-loop media (acme: h1, h2): 1 worker in a crash loop"),
+        (
+            told(Word.JOB_FAILURES, value=0.37, unit=Unit.SHARE),
+            "OPENED job-failures media (acme: h1, h2): 37% of jobs failed",
+        ),
+        (
+            told(Word.JOB_FAILURES, value=1.0, unit=Unit.SHARE),
+            "OPENED job-failures media (acme: h1, h2): 100% of jobs failed",
+        ),
+        (told(Word.JOB_FAILURES, value=1.0), "OPENED job-failures media (acme: h1, h2): 1 failed job"),
         (told(Word.JOB_FAILURES, value=12.0), "OPENED job-failures media (acme: h1, h2): 12 failed jobs"),
         (
             told(Word.ROLLOUT_HALTED, pool=None, epoch=1790000123, worker="media:0", error="exited"),
@@ -66,3 +75,13 @@ def test_the_facts_beside_it() -> None:
         "instance": "app", "value": 2,
     }  # fmt: skip
     assert "http" not in str(said)
+
+
+def test_names_move_no_cursor_either() -> None:
+    document = told(pool="a\nb", queue="q\x1b[2J\nFLEETD", broker="\u202ex")
+    assert (document["pool"], document["queue"], document["broker"]) == ("a\\x0ab", "q\\x0aFLEETD", "\\u202ex")
+
+
+def test_what_a_figure_is_stands_beside_it() -> None:
+    assert told(Word.JOB_FAILURES, value=1.0, threshold=0.25, unit=Unit.SHARE)["unit"] == "share"
+    assert told(Word.BROKER_LOST, broker="default")["unit"] is None
