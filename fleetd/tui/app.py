@@ -41,12 +41,15 @@ _AGAIN = 1.0  # seconds before a source that ended is asked again
 _MOST_AT_ONCE = 1000  # items: a flood waits
 
 
-async def show(source: Source, look: Look, targets: tuple[str, ...] = ()) -> ExitCode:
+async def show(
+    source: Source, look: Look, targets: tuple[str, ...] = (), on_term: Callable[[], None] | None = None
+) -> ExitCode:
     """The live view of a source on standard output, which must be a terminal, until somebody leaves it.
 
-    A signal that would end the process ends it all the same, once the terminal is as it was.
+    A signal that would end the process ends it all the same, once the terminal is as it was; with `on_term` SIGTERM
+    calls that instead, and leaves the view.
     """
-    view = _View(source, look, targets)
+    view = _View(source, look, targets, on_term)
     with view.signals():
         await view.run()
     if view.ended_by is not None:
@@ -58,8 +61,10 @@ async def show(source: Source, look: Look, targets: tuple[str, ...] = ()) -> Exi
 class _View:
     """One view, from its beginning to its end."""
 
-    def __init__(self, source: Source, look: Look, targets: tuple[str, ...]) -> None:
-        self._source, self._look = source, look
+    def __init__(
+        self, source: Source, look: Look, targets: tuple[str, ...], on_term: Callable[[], None] | None
+    ) -> None:
+        self._source, self._look, self._on_term = source, look, on_term
         self._model = Model(source.can, 0, 0, time.time(), targets=targets)
         self._wanted = Wanted()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -201,9 +206,10 @@ class _View:
             signal.SIGWINCH: self._resized,
             signal.SIGTSTP: self._suspend,
             signal.SIGINT: lambda: self._tell(Pressed("ctrl-c")),
-            signal.SIGTERM: lambda: self._end_by(signal.SIGTERM),
+            signal.SIGTERM: self._terminated,
             signal.SIGHUP: lambda: self._end_by(signal.SIGHUP),
         }
+        before = signal.getsignal(signal.SIGTERM)
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
         try:
@@ -211,6 +217,14 @@ class _View:
         finally:
             for number in handlers:
                 loop.remove_signal_handler(number)
+            signal.signal(signal.SIGTERM, before)
+
+    def _terminated(self) -> None:
+        if self._on_term is None:
+            self._end_by(signal.SIGTERM)
+        else:
+            self._on_term()
+            self._over.set()
 
     def _end_by(self, number: signal.Signals) -> None:
         self.ended_by = number
