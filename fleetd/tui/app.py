@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, ParamSpec
 
 from fleetd.errors import ExitCode, FleetdError
 from fleetd.tui.look import Look
@@ -39,6 +39,8 @@ FRAME = 0.1  # seconds between two frames, at least
 TICK = 1.0  # seconds after which ages have changed, at most
 _AGAIN = 1.0  # seconds before a source that ended is asked again
 _MOST_AT_ONCE = 1000  # items: a flood waits
+
+P = ParamSpec("P")
 
 
 async def show(
@@ -76,7 +78,7 @@ class _View:
 
     async def run(self) -> None:
         """Show it until it is left."""
-        with Terminal(sys.stdout.fileno(), self._pressed, self._over.set) as self._terminal:
+        with Terminal(sys.stdout.fileno(), self._guarded(self._pressed), self._over.set) as self._terminal:
             self._resized()
             self._begin(self._pictures())
             self._begin(self._events())
@@ -99,9 +101,24 @@ class _View:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:  # a defect: the terminal first, then the report
-            self._failed = self._failed or task.exception()
-            self._over.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """A defect: the terminal first, then the report."""
+        self._failed = self._failed or error
+        self._over.set()
+
+    def _guarded(self, callback: Callable[P, None]) -> Callable[P, None]:
+        """For the loop, which would print a defect onto the screen and go on."""
+
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                callback(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - it is raised when the terminal is as it was
+                self._fail(error)
+
+        return guarded
 
     # -- what is told --------------------------------------------------------------------------------------------------
 
@@ -211,7 +228,7 @@ class _View:
         }
         before = signal.getsignal(signal.SIGTERM)
         for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
+            loop.add_signal_handler(number, self._guarded(handler))
         try:
             yield
         finally:
@@ -236,7 +253,7 @@ class _View:
         self._terminal.leave()
         loop.remove_signal_handler(signal.SIGTSTP)  # stops it; where no shell could bring it back, nothing happens
         os.kill(os.getpid(), signal.SIGTSTP)
-        loop.add_signal_handler(signal.SIGTSTP, self._suspend)
+        loop.add_signal_handler(signal.SIGTSTP, self._guarded(self._suspend))
         self._terminal.enter()
         self._resized()
 
