@@ -143,7 +143,8 @@ def _asked(model: Model, binding: Binding, verb: Verb) -> Model:
         case Refusal(why):
             return replace(model, message=Message(f"{binding.help.partition(':')[0]}: {why}", is_bad=True))
         case Act(request, what, _, _) if verb is Verb.SCALE:
-            return replace(model, asking=Number(request, what, "+1" if binding.action is Action.MORE else "-1"))
+            proposal = "+1" if binding.action is Action.MORE else "-1"
+            return replace(model, asking=Number(request, what, proposal, is_proposed=True))
         case Act(request, _, counted, wide):
             return replace(model, asking=Question(request, act.question, counted, wide, binding.is_dangerous))
 
