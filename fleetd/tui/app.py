@@ -38,6 +38,7 @@ from fleetd.views.picture import Request, Source
 FRAME = 0.1  # seconds between two frames, at least
 TICK = 1.0  # seconds after which ages have changed, at most
 _AGAIN = 1.0  # seconds before a source that ended is asked again
+_FLUSH = 1.0  # seconds for what was confirmed to be begun, when the view is left
 _MOST_AT_ONCE = 1000  # items: a flood waits
 
 P = ParamSpec("P")
@@ -70,6 +71,7 @@ class _View:
         self._model = Model(source.can, 0, 0, time.time(), targets=targets)
         self._wanted = Wanted()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._acts: set[asyncio.Task[None]] = set()
         self._lines: asyncio.Task[None] | None = None
         self._changed, self._over = asyncio.Event(), asyncio.Event()
         self._failed: BaseException | None = None
@@ -86,6 +88,8 @@ class _View:
             self._begin(self._draw())
             try:
                 await self._over.wait()
+                if self._acts:
+                    await asyncio.wait(self._acts, timeout=_FLUSH)
             finally:
                 for task in tuple(self._tasks):
                     task.cancel()
@@ -184,7 +188,9 @@ class _View:
     def _grant(self, wish: Wish) -> None:
         match wish:
             case Do(request):
-                self._begin(self._act(request))
+                act = self._begin(self._act(request))
+                self._acts.add(act)
+                act.add_done_callback(self._acts.discard)
             case Leave(code):
                 self.code = code
                 self._over.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import Any
 
 import psutil
@@ -36,6 +37,27 @@ def test_a_view_outlives_its_daemon(fleetd: Fleetd) -> None:
         assert live.ended() == (0, None)
         live.assert_left_clean()
     assert fleetd.pids("media") == {worker["name"]: worker["pid"] for worker in before["pools"][0]["workers"]}
+
+
+def test_leaving_waits_a_moment_for_what_was_confirmed(fleetd: Fleetd) -> None:
+    fleetd.configure(POOLS)
+    fleetd.start()
+    with live_view("status", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("media ")
+        live.press("down", "p", "y", "q")
+        assert live.ended() == (0, None)
+    assert fleetd.pool("media")["paused"]
+    daemon = fleetd.status()["pid"]
+    with live_view("status", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("media ")
+        os.kill(daemon, signal.SIGSTOP)
+        try:
+            live.press("down", "u", "y", "q")
+            left = time.monotonic()
+            assert live.ended() == (0, None)
+            assert time.monotonic() - left < 8  # a daemon's answer is waited for 15 s
+        finally:
+            os.kill(daemon, signal.SIGCONT)
 
 
 def test_leaving_the_view_of_start_drains(fleetd: Fleetd) -> None:
