@@ -24,6 +24,7 @@ class Asked:
         self.request = request
         self.again = again  # of a second keeper
         self.is_born = False  # it has a process, which is not yet what was asked for
+        self.is_sought = False  # its keeper was lost
         self.settled = asyncio.Event()  # it has a process, or never will
         self.own: dict[str, int] = {}  # descriptors
 

@@ -1,7 +1,8 @@
 """A small HTTP/1.1 server for whoever looks: GET and HEAD, one request a connection, everything bounded.
 
 Strangers may talk to it, so that what one of them can take is little: a request has a size and a time, connections
-have a number, and what does not fit is refused in as few words as HTTP has for it (decision 21).
+have a number, and what does not fit is refused in as few words as HTTP has for it (decision 21).  Who connects and
+asks nothing keeps nobody else out.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class HttpServer:
         self._answer = answer
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._silent: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}  # no request yet; the oldest first
 
     async def open(self, address: str) -> str:
         """Listen at HOST:PORT, and answer with the URL of its root.  Raises OSError."""
@@ -78,7 +80,10 @@ class HttpServer:
             listener = await _bound(host, port)
         except UnicodeError:
             raise OSError(EINVAL, "there can be no host of that name") from None
-        self._server = await asyncio.start_server(self._accept, sock=listener, limit=LARGEST_REQUEST)
+        self._server = await asyncio.start_server(
+            self._accept, sock=listener, limit=LARGEST_REQUEST, start_serving=False
+        )
+        await self._server.start_serving()  # `close` knows of it, should this be cancelled
         return _url(host, listener.getsockname()[1])
 
     async def close(self) -> None:
@@ -92,20 +97,37 @@ class HttpServer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._tasks) >= MOST_CONNECTIONS:
-            writer.write(_encoded(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Retry-After: 5"), with_body=True))
-            writer.close()
+        if len(self._tasks) >= MOST_CONNECTIONS and not self._make_room():
+            _turn_away(writer)
             return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._silent[writer] = task
+        task.add_done_callback(lambda over: self._end(over, writer))
+
+    def _make_room(self) -> bool:
+        """Turn away who has been silent longest; False where everybody has asked for something."""
+        writer = next(iter(self._silent), None)
+        if writer is None:
+            return False
+        task = self._silent[writer]
+        self._end(task, writer)
+        task.cancel()
+        _turn_away(writer)
+        return True
+
+    def _end(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+        self._tasks.discard(task)
+        self._silent.pop(writer, None)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(TimeoutError):  # it does not take what it asked for
                 async with asyncio.timeout(2 * WITHIN):
                     writer.transport.set_write_buffer_limits(0)
-                    writer.write(await self._reply(reader))
+                    reply = await self._reply(reader)
+                    self._silent.pop(writer, None)
+                    writer.write(reply)
                     await writer.drain()  # all of it
                     writer.write_eof()
             with suppress(TimeoutError):
@@ -135,6 +157,11 @@ class HttpServer:
             report = {"message": f"{asked.path} could not be answered", "exception": defect}
             asyncio.get_running_loop().call_exception_handler(report)
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _turn_away(writer: asyncio.StreamWriter) -> None:
+    writer.write(_encoded(refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Retry-After: 5"), with_body=True))
+    writer.close()
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
@@ -193,8 +220,10 @@ async def _bound(host: str, port: int) -> socket.socket:
         return _all_addresses(port)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:  # a name, for which a thread may have to ask a server
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:  # a name: whoever knows it may take long, or be away
+        from fleetd.brokers.threads import Threads  # noqa: PLC0415 - most addresses are numbers
+
+        found = await Threads(1).run(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     family, _, _, _, address = found[0]
     return _bound_to(family, address)
 

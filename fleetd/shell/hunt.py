@@ -26,6 +26,7 @@ class Prey(Struct, eq=False):
     deadline: float
     gone: asyncio.Future[tuple[int, ...]]
     forbidden: set[int] = field(default_factory=set)
+    was_struck: bool = False  # once, at least
 
 
 class Hunt:
@@ -127,7 +128,10 @@ class Hunt:
                 for process in left:
                     self._send(prey, process, signal.SIGKILL)
                 pids = tuple(sorted(process.pid for process in left))
-                if time.monotonic() >= prey.deadline or prey.forbidden.issuperset(pids):  # also when there are none
+                # who was struck for the first time just now is about to be gone, however long it took to find it
+                is_in_vain = time.monotonic() >= prey.deadline and prey.was_struck
+                prey.was_struck = True
+                if is_in_vain or prey.forbidden.issuperset(pids):  # also when there are none
                     self._prey.remove(prey)
                     if not prey.gone.done():
                         prey.gone.set_result(pids)

@@ -78,8 +78,8 @@ class Keeping:
         return self._link is not None and self._link.takes_ends
 
     def is_there(self) -> bool:
-        """Whether there is a keeper; one is started, if it can be."""
-        return self._link is not None or self._start()
+        """Whether there is a keeper; one is started, unless that has failed just now and is to be tried again."""
+        return self._link is not None or (self._again is None and self._start())
 
     def request(self, body: Json | SpawnRequest, fds: list[int]) -> None:
         """Send it a request, as soon as it takes it."""
@@ -130,10 +130,7 @@ class Keeping:
         self._start()
 
     def _start(self) -> bool:
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
-        link = None
+        self._again, link = None, None
         try:
             link = KeeperLink.start(self._path, self._instance, self._soft_nofile)
             link.hello()
@@ -141,7 +138,7 @@ class Keeping:
             if link is not None:
                 link.close()
             log.error("the keeper could not be started: %s; trying again in %g s", error, self._wait)  # noqa: TRY400
-            self._again = self._loop.call_later(self._wait, self.is_there)
+            self._again = self._loop.call_later(self._wait, self._start)
             self._wait = min(2 * self._wait, AGAIN_SECONDS_MOST)
             return False
         self._link, self._wait = link, AGAIN_SECONDS

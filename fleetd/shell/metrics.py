@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fleetd.shell.daemon import Daemon
 
 AGAIN = 2.0  # seconds between two tries to listen
+PATIENCE = 0.5  # seconds that a daemon which starts or reloads waits for the first one
 MOST_REASONS = 100  # lines of /readyz
 
 _log = logging.getLogger("fleetd")
@@ -36,17 +37,16 @@ class Metrics:
         self._trying: asyncio.Task[None] | None = None
 
     async def follow(self, address: str | None) -> None:
-        """Listen there from now on, None: nowhere; returns when that was tried once."""
+        """Listen there from now on, None: nowhere; returns when that was tried once, or takes long."""
         if address == self._address:
             return
         await self.close()
         self._address = address
-        if address is None:
-            return
-        trouble = await self._listen(address)
-        if trouble is not None:
-            _log.error("%s: nobody is told of metrics; tried again every %g s", trouble, AGAIN)
-            self._trying = asyncio.create_task(self._keep_trying(address, trouble))
+        if address is not None:
+            tried = asyncio.Event()
+            self._trying = asyncio.create_task(self._keep_trying(address, tried))
+            with suppress(TimeoutError):  # a name server may be away, and much else waits for this
+                await asyncio.wait_for(tried.wait(), PATIENCE)
 
     async def close(self) -> None:
         """Listen nowhere."""
@@ -58,25 +58,28 @@ class Metrics:
             await self._server.close()
         self._trying = self._server = self._address = None
 
+    async def _keep_trying(self, address: str, tried: asyncio.Event) -> None:
+        told = None
+        while (trouble := await self._listen(address)) is not None:
+            if told is None:
+                _log.error("%s: nobody is told of metrics; tried again every %g s", trouble, AGAIN)
+            elif trouble != told:
+                _log.error("%s", trouble)
+            told = trouble
+            tried.set()
+            await asyncio.sleep(AGAIN)
+        tried.set()
+
     async def _listen(self, address: str) -> str | None:
         """Why it was in vain, None: it was not."""
-        server = HttpServer(self._answer)
+        self._server = HttpServer(self._answer)
         try:
-            url = await server.open(address)
+            url = await self._server.open(address)
         except OSError as error:
+            self._server = None
             return f"metrics-listen: cannot listen at {address}: {error.strerror or error}"
-        self._server = server
         _log.info("metrics at %smetrics", url)
         return None
-
-    async def _keep_trying(self, address: str, told: str) -> None:
-        while True:
-            await asyncio.sleep(AGAIN)
-            trouble = await self._listen(address)
-            if trouble is None:
-                return
-            if trouble != told:
-                _log.error("%s", told := trouble)
 
     def _answer(self, asked: Asked) -> Answer:
         match asked.path:

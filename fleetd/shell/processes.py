@@ -214,8 +214,10 @@ class Processes:
 
     def _lose_keeper(self) -> None:
         """Watch the runs, which no keeper has as its children any more, by pidfd."""
-        for run in tuple(self._asked):
-            self._in_time(self._look_for(run))
+        for run, asked in self._asked.items():
+            if not asked.is_sought:  # else another keeper was lost before
+                asked.is_sought = True
+                self._in_time(self._look_for(run, asked))
         for held in self._runs.values():
             self.trees.adopt(held.run, held.pid, held.cgroup, foreign=True)
             if not held.ended and not held.foreign:
@@ -234,12 +236,9 @@ class Processes:
         self._keeper.request({"verb": "environ", "env": dict(self._environ)}, [])
         self._prepare()
 
-    async def _look_for(self, run: str) -> None:
+    async def _look_for(self, run: str, asked: Asked) -> None:
         """A run was asked for when the keeper was lost: take it over, tell that it is over, or ask for it once more."""
         await forks_over(self._instance, self.keeper_pid)
-        asked = self._asked.get(run)
-        if asked is None:  # another keeper was lost meanwhile, and this was looked for before
-            return
         request = asked.request
         held = None
         if request is not None:

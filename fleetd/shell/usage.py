@@ -7,18 +7,23 @@ import platform
 import resource
 import time
 from collections.abc import Mapping
+from math import floor
 from pathlib import Path
 
-from fleetd.shell.proc import usage_of
+from fleetd.shell.proc import TICKS, usage_of
 from fleetd.views.metrics.metric import OfPool, Own
 
 MEASURED_EVERY = 1.0  # seconds between two looks at all processes, however many ask
 
 
 class PoolUsage:
-    """Adds up by pool what main processes use; CPU seconds grow on over the ends of workers."""
+    """Adds up by pool what main processes use; CPU seconds grow on over the ends of workers.
+
+    Of processes that are older than this object, what they used before the first look is an earlier daemon's to tell.
+    """
 
     def __init__(self) -> None:
+        self._since = floor(time.clock_gettime(time.CLOCK_BOOTTIME) * TICKS) / TICKS
         self._seen: dict[str, float] = {}  # CPU seconds by run
         self._cpu: dict[str, float] = {}  # by pool
         self._resident: dict[str, int] = {}
@@ -44,7 +49,8 @@ class PoolUsage:
             if usage is None or pool is None:
                 continue
             seen[run] = usage.cpu
-            self._cpu[pool] = self._cpu.get(pool, 0.0) + max(0.0, usage.cpu - self._seen.get(run, 0.0))
+            before = self._seen.get(run, usage.cpu if usage.started < self._since else 0.0)
+            self._cpu[pool] = self._cpu.get(pool, 0.0) + max(0.0, usage.cpu - before)
             self._resident[pool] = self._resident.get(pool, 0) + usage.resident
         self._seen = seen
 

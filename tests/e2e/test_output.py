@@ -17,7 +17,7 @@ from tests.support.crash import kill_daemon
 from tests.support.fleetd_cli import COMMAND, Fleetd
 from tests.support.ordinary_user import BECOME
 from tests.support.requirement import need
-from tests.support.waiting import samples, wait_for
+from tests.support.waiting import wait_for
 from tests.support.worker_pools import SLEEPING, python, shell
 
 pytestmark = pytest.mark.process
@@ -136,15 +136,13 @@ def test_an_absent_journal_is_told_and_holds_nobody_up(fleetd: Fleetd) -> None:
 
 
 def test_followers_are_told_what_they_miss(fleetd: Fleetd) -> None:
-    burst = "until [ -e go ]; do sleep 0.05; done; seq 5000; exec sleep 1000"
+    burst = "echo ready; until [ -e go ]; do sleep 0.05; done; seq 5000; exec sleep 1000"
     pool = shell(burst, directory=str(fleetd.directory), log={"to": "none"})
     fleetd.configure({"media": pool, "calm": SLEEPING})
     fleetd.start()
     follower = fleetd.popen("logs", "media", "-f")
     assert follower.stdout is not None
-    wait_for(lambda: "logs" in " ".join(follower.args), "the follower")  # type: ignore[arg-type]
-    for _ in samples(seconds=0.5):
-        pass
+    assert follower.stdout.readline() == "media:0 ready\n", "what it follows from"
     (fleetd.directory / "go").touch()
     lines: list[str] = []
     while not lines or lines[-1] != "media:0 5000":

@@ -174,14 +174,35 @@ def test_one_that_does_not_take_its_answer_is_hung_up_on() -> None:
     assert asyncio.run(stuck())
 
 
-def test_connections_have_a_number_and_the_rest_is_told_to_come_later() -> None:
+def test_who_connects_and_asks_nothing_keeps_nobody_out() -> None:
+    async def crowd() -> list[bytes]:
+        async with listening() as port:
+            silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS)]
+            silent[0][1].write(b"GET /metrics HTTP/1.1\r\n")  # half a request is none
+            await until(lambda: len(asyncio.all_tasks()) == 1 + MOST_CONNECTIONS, "all to be accepted")
+            answered = [await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")]
+            for _, writer in silent[1:]:  # all but the oldest
+                writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+            for reader, writer in silent:
+                answered.append(await reader.read())
+                writer.close()
+            return answered
+
+    assert [status(each) for each in asyncio.run(crowd())] == [200, 503, *[200] * (MOST_CONNECTIONS - 1)]
+
+
+def test_connections_have_a_number_and_the_rest_is_told_to_come_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "MOST_CONNECTIONS", 3)
+
     async def crowd() -> tuple[list[bytes], bytes]:
         async with listening() as port:
-            waiting = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS)]
-            await until(lambda: len(asyncio.all_tasks()) == 1 + MOST_CONNECTIONS, "all to be accepted")
+            being_answered = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            for reader, writer in being_answered:
+                writer.write(b"GET /large HTTP/1.1\r\n\r\n")
+                assert await reader.read(8) == b"HTTP/1.1"
             refused = [await ask(port, b"") for _ in range(3)]
-            for _, writer in waiting:
-                writer.close()
+            for _, writer in being_answered:
+                writer.transport.abort()
             await until(lambda: len(asyncio.all_tasks()) == 1, "all to be gone")
             return refused, await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")
 

@@ -18,12 +18,26 @@ from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process
 
-BURN = "import sys, time\nwhile time.process_time() < 0.2: pass\nprint(flush=True)\nsys.stdin.read()"
+BURN = """
+import sys, time
+for goal in (0.2, 0.4):
+    while time.process_time() < goal: pass
+    print(flush=True)
+    if not sys.stdin.readline(): break
+"""
 
 
 @pytest.fixture
-def burnt() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Two processes that have used 0.2 s each, and wait."""
+def measures(monkeypatch: pytest.MonkeyPatch) -> PoolUsage:
+    """Measures that are taken anew each time somebody asks."""
+    monkeypatch.setattr(usage, "MEASURED_EVERY", 0.0)
+    return PoolUsage()
+
+
+@pytest.fixture
+def burnt(measures: PoolUsage) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Two that are younger than the measures, have used 0.2 s each, and wait; told a line, they use as much again."""
+    assert measures is not None
     both = [
         subprocess.Popen([sys.executable, "-S", "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for _ in range(2)
@@ -36,11 +50,7 @@ def burnt() -> Iterator[list[subprocess.Popen[bytes]]]:
         each.communicate()
 
 
-def test_cpu_grows_on_over_the_ends_of_workers(
-    burnt: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(usage, "MEASURED_EVERY", 0.0)
-    measures = PoolUsage()
+def test_cpu_grows_on_over_the_ends_of_workers(burnt: list[subprocess.Popen[bytes]], measures: PoolUsage) -> None:
     first, second = burnt
     pools = {"a": "media", "b": "media", "c": "mail"}
     one = measures.measure({"a": first.pid}, pools, {})["media"]
@@ -59,8 +69,26 @@ def test_cpu_grows_on_over_the_ends_of_workers(
     assert (nobody.resident, nobody.cpu) == (0, left["media"].cpu)
 
 
-def test_many_who_ask_cost_one_look(burnt: list[subprocess.Popen[bytes]]) -> None:
-    measures, pools = PoolUsage(), {"a": "media", "b": "media"}
+def test_what_workers_had_used_under_an_earlier_daemon_is_not_counted_again(
+    burnt: list[subprocess.Popen[bytes]],
+) -> None:
+    later, first = PoolUsage(), burnt[0]
+    taken_over = later.measure({"a": first.pid}, {"a": "media"}, {})["media"]
+    assert taken_over.cpu == 0
+    assert taken_over.resident > 1_000_000
+    assert first.stdin is not None
+    assert first.stdout is not None
+    first.stdin.write(b"\n")
+    first.stdin.flush()
+    assert first.stdout.readline() == b"\n"
+    assert 0.15 <= later.measure({"a": first.pid}, {"a": "media"}, {})["media"].cpu < 0.35
+
+
+def test_many_who_ask_cost_one_look(
+    burnt: list[subprocess.Popen[bytes]], measures: PoolUsage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "MEASURED_EVERY", 1.0)
+    pools = {"a": "media", "b": "media"}
     one = measures.measure({"a": burnt[0].pid}, pools, {})
     assert measures.measure({"a": burnt[0].pid, "b": burnt[1].pid}, pools, {}) == one
     wait_for(

@@ -188,6 +188,20 @@ def test_jobs_and_their_runtimes() -> None:
         assert found["fleetd_job_runtime_seconds_sum"]["media",] == pytest.approx(10006.02)
 
 
+def test_a_queue_has_no_jobs_only_if_all_jobs_say_which_queue_they_were_of() -> None:
+    host = Host(pool(reports_jobs=True, reports_starts=True))
+
+    def told_after_a_job_of(queue: str | None, number: int) -> dict[tuple[str, ...], float]:
+        host.tell(JobReported(host.runs[0], LineMeaning.DONE, Source.SOCKET, id=str(number), queue=queue))
+        return served(host.scrape()).get("fleetd_queue_jobs_total", {})
+
+    low = {("media", "low", "done"): 0, ("media", "low", "failed"): 0}
+    assert told_after_a_job_of("high", 1) == {("media", "high", "done"): 1, ("media", "high", "failed"): 0} | low
+    assert told_after_a_job_of(None, 2) == {("media", "high", "done"): 1, ("media", "high", "failed"): 0}
+    assert told_after_a_job_of("low", 3)["media", "low", "done"] == 1
+    assert served(host.scrape())["fleetd_jobs_total"]["media", "done"] == 3
+
+
 def test_nothing_is_said_of_jobs_that_nobody_tells_of() -> None:
     found = served(Host(pool()).scrape())
     absent = {

@@ -11,7 +11,10 @@ from msgspec.structs import replace
 from fleetd.views.picture_news import Listener, Teller
 from fleetd.views.snapshot import UNTOLD, PoolView, Snapshot
 
-MEDIA, MAIL = (PoolView(name, "command", "running", False, 2, UNTOLD, None, (), (), ()) for name in ("media", "mail"))
+MEDIA, MAIL = (
+    PoolView(name, "command", "running", False, 2, UNTOLD, None, (), (), (), None, None, {}, None)
+    for name in ("media", "mail")
+)
 FIRST = Snapshot(1, "app", "media-1", 7, "0.1.0", "running", 1.0, None, (), (MEDIA, MAIL))
 STEPS = {
     "nothing": (FIRST, set()),

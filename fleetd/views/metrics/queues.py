@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleetd.views.metrics.metric import Sample, Scrape
-from fleetd.views.snapshot import PoolView, QueueView
+from fleetd.views.snapshot import JobsView, PoolView, QueueView
 
 
 def _queues(scrape: Scrape) -> Iterator[tuple[PoolView, QueueView]]:
@@ -44,11 +44,20 @@ def estimated(scrape: Scrape) -> Iterator[Sample]:
 
 
 def jobs(scrape: Scrape) -> Iterator[Sample]:
-    """Jobs that ended, by queue and how; nothing where the pool's jobs are not known."""
-    for pool, queue in _queues(scrape):
-        if pool.runtimes is not None:
-            yield (pool.name, queue.name, "done"), queue.jobs.done or 0
-            yield (pool.name, queue.name, "failed"), queue.jobs.failed or 0
+    """Jobs that ended, by queue and how; nothing where a queue's are not known.
+
+    A queue that no job was told of had none only if it was told of every job of the pool which queue it was of.
+    """
+    for pool in scrape.host.pools:
+        every_queue_told = sum(_ended(queue.jobs) for queue in pool.queues) == _ended(pool.jobs)
+        for queue in pool.queues:
+            if pool.runtimes is not None and (queue.jobs.done is not None or every_queue_told):
+                yield (pool.name, queue.name, "done"), queue.jobs.done or 0
+                yield (pool.name, queue.name, "failed"), queue.jobs.failed or 0
+
+
+def _ended(jobs: JobsView) -> int:
+    return (jobs.done or 0) + (jobs.failed or 0)
 
 
 def waiting(scrape: Scrape) -> Iterator[Sample]:

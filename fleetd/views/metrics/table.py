@@ -24,7 +24,8 @@ QUEUES: tuple[Metric, ...] = (
     Metric("fleetd_queue_wait_estimated", _GAUGE, ("pool", "queue"),
            "1 where the wait is estimated as the time to clear the queue, 0 where it is measured.", queues.estimated),
     Metric("fleetd_queue_jobs_total", _COUNTER, ("pool", "queue", "status"),
-           "Jobs of a queue that were done or failed on this host. Goes on over a restart of the daemon.", queues.jobs),
+           "Jobs that were done or failed on this host and told which queue they were of. Goes on over a restart of "
+           "the daemon.", queues.jobs),
     Metric("redis_queue_depth", _GAUGE, ("queue",),
            "Jobs of a queue that a worker could take now: ready and due. For autoscalers that know this name; a queue "
            "that several pools share is told once, whatever kind of broker it is in.", queues.waiting),
@@ -59,7 +60,8 @@ WORKERS: tuple[Metric, ...] = (
            "Resident memory of the workers' main processes, added up.", pools.memory),
     Metric("fleetd_workers_cpu_seconds_total", _COUNTER, ("pool",),
            f"Processor time of the workers' main processes, {_ANEW}, as far as it was used before a scrape: that of a "
-           "worker between the last scrape and its end is not seen.", pools.cpu),
+           "worker between the last scrape and its end is not seen, nor what workers that were taken over had used "
+           "before the first scrape.", pools.cpu),
     Metric("fleetd_output_dropped_bytes_total", _COUNTER, ("pool",),
            f"Output of workers that could not be written, {_ANEW}.", pools.output_dropped),
 )  # fmt: skip
