@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,14 +23,17 @@ def is_live_by_default() -> bool:
     return can_be_live() and sys.stdin is not None and sys.stdin.isatty()
 
 
-def live(source: Source, targets: Sequence[str] = ()) -> int:
-    """Show a source until the view is left; `targets` are the only pools and workers shown.  Returns the exit code."""
+def live(source: Source, targets: Sequence[str] = (), on_term: Callable[[], None] | None = None) -> int:
+    """Show a source until the view is left; `targets` are the only pools and workers shown.  Returns the exit code.
+
+    With `on_term` SIGTERM calls that and leaves the view; without, it ends the process.
+    """
     import asyncio  # noqa: PLC0415 - no command that shows nothing live waits for it
 
-    return asyncio.run(watch(source, targets))
+    return asyncio.run(watch(source, targets, on_term))
 
 
-async def watch(source: Source, targets: Sequence[str] = ()) -> int:
+async def watch(source: Source, targets: Sequence[str] = (), on_term: Callable[[], None] | None = None) -> int:
     """As `live`, in a loop that runs already."""
     from fleetd.tui.app import show  # noqa: PLC0415 - rich, and all that draws, is for the live view only
     from fleetd.tui.look import look_of  # noqa: PLC0415
@@ -43,7 +46,7 @@ async def watch(source: Source, targets: Sequence[str] = ()) -> int:
         unicode=_takes_utf8(),
     )
     sys.stdout.flush()
-    return await show(source, look, tuple(targets))
+    return await show(source, look, tuple(targets), on_term)
 
 
 def _takes_utf8() -> bool:

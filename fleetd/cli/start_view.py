@@ -10,8 +10,9 @@ from contextlib import suppress
 from fleetd.cli.live import can_be_live, live
 from fleetd.cli.waiting import shown
 from fleetd.client.control import ControlClient, HungUpError
-from fleetd.errors import FleetdError, NotFoundError, UsageError
+from fleetd.errors import ExitCode, FleetdError, NotFoundError, UsageError
 from fleetd.shell.paths import Instance
+from fleetd.shell.start_signals import DRAIN
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
@@ -25,25 +26,45 @@ def check() -> None:
 def end_with(parent: int) -> None:
     """Have this process, the daemon to be, drain when its parent is gone: also by SIGKILL, and with the terminal."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+    if libc.prctl(_PR_SET_PDEATHSIG, DRAIN, 0, 0, 0) != 0:
         raise FleetdError(f"--view: {os.strerror(ctypes.get_errno())}")
     if os.getppid() != parent:
         os._exit(1)
 
 
 def run(places: Instance, child: int) -> int:
-    """Show the view until it is left, then drain; answers the daemon's exit code."""
+    """Show the view until it is left, then drain; answers the daemon's exit code.
+
+    SIGTERM leaves the view, too.  Once more, or Ctrl-C while it drains, ends jobs in hand.
+    """
     from fleetd.client.host_source import host_source  # noqa: PLC0415 - asyncio, for who looks on only
 
-    client = ControlClient(places.name, places.control)
+    client, terms = ControlClient(places.name, places.control), _Terms()
+    signal.signal(signal.SIGTERM, terms.heard)
     with suppress(KeyboardInterrupt):  # before it took the keys
-        live(host_source(client))
+        live(host_source(client), on_term=terms.heard)
     print("fleetd start: draining: jobs in hand finish; Ctrl-C ends them now", flush=True)
     try:
-        _stop(client, child, now=False)
+        terms.is_draining = True
+        _stop(client, child, now=terms.count > 1)
     except KeyboardInterrupt:
         _stop(client, child, now=True)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if code >= 0 else ExitCode.FAILED  # ended by a signal
+
+
+class _Terms:
+    """The SIGTERMs that came: the first begins a drain, or lets one go on; another one is as Ctrl-C while it drains."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.is_draining = False
+
+    def heard(self, *_signal: object) -> None:
+        """One more."""
+        self.count += 1
+        if self.count > 1 and self.is_draining:
+            raise KeyboardInterrupt
 
 
 def _stop(client: ControlClient, child: int, *, now: bool) -> None:
@@ -54,4 +75,4 @@ def _stop(client: ControlClient, child: int, *, now: bool) -> None:
             client.call("stop", request, progress)
     except NotFoundError:  # it has ended, or its socket is gone
         with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGTERM)
+            os.kill(child, signal.SIGTERM if now else DRAIN)

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from fleetd.client.control import ControlClient
+from fleetd.client.host_calls import beside
 from fleetd.client.logs import Following, last_lines
 from fleetd.client.streams import AGAIN, items
 from fleetd.client.worker_log import Overlap, of_worker, readable_log
@@ -20,7 +21,7 @@ _ASKED_WITHIN = 10.0  # seconds
 
 async def worker_lines(client: ControlClient, worker: str) -> AsyncGenerator[str]:
     """See `fleetd.views.picture.Source.lines`."""
-    answer = await asyncio.to_thread(client.call, "logs", {"targets": [worker]}, None, _ASKED_WITHIN)
+    answer = await beside(client.call, "logs", {"targets": [worker]}, None, _ASKED_WITHIN)
     if not answer["workers"]:
         raise NotFoundError(f"no such worker: {worker}")
     path = readable_log(answer["workers"][0]["path"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from fleetd.client import host_acts
 from fleetd.client.control import ControlClient
+from fleetd.client.host_calls import beside
 from fleetd.client.host_lines import worker_lines
 from fleetd.client.streams import AGAIN, SilentError, items
 from fleetd.errors import FleetdError, NotFoundError, UsageError
@@ -49,7 +50,7 @@ class HostSource:
 
     async def act(self, request: Request) -> str:
         """See the protocol."""
-        return await asyncio.to_thread(host_acts.carry_out, self._client, request)
+        return await beside(host_acts.carry_out, self._client, request)
 
     async def lines(self, worker: str) -> AsyncGenerator[str]:
         """See the protocol."""
@@ -88,7 +89,7 @@ class HostSource:
                     yield listener.hear(item)
         except UsageError:  # it is of a version that knows no such verb, and tells all each time
             while not self._asked_anew.is_set():
-                yield await asyncio.to_thread(self._client.call, "status", {"targets": []}, None, SILENCE)
+                yield await beside(self._client.call, "status", {"targets": []}, None, SILENCE)
                 await asyncio.sleep(AGAIN)
         finally:
             anew.cancel()

@@ -50,7 +50,7 @@ from fleetd.shell.reading import Reading
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.samples import Samples
 from fleetd.shell.service_manager import ServiceManager
-from fleetd.shell.start_signals import hold_signals, release_signals
+from fleetd.shell.start_signals import DRAIN, hold_signals, release_signals
 from fleetd.shell.targets import Surroundings
 from fleetd.shell.upgrading import Upgrades
 from fleetd.shell.verbs import Verbs
@@ -110,8 +110,7 @@ class Daemon:
         )
         self._load = load
         self._keeper = keeper
-        self._tenure = tenure
-        self._own_log = own_log
+        self._tenure, self._own_log = tenure, own_log
         self._surroundings = surroundings
         self._inbox: deque[Event] = deque()
         self.turns = 0  # so far: while this stays, nothing was decided
@@ -309,6 +308,7 @@ class Daemon:
     def _catch_signals(self, verbs: Verbs) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.post, ShutdownRequested())
+        self._loop.add_signal_handler(DRAIN, verbs.drain_by_signal)
         self._loop.add_signal_handler(signal.SIGHUP, Paced(verbs.reload_by_signal, self._loop))
         self._loop.add_signal_handler(signal.SIGUSR1, Paced(self._reopen_logs, self._loop))
         release_signals()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import signal
 
-OBEYED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
+DRAIN = signal.SIGRTMIN  # only ever begins a drain, however often it comes: a second SIGTERM ends jobs in hand
+OBEYED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, DRAIN})
 
 
 def hold_signals() -> None:

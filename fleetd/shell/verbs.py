@@ -209,6 +209,13 @@ class Verbs:
         await self._daemon.decide_about(StopRequested(targets, now))
         return await self._remaining.until_empty(rest, reply)
 
+    def drain_by_signal(self) -> None:
+        """The process that it is to end with has ended: drain; where that is under way, it goes on as it is."""
+        self._daemon.decide_all()  # what was asked for before
+        if not self._daemon.state.is_stopping:
+            self._daemon.post(ShutdownRequested())
+            self._daemon.decide_all()  # before anybody asks for it again
+
     async def _restart(self, args: Args, reply: Reply) -> Any:
         targets, label = self._targets(args), args.get("label")
         if label is not None:  # a client that does not check it must not have it told in every report

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleetd.tui.lines import visible
 from fleetd.tui.model import Model, Screen
 from fleetd.tui.rows import Row, key_of, rows
-from fleetd.tui.scene import Crew, Host, Shape
+from fleetd.tui.scene import Crew, Host, Scene, Shape
 from fleetd.views.picture import Request, Verb
 
 _ASKED: Mapping[Verb, str] = {
@@ -115,11 +115,29 @@ def _of_chosen(model: Model, verb: Verb) -> Act | Refusal:
     if row.worker is not None and verb is not Verb.SCALE and scene.fleet is None:
         return Act(Request(verb, (row.worker.name,)), visible(row.worker.name))
     if row.crew is not None:
-        return _of_crews([row.crew], verb, row.host if scene.fleet is not None else None)
+        return _of_crew(scene, row.crew, verb)
     if row.flow is not None:
         return _of_crews([crew for crew in scene.crews if crew.pool.name == row.flow.pool], verb, None)
     assert row.host is not None
-    return _of_host(row.host, [crew for crew in scene.crews if crew.host is row.host], verb, fleet=scene.fleet)
+    return _of_host(row.host, _on_host(scene, row.host), verb, fleet=scene.fleet)
+
+
+def _on_host(scene: Scene, host: Host) -> list[Crew]:
+    """All that an act on the host reaches: in a fleet the pools of each of its instances."""
+    return [crew for crew in scene.crews if crew.host is host or (crew.host.host == host.host and crew.host.live)]
+
+
+def _of_crew(scene: Scene, crew: Crew, verb: Verb) -> Act | Refusal:
+    if scene.fleet is None:
+        return _of_crews([crew], verb, None)
+    return _of_crews([each for each in _on_host(scene, crew.host) if each.pool.name == crew.pool.name], verb, crew.host)
+
+
+def _where(host: Host, crews: list[Crew]) -> str:
+    """The host, with its instances where there are several."""
+    instances = dict.fromkeys(crew.host.name.partition("/")[2] for crew in crews)
+    told = f" ({', '.join(instances)})" if len(instances) > 1 else ""
+    return visible(f"{host.host}{told}")
 
 
 def _of_crews(crews: list[Crew], verb: Verb, host: Host | None) -> Act | Refusal:
@@ -128,9 +146,9 @@ def _of_crews(crews: list[Crew], verb: Verb, host: Host | None) -> Act | Refusal
         return Refusal("it is gone")
     name = crews[0].pool.name
     request = Request(verb, (name,), None if host is None else host.host)
-    where = "" if host is None else f" on {visible(host.host)}"
+    where = "" if host is None else f" on {_where(host, crews)}"
     if host is None and len(crews) > 1:
-        where = f" on {len(crews)} hosts"
+        where = f" on {len({crew.host.host for crew in crews})} hosts"
     wide = None if host is None else replace(request, host=None)
     return Act(request, f"{visible(name)}{where}", _counted(crews), wide)
 
@@ -140,7 +158,7 @@ def _of_host(host: Host, crews: list[Crew], verb: Verb, *, fleet: str | None) ->
         return Refusal(f"{visible(host.name)} has no pools")
     if verb is Verb.SCALE:
         return Refusal("choose a pool: hosts are not scaled")
-    what = f"all pools on {visible(host.host)}"
+    what = f"all pools on {_where(host, crews)}"
     if fleet is None:  # by name: a stop of everything would end the daemon, too
         return Act(Request(verb, tuple(crew.pool.name for crew in crews)), what, _counted(crews))
     return Act(Request(verb, host=host.host), what, _counted(crews), Request(verb))

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, ParamSpec
 
 from fleetd.errors import ExitCode, FleetdError
 from fleetd.tui.look import Look
@@ -38,15 +38,21 @@ from fleetd.views.picture import Request, Source
 FRAME = 0.1  # seconds between two frames, at least
 TICK = 1.0  # seconds after which ages have changed, at most
 _AGAIN = 1.0  # seconds before a source that ended is asked again
+_FLUSH = 1.0  # seconds for what was confirmed to be begun, when the view is left
 _MOST_AT_ONCE = 1000  # items: a flood waits
 
+P = ParamSpec("P")
 
-async def show(source: Source, look: Look, targets: tuple[str, ...] = ()) -> ExitCode:
+
+async def show(
+    source: Source, look: Look, targets: tuple[str, ...] = (), on_term: Callable[[], None] | None = None
+) -> ExitCode:
     """The live view of a source on standard output, which must be a terminal, until somebody leaves it.
 
-    A signal that would end the process ends it all the same, once the terminal is as it was.
+    A signal that would end the process ends it all the same, once the terminal is as it was; with `on_term` SIGTERM
+    calls that instead, and leaves the view.
     """
-    view = _View(source, look, targets)
+    view = _View(source, look, targets, on_term)
     with view.signals():
         await view.run()
     if view.ended_by is not None:
@@ -58,11 +64,14 @@ async def show(source: Source, look: Look, targets: tuple[str, ...] = ()) -> Exi
 class _View:
     """One view, from its beginning to its end."""
 
-    def __init__(self, source: Source, look: Look, targets: tuple[str, ...]) -> None:
-        self._source, self._look = source, look
+    def __init__(
+        self, source: Source, look: Look, targets: tuple[str, ...], on_term: Callable[[], None] | None
+    ) -> None:
+        self._source, self._look, self._on_term = source, look, on_term
         self._model = Model(source.can, 0, 0, time.time(), targets=targets)
         self._wanted = Wanted()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._acts: set[asyncio.Task[None]] = set()
         self._lines: asyncio.Task[None] | None = None
         self._changed, self._over = asyncio.Event(), asyncio.Event()
         self._failed: BaseException | None = None
@@ -71,7 +80,7 @@ class _View:
 
     async def run(self) -> None:
         """Show it until it is left."""
-        with Terminal(sys.stdout.fileno(), self._pressed, self._over.set) as self._terminal:
+        with Terminal(sys.stdout.fileno(), self._guarded(self._pressed), self._over.set) as self._terminal:
             self._resized()
             self._begin(self._pictures())
             self._begin(self._events())
@@ -79,6 +88,8 @@ class _View:
             self._begin(self._draw())
             try:
                 await self._over.wait()
+                if self._acts:
+                    await asyncio.wait(self._acts, timeout=_FLUSH)
             finally:
                 for task in tuple(self._tasks):
                     task.cancel()
@@ -94,9 +105,24 @@ class _View:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:  # a defect: the terminal first, then the report
-            self._failed = self._failed or task.exception()
-            self._over.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """A defect: the terminal first, then the report."""
+        self._failed = self._failed or error
+        self._over.set()
+
+    def _guarded(self, callback: Callable[P, None]) -> Callable[P, None]:
+        """For the loop, which would print a defect onto the screen and go on."""
+
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                callback(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - it is raised when the terminal is as it was
+                self._fail(error)
+
+        return guarded
 
     # -- what is told --------------------------------------------------------------------------------------------------
 
@@ -162,7 +188,9 @@ class _View:
     def _grant(self, wish: Wish) -> None:
         match wish:
             case Do(request):
-                self._begin(self._act(request))
+                act = self._begin(self._act(request))
+                self._acts.add(act)
+                act.add_done_callback(self._acts.discard)
             case Leave(code):
                 self.code = code
                 self._over.set()
@@ -201,16 +229,25 @@ class _View:
             signal.SIGWINCH: self._resized,
             signal.SIGTSTP: self._suspend,
             signal.SIGINT: lambda: self._tell(Pressed("ctrl-c")),
-            signal.SIGTERM: lambda: self._end_by(signal.SIGTERM),
+            signal.SIGTERM: self._terminated,
             signal.SIGHUP: lambda: self._end_by(signal.SIGHUP),
         }
+        before = signal.getsignal(signal.SIGTERM)
         for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
+            loop.add_signal_handler(number, self._guarded(handler))
         try:
             yield
         finally:
             for number in handlers:
                 loop.remove_signal_handler(number)
+            signal.signal(signal.SIGTERM, before)
+
+    def _terminated(self) -> None:
+        if self._on_term is None:
+            self._end_by(signal.SIGTERM)
+        else:
+            self._on_term()
+            self._over.set()
 
     def _end_by(self, number: signal.Signals) -> None:
         self.ended_by = number
@@ -222,7 +259,7 @@ class _View:
         self._terminal.leave()
         loop.remove_signal_handler(signal.SIGTSTP)  # stops it; where no shell could bring it back, nothing happens
         os.kill(os.getpid(), signal.SIGTSTP)
-        loop.add_signal_handler(signal.SIGTSTP, self._suspend)
+        loop.add_signal_handler(signal.SIGTSTP, self._guarded(self._suspend))
         self._terminal.enter()
         self._resized()
 

@@ -43,15 +43,20 @@ def numbering(model: Model, key: str, binding: Binding | None) -> Next:
         case Action.NO:
             return replace(model, asking=None), ()
         case Action.ERASE:
-            return replace(model, asking=replace(asked, typed=asked.typed[:-1])), ()
+            return replace(model, asking=replace(asked, typed=asked.typed[:-1], is_proposed=False)), ()
         case Action.ACCEPT if _CHANGE.fullmatch(asked.typed):
             return _begun(model, replace(asked.request, change=asked.typed))
         case Action.ACCEPT:
             message = Message("a number of workers: 4, +2 or -1", is_bad=True)
             return replace(model, message=message), ()
+        case _ if len(key) == 1 and key in "+-0123456789":
+            before = asked.typed
+            if asked.is_proposed:  # what is typed takes its place; a digit that of its number
+                before = "" if key in "+-" else before[:1]
+            asked = replace(asked, typed=(before + key)[:_MOST_TYPED], is_proposed=False)
+            return replace(model, asking=asked, message=None), ()
         case _:
-            typed = asked.typed + key if len(key) == 1 and key in "+-0123456789" else asked.typed
-            return replace(model, asking=replace(asked, typed=typed[:_MOST_TYPED]), message=None), ()
+            return replace(model, message=None), ()
 
 
 def filtering(model: Model, key: str, binding: Binding | None) -> Next:

@@ -34,7 +34,7 @@ LISTED = frozenset({Screen.OVERVIEW, Screen.HOST, Screen.POOL})  # screens with 
 class Cursor(Struct, frozen=True):
     """Where one is in a list, and its order: the row, by what it stands for and by its place, and the first one shown.
 
-    `sort` is the place of an order in `orders.ORDERS`.
+    `sort` is the place of an order in `rows.orders`.
     """
 
     key: Key | None = None
@@ -74,11 +74,12 @@ class Question(Struct, frozen=True):
 
 
 class Number(Struct, frozen=True):
-    """The number of workers that is being typed."""
+    """The number of workers that is being typed; `is_proposed`: nobody has typed anything yet."""
 
     request: Request  # without `change`
     what: str
     typed: str = ""
+    is_proposed: bool = False
 
 
 class Filtering(Struct, frozen=True):

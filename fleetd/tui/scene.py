@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from fleetd.views.picture import Document, Picture
 
 MINUTES = 60  # that are told one by one
+
+MOST = 2**62  # what is more is not meant: it could not be reckoned with, nor written out
+Whole = Annotated[int, Meta(ge=-MOST, le=MOST)]
 
 N = TypeVar("N", int, float)
 
@@ -48,8 +51,8 @@ class Job(Struct, frozen=True, gc=False):
 class Exit(Struct, frozen=True, gc=False):
     """How the last run of a slot ended."""
 
-    code: int | None = None
-    signal: int | None = None
+    code: Whole | None = None
+    signal: Whole | None = None
     reason: str = ""
     at: float | None = None
 
@@ -60,19 +63,19 @@ class Worker(Struct, frozen=True, gc=False):
     name: str
     state: str = "unknown"
     run: str | None = None
-    pid: int | None = None
+    pid: Whole | None = None
     healthy: bool = False
     busy: bool | None = None
-    epoch: int | None = None
+    epoch: Whole | None = None
     directory: str | None = None
     started_at: float | None = None
-    jobs_done: int | None = None
-    jobs_failed: int | None = None
-    starts: int | None = None
-    rss: int | None = None
+    jobs_done: Whole | None = None
+    jobs_failed: Whole | None = None
+    starts: Whole | None = None
+    rss: Whole | None = None
     cpu: float | None = None
-    output_dropped: int | None = None
-    jobs_in_hand: int | None = None
+    output_dropped: Whole | None = None
+    jobs_in_hand: Whole | None = None
     job: Job | None = None
     last_exit: Exit | None = None
     status: str | None = None
@@ -99,13 +102,13 @@ _SHAPES: Mapping[str, Shape] = {
 class Jobs(Struct, frozen=True, gc=False):
     """Figures of jobs."""
 
-    done: int | None = None
-    failed: int | None = None
+    done: Whole | None = None
+    failed: Whole | None = None
     per_minute: float | None = None
     runtime_avg: float | None = None
     runtime_p95: float | None = None
     wait_p95: float | None = None
-    by_minute: tuple[int, ...] | None = None
+    by_minute: tuple[Whole, ...] | None = None
 
 
 UNTOLD = Jobs()
@@ -115,10 +118,10 @@ class Queue(Struct, frozen=True):
     """A queue as its broker shows it."""
 
     name: str
-    ready: int | None = None
-    delayed: int | None = None
-    due: int | None = None
-    reserved: int | None = None
+    ready: Whole | None = None
+    delayed: Whole | None = None
+    due: Whole | None = None
+    reserved: Whole | None = None
     oldest_age: float | None = None
     wait: float | None = None
     wait_source: str | None = None
@@ -140,7 +143,7 @@ class Pool(Struct, frozen=True):
     framework: str = ""
     state: str = "unknown"
     paused: bool = False
-    numprocs: int = 0
+    numprocs: Whole = 0
     jobs: Jobs = UNTOLD
     broker: str | None = None
     queues: tuple[Queue, ...] = ()
@@ -152,7 +155,7 @@ class Membership(Struct, frozen=True):
 
     name: str = ""
     connected: bool = False
-    epoch: int | None = None
+    epoch: Whole | None = None
     since: float | None = None
     member: bool = True
 
@@ -163,7 +166,7 @@ class HostDocument(Struct, frozen=True):
     instance: str
     host: str
     state: str = "unknown"
-    pid: int | None = None
+    pid: Whole | None = None
     version: str = ""
     started_at: float | None = None
     fleet: Membership | None = None
@@ -207,20 +210,27 @@ class Host(Struct, frozen=True):
     last_seen: float | None = None
 
 
+class Failure(Struct, frozen=True):
+    """What a rollout was halted by on a host."""
+
+    worker: str | None = None
+    reason: str | None = None
+
+
 class HostRollout(Struct, frozen=True):
     """Where a host stands in a rollout."""
 
     name: str = ""
     state: str = ""
-    done: int = 0
-    total: int = 0
-    error: Mapping[str, Any] | None = None
+    done: Whole = 0
+    total: Whole = 0
+    error: Failure | None = None
 
 
 class Rollout(Struct, frozen=True):
     """A restart of the fleet."""
 
-    epoch: int
+    epoch: Whole
     state: str = ""
     at: float | None = None
     ended: float | None = None
@@ -282,9 +292,10 @@ def _host(document: Document) -> Host:
     try:
         found = msgspec.convert(document, HostDocument)
     except msgspec.ValidationError:
-        name = str(document.get("name") or document.get("host") or "?")
+        names = (document.get("name"), document.get("host"))
+        name = next((each for each in names if each and isinstance(each, str)), "?")
         seen = document.get("last_seen")
-        last_seen = float(seen) if isinstance(seen, (int, float)) else None
+        last_seen = float(seen) if isinstance(seen, (int, float)) and abs(seen) <= MOST else None
         return Host(name, name.partition("/")[0], None, document.get("live") is not False, last_seen)
     return Host(found.name or found.host, found.host, found, found.live, found.last_seen)
 

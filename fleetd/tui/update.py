@@ -8,6 +8,7 @@ from functools import partial
 from msgspec.structs import replace
 
 from fleetd.errors import ExitCode
+from fleetd.tui import happened
 from fleetd.tui.acting import Act, Refusal, chosen, proposed
 from fleetd.tui.asking import confirming, filtering, numbering
 from fleetd.tui.bindings import Action, Binding, Mode, bound, mode_of
@@ -92,7 +93,7 @@ def _told(model: Model, news: News) -> Model:
         case Seen(picture):
             return replace(_later(model, max(model.now, picture.seen_at)), scene=read(narrowed(picture, model.targets)))
         case Happened(events):
-            return replace(model, events=(*model.events, *events)[-MOST_EVENTS:])
+            return replace(model, events=(*model.events, *map(happened.read, events))[-MOST_EVENTS:])
         case Printed(worker, lines) if model.output is not None and model.output.worker == worker:
             before = model.output.lines if model.output.error is None else ()  # after an end the last ones come again
             kept = (*before, *(line[:LONGEST_LINE] for line in lines))[-MOST_LINES:]
@@ -142,7 +143,8 @@ def _asked(model: Model, binding: Binding, verb: Verb) -> Model:
         case Refusal(why):
             return replace(model, message=Message(f"{binding.help.partition(':')[0]}: {why}", is_bad=True))
         case Act(request, what, _, _) if verb is Verb.SCALE:
-            return replace(model, asking=Number(request, what, "+1" if binding.action is Action.MORE else "-1"))
+            proposal = "+1" if binding.action is Action.MORE else "-1"
+            return replace(model, asking=Number(request, what, proposal, is_proposed=True))
         case Act(request, _, counted, wide):
             return replace(model, asking=Question(request, act.question, counted, wide, binding.is_dangerous))
 

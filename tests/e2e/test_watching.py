@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.fleetd_cli import Fleetd
 from tests.support.live_view import live_view
+from tests.support.service_manager import ServiceManager
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process
@@ -33,6 +37,27 @@ def test_a_view_outlives_its_daemon(fleetd: Fleetd) -> None:
         assert live.ended() == (0, None)
         live.assert_left_clean()
     assert fleetd.pids("media") == {worker["name"]: worker["pid"] for worker in before["pools"][0]["workers"]}
+
+
+def test_leaving_waits_a_moment_for_what_was_confirmed(fleetd: Fleetd) -> None:
+    fleetd.configure(POOLS)
+    fleetd.start()
+    with live_view("status", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("media ")
+        live.press("down", "p", "y", "q")
+        assert live.ended() == (0, None)
+    assert fleetd.pool("media")["paused"]
+    daemon = fleetd.status()["pid"]
+    with live_view("status", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("media ")
+        os.kill(daemon, signal.SIGSTOP)
+        try:
+            live.press("down", "u", "y", "q")
+            left = time.monotonic()
+            assert live.ended() == (0, None)
+            assert time.monotonic() - left < 8  # a daemon's answer is waited for 15 s
+        finally:
+            os.kill(daemon, signal.SIGCONT)
 
 
 def test_leaving_the_view_of_start_drains(fleetd: Fleetd) -> None:
@@ -68,6 +93,89 @@ def test_a_daemon_in_view_drains_when_its_terminal_is_gone(fleetd: Fleetd) -> No
         wait_for(lambda: fleetd.control.path.exists() and len(fleetd.pids("media")) == 2, "two workers")
         live.child.kill(signal.SIGKILL)
         wait_for(lambda: not fleetd.processes(), "the daemon and its workers to end")
+
+
+FINISHES = """trap ': > asked' TERM; while [ ! -e "$0" ]; do sleep 0.1; done; : > finished"""  # although it is asked
+
+
+def job(fleetd: Fleetd, until: str) -> dict[str, Any]:
+    """A worker that has a job in hand until there is a file of that name."""
+    command = ["sh", "-c", FINISHES, until]
+    return {"command": command, "stop-timeout": "1h", "healthy-after": "100ms", "directory": str(fleetd.directory)}
+
+
+def configure_job(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": job(fleetd, "done")})
+
+
+def has_asked(fleetd: Fleetd) -> bool:
+    return (fleetd.directory / "asked").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_a_terminal_that_goes_while_a_daemon_drains_costs_no_job(fleetd: Fleetd, number: signal.Signals) -> None:
+    fleetd.configure({"media": job(fleetd, "done"), "mail": job(fleetd, "first")})
+    with ServiceManager(fleetd.directory / "manager.sock") as manager:
+        fleetd.environment["NOTIFY_SOCKET"] = str(manager.path)
+        with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+            live.sees("q quit")
+            wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
+            daemon = psutil.Process(fleetd.status()["pid"])
+            live.press("q")
+            wait_for(lambda: has_asked(fleetd), "the drain")
+            live.child.kill(number)
+            assert live.ended() == (None, number)
+            wait_for(lambda: daemon.ppid() != live.child.pid, "the daemon to be an orphan")
+            (fleetd.directory / "first").touch()  # the daemon decides anew, and says where it stands
+            says = wait_for(
+                lambda: [each for each in manager.said("STATUS") if "1 worker left" in each], "what it says"
+            )
+            assert says[0].startswith("draining: ")
+            (fleetd.directory / "done").touch()
+            wait_for(lambda: not fleetd.processes(), "the daemon and its workers to end")
+    assert (fleetd.directory / "finished").exists()
+
+
+def test_sigterm_to_a_view_of_start_drains(fleetd: Fleetd) -> None:
+    configure_job(fleetd)
+    with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("q quit")
+        wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
+        live.child.kill(signal.SIGTERM)
+        live.sees("draining: jobs in hand finish")
+        wait_for(lambda: has_asked(fleetd), "the drain")
+        (fleetd.directory / "done").touch()
+        assert live.ended() == (0, None)
+        live.assert_left_clean()
+    assert (fleetd.directory / "finished").exists()
+    assert not fleetd.processes()
+
+
+def test_a_second_sigterm_to_a_view_of_start_ends_jobs(fleetd: Fleetd) -> None:
+    configure_job(fleetd)
+    with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("q quit")
+        wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
+        live.child.kill(signal.SIGTERM)
+        wait_for(lambda: has_asked(fleetd), "the drain")
+        live.child.kill(signal.SIGTERM)
+        assert live.ended() == (0, None)
+    assert not (fleetd.directory / "finished").exists()
+    assert not fleetd.processes()
+
+
+def test_a_daemon_in_view_that_is_killed_is_a_failure(fleetd: Fleetd) -> None:
+    configure_job(fleetd)
+    with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("q quit")
+        wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
+        pid = fleetd.status()["pid"]
+        live.press("q")
+        wait_for(lambda: has_asked(fleetd), "the drain")
+        os.kill(pid, signal.SIGKILL)
+        assert live.ended() == (1, None)
+    fleetd.start()  # takes the worker over
+    (fleetd.directory / "done").touch()
 
 
 def test_a_view_needs_a_terminal(fleetd: Fleetd) -> None:

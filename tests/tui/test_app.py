@@ -43,6 +43,22 @@ def test_a_defect_is_told_once_the_terminal_is_as_it_was() -> None:
         assert "RuntimeError: a defect" in live.written.rpartition("\x1b[?1049l")[2]
 
 
+@pytest.mark.process
+def test_a_defect_at_a_key_ends_the_view_too() -> None:
+    defect = DEFECT.replace("await asyncio.sleep(0.3)", "await asyncio.sleep(1000)")
+    defect = defect.replace(
+        "    async def events", "    def measure(self, pools): raise RuntimeError('at a key')\n    async def events"
+    )
+    with live_view("-c", defect, environment={"PYTHONPATH": "."}, command=sys.executable) as live:
+        live.sees("media ")
+        live.press("down", "enter")
+        assert live.ended() == (1, None)
+        live.assert_left_clean()
+        before, _, after = live.written.rpartition("\x1b[?1049l")
+        assert "RuntimeError: at a key" in after
+        assert "Traceback" not in before
+
+
 async def numbers(count: int, error: Exception | None = None) -> AsyncIterator[int]:
     for number in range(count):
         yield number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pyte
@@ -297,6 +298,51 @@ def test_numbers_of_strangers(number: float) -> None:
     for _ in range(10):
         model = press(model, "s")
         assert texts(model)
+
+
+def with_each_number(value: Any, number: int) -> Iterator[Any]:
+    """The document with one of its numbers replaced, each in turn."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from ({**value, key: changed} for changed in with_each_number(each, number))
+    elif isinstance(value, (list, tuple)):
+        for place, each in enumerate(value[:1]):
+            yield from ([*value[:place], changed, *value[place + 1 :]] for changed in with_each_number(each, number))
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield number
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**5000)], ids=["no float", "no text"])
+def test_numbers_that_cannot_be_reckoned_with(number: int) -> None:
+    pictures = [
+        *(Picture(NOW, (changed,), "acme") for changed in with_each_number(FLEET.hosts[0], number)),
+        *(Picture(NOW, FLEET.hosts, "acme", (changed,)) for changed in with_each_number(rollout(), number)),
+        Picture(NOW, ({"name": number, "last_seen": number},), "acme"),
+    ]
+    assert len(pictures) > 20
+    for picture in pictures:
+        model = shown(picture)
+        for keys in ((), ("down", "enter"), ("down", "enter", "enter")):
+            assert len(texts(press(model, *keys))) == 40
+
+
+STRANGE_EVENTS = [
+    {"worker": "media:0", "host": "web-1", "kind": ["x"], "at": 10**400, "text": 10**5000},
+    {"worker": {}, "host": [10**5000], "kind": {}, "at": "x", "text": None},
+    {"kind": "rollout.started", "pool": "media", "fields": {"slots": 10**400, "done": 1}},
+    {"kind": "rollout.progress", "pool": "media", "fields": {"slots": 1, "done": -(10**400)}},
+    {"kind": "epoch.raised", "fields": {"epoch": EPOCH}, "at": 10**400},
+    {"kind": "rollout.halted", "pool": "media", "fields": {"reason": 10**5000}},
+    {},
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE_EVENTS, ids=range(len(STRANGE_EVENTS)))
+@pytest.mark.parametrize("picture", [FLEET, ALONE])
+def test_events_of_strangers(picture: Picture, strange: dict[str, Any]) -> None:
+    model, _ = update(shown(picture), Happened((strange,)))
+    for keys in SCREENS.values():
+        assert len(texts(press(model, *keys))) == 40
 
 
 # -- looks -------------------------------------------------------------------------------------------------------------

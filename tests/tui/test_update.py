@@ -295,6 +295,9 @@ def test_orders_of_workers(column: str, first: int) -> None:
             Request(Verb.SCALE, ("media",), change="12"),
         ),
         ((*AT_POOL, "-", "enter"), Request(Verb.SCALE, ("media",), change="-1")),
+        ((*AT_POOL, "+", "4", "enter"), Request(Verb.SCALE, ("media",), change="+4")),  # in place of the 1
+        ((*AT_POOL, "+", "1", "4", "enter"), Request(Verb.SCALE, ("media",), change="+14")),
+        ((*AT_POOL, "+", "-", "2", "enter"), Request(Verb.SCALE, ("media",), change="-2")),
     ],
 )
 def test_what_is_asked_of_a_daemon(keys: tuple[str, ...], request_: Request) -> None:
@@ -315,6 +318,34 @@ def test_what_is_asked_of_a_daemon(keys: tuple[str, ...], request_: Request) -> 
 )
 def test_what_is_asked_of_a_fleet(keys: tuple[str, ...], request_: Request) -> None:
     assert pressed(shown(FLEET), *keys)[1] == (Do(request_),)
+
+
+TWO_INSTANCES = Picture(
+    NOW,
+    (
+        {**member("web-1", pool("media", 2)), "name": "web-1/a"},
+        {**member("web-1", pool("media", 5), pool("mail", 3)), "name": "web-1/b"},
+        {**member("web-1", pool("media", 9), live=False), "name": "web-1/gone"},
+        member("web-2", pool("media", 4)),
+    ),
+    "acme",
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked_", "counted"),
+    [
+        (("r",), "Restart all pools on web-1 (a, b) gracefully", "10 workers"),
+        (("down", "r"), "Restart media on web-1 (a, b) gracefully", "7 workers"),
+        ((*IN_POOL, "p"), "Pause media on web-1 (a, b)", "7 workers"),
+        (("down",) * 4 + ("r",), "Restart mail on web-1 gracefully", "3 workers"),
+        (("end", "r"), "Restart media on web-2 gracefully", "4 workers"),
+    ],
+)
+def test_all_instances_of_a_host_are_counted(keys: tuple[str, ...], asked_: str, counted: str) -> None:
+    model = press(shown(TWO_INSTANCES), *keys)
+    assert asked(model).text == asked_
+    assert asked(model).counted.partition(",")[0] == counted
 
 
 def test_a_halted_rollout_goes_on() -> None:

@@ -188,7 +188,7 @@ def _rollout(model: Model, rollout: Rollout, look: Look) -> Line:
         spans.append(Span(f"  {clip(rollout.label, min(30, len(rollout.label)))}", Tone.STRONG))
     why = next((host for host in rollout.hosts if host.error), None)
     if why is not None and why.error is not None:
-        told = f"  {why.name}: {why.error.get('worker')}: {why.error.get('reason')}"
+        told = f"  {why.name}: {why.error.worker}: {why.error.reason}"
         spans.append(Span(visible(told[:200]), Tone.BAD))
     elif rollout.who:
         spans.append(Span(f"  by {visible(rollout.who[:60])}", Tone.DIM))

@@ -1,0 +1,26 @@
+"""An event as anybody may have written it, read with care: what is drawn of it, each of its type and within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fleetd.tui.scene import MOST
+from fleetd.views.picture import Document
+
+_TEXTS = ("kind", "text", "host", "pool", "worker")
+
+
+def read(event: Document) -> Document:
+    """The event without what makes no sense; its texts are as they came."""
+    found: dict[str, Any] = {name: event[name] for name in _TEXTS if isinstance(event.get(name), str)}
+    at, fields = event.get("at"), event.get("fields")
+    if _is_number(at):
+        found["at"] = at
+    if isinstance(fields, Mapping):
+        found["fields"] = {name: value for name, value in fields.items() if isinstance(value, str) or _is_number(value)}
+    return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and abs(value) <= MOST
