@@ -214,7 +214,7 @@ def _host(model: Model) -> Model:
 
 def _follow(model: Model) -> Model:
     if model.place.screen is Screen.WORKER:
-        return replace(model, places=(*model.places[:-1], replace(model.place, at_end=not model.place.at_end)))
+        return replace(model, places=(*model.places[:-1], replace(model.place, at_end=True)))
     return _open(model)
 
 
