@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from fleetd.shell import http_server
 from fleetd.shell.http_server import LARGEST_REQUEST, MOST_CONNECTIONS, Answer, Asked, HttpServer
+from tests.support.process_world import eventually
+from tests.support.requirement import need
 
 BODY = b"42\n"
 LARGE = 32 * 1024 * 1024  # bytes: more than two sockets hold
@@ -162,8 +164,8 @@ def test_one_that_does_not_take_its_answer_is_hung_up_on() -> None:
         async with listening() as port:
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(b"GET /large HTTP/1.1\r\n\r\n")
-                await until(lambda: len(asyncio.all_tasks()) == 2, "the connection to be served")
-                await until(lambda: len(asyncio.all_tasks()) == 1, "the server to let go")
+                await eventually(lambda: len(asyncio.all_tasks()) == 2, "the connection to be served")
+                await eventually(lambda: len(asyncio.all_tasks()) == 1, "the server to let go")
                 taken = 0
                 with contextlib.suppress(ConnectionResetError):
                     client.setblocking(False)
@@ -179,7 +181,7 @@ def test_who_connects_and_asks_nothing_keeps_nobody_out() -> None:
         async with listening() as port:
             silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS)]
             silent[0][1].write(b"GET /metrics HTTP/1.1\r\n")  # half a request is none
-            await until(lambda: len(asyncio.all_tasks()) == 1 + MOST_CONNECTIONS, "all to be accepted")
+            await eventually(lambda: len(asyncio.all_tasks()) == 1 + MOST_CONNECTIONS, "all to be accepted")
             answered = [await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")]
             for _, writer in silent[1:]:  # all but the oldest
                 writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
@@ -203,7 +205,7 @@ def test_connections_have_a_number_and_the_rest_is_told_to_come_later(monkeypatc
             refused = [await ask(port, b"") for _ in range(3)]
             for _, writer in being_answered:
                 writer.transport.abort()
-            await until(lambda: len(asyncio.all_tasks()) == 1, "all to be gone")
+            await eventually(lambda: len(asyncio.all_tasks()) == 1, "all to be gone")
             return refused, await ask(port, b"GET /metrics HTTP/1.1\r\n\r\n")
 
     refused, later = asyncio.run(crowd())
@@ -220,9 +222,9 @@ def test_a_client_that_resets_the_connection_is_no_defect() -> None:
                 client = socket.create_connection(("127.0.0.1", port))
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
                 client.sendall(request)
-                await until(lambda: len(asyncio.all_tasks()) == 2, "the connection to be served")
+                await eventually(lambda: len(asyncio.all_tasks()) == 2, "the connection to be served")
                 client.close()
-                await until(lambda: len(asyncio.all_tasks()) == 1, "the server to let go")
+                await eventually(lambda: len(asyncio.all_tasks()) == 1, "the server to let go")
         return defects
 
     assert asyncio.run(reset()) == []
@@ -246,7 +248,7 @@ def test_closing_hangs_up_on_everybody_at_once() -> None:
     async def closed() -> tuple[bytes, float]:
         async with listening() as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            await until(lambda: len(asyncio.all_tasks()) == 2, "the connection to be served")
+            await eventually(lambda: len(asyncio.all_tasks()) == 2, "the connection to be served")
             began = time.monotonic()
         with contextlib.suppress(ConnectionResetError):
             assert await reader.read() == b""
@@ -260,8 +262,7 @@ def test_closing_hangs_up_on_everybody_at_once() -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", ":0", "localhost:0"])
 def test_where_it_can_listen(address: str) -> None:
-    if address.startswith("[") and not socket.has_ipv6:
-        pytest.skip("this machine has no IPv6")
+    need(socket.has_ipv6 or not address.startswith("["), "a Python that knows IPv6")
 
     async def served() -> None:
         server = HttpServer(answer)
@@ -291,10 +292,3 @@ def test_an_address_in_use_is_an_error_and_leaves_nothing_open() -> None:
                 await HttpServer(answer).open(f"127.0.0.1:{port}")
 
     asyncio.run(twice())
-
-
-async def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        await asyncio.sleep(0.005)

@@ -68,7 +68,7 @@ def receiver(certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver]
             self.wfile.write(b"ok")
 
         def log_message(self, *_: object) -> None:
-            pass
+            """What was received is kept, and not printed."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
