@@ -104,10 +104,18 @@ def _told(model: Model, news: News) -> Model:
             left = list(model.under_way)
             if request in left:
                 left.remove(request)
-            until = None if is_bad else model.now + SHOWN_FOR
-            return replace(model, under_way=tuple(left), message=Message(visible(text), is_bad, until))
+            return replace(model, under_way=tuple(left), message=_answer(model, visible(text), is_bad=is_bad))
         case _:
             return model
+
+
+def _answer(model: Model, text: str, *, is_bad: bool) -> Message:
+    """What is bad stays until a key is pressed: it is not to be gone before it was read."""
+    if is_bad:
+        return Message(text, is_bad=True)
+    if model.message is not None and model.message.is_bad:
+        return model.message
+    return Message(text, until=model.now + SHOWN_FOR)
 
 
 def _later(model: Model, now: float) -> Model:

@@ -396,6 +396,15 @@ def test_the_answer_is_shown_for_a_while_and_an_error_until_a_key() -> None:
     assert press(failed, "down").message is None
 
 
+def test_an_answer_does_not_take_the_place_of_an_error_that_was_not_read() -> None:
+    refused = press(shown(), *AT_POOL, "r", "y", "H")
+    assert "rollouts are a fleet's" in text(refused)
+    answered, _ = update(refused, Answered(RESTART, "restart of media begun"))
+    assert (answered.under_way, answered.message) == ((), refused.message)
+    worse, _ = update(refused, Answered(RESTART, "no daemon answers", is_bad=True))
+    assert "no daemon answers" in text(worse)
+
+
 # -- news --------------------------------------------------------------------------------------------------------------
 
 
