@@ -397,7 +397,7 @@ def test_the_answer_is_shown_for_a_while_and_an_error_until_a_key() -> None:
 
 
 def test_an_answer_does_not_take_the_place_of_an_error_that_was_not_read() -> None:
-    refused = press(shown(), *AT_POOL, "r", "y", "H")
+    refused = press(shown(can=frozenset({Verb.RESTART})), *AT_POOL, "r", "y", "H")
     assert "rollouts are a fleet's" in text(refused)
     answered, _ = update(refused, Answered(RESTART, "restart of media begun"))
     assert (answered.under_way, answered.message) == ((), refused.message)
