@@ -6,9 +6,10 @@ Literals are looked for in a whole chunk at once; only a line in which one stand
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -163,19 +164,24 @@ def seconds(text: str) -> Seconds | None:
     """A runtime as frameworks write it: "0.3", "12.34ms", "1,234.56ms", "1m 2s 345ms", "0:00:01.5"; None if not one."""
     text = text.replace(",", "")
     try:
-        runtime = float(text)
+        runtime = _bare(text) if text[-1:].isdigit() else _amount(text)
     except ValueError:
-        clock = _CLOCK.fullmatch(text)
-        if clock:
-            return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
-        try:
-            amounts = [float(number) * _UNITS[unit] for number, unit in _AMOUNT.findall(text)]
-        except ValueError:
-            return None
-        if not amounts:
-            return None
-        runtime = round(sum(amounts), 6)
-    return runtime if 0 <= runtime < float("inf") else None
+        return None
+    return runtime if 0 <= runtime < math.inf else None
+
+
+def _bare(text: str) -> Seconds:
+    """Of a text without a unit.  Raises ValueError."""
+    clock = _CLOCK.fullmatch(text)
+    if clock:
+        return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
+    return float(text)
+
+
+def _amount(text: str) -> Seconds:
+    """Of a text with units.  Raises ValueError."""
+    amounts = [float(number) * _UNITS[unit] for number, unit in _AMOUNT.findall(text)]
+    return round(sum(amounts), 6) if amounts else math.nan
 
 
 def _form(pattern: LinePattern) -> _Form:
@@ -185,6 +191,15 @@ def _form(pattern: LinePattern) -> _Form:
     return _Form(pattern.meaning, regex.match if is_anchored(pattern.regex) else regex.search, **numbers)
 
 
+@lru_cache(256)  # classes of jobs and queues, above all
+def _unescaped(text: str) -> str:
+    """What stands in a string of JSON; where the line was no JSON after all, the text stands for itself."""
+    try:
+        return str(json.loads(f'"{text}"'))
+    except ValueError:
+        return text
+
+
 def _text(match: re.Match[bytes], group: int) -> str | None:
     """A group's text, safe to show: no control characters, bounded; None if it is empty."""
     raw = match[group]
@@ -192,8 +207,7 @@ def _text(match: re.Match[bytes], group: int) -> str | None:
         return None
     text = raw.decode(errors="replace").strip()
     if "\\" in text and match.string.startswith(b"{"):
-        with suppress(ValueError):  # the line was no JSON after all: the text stands for itself
-            text = str(json.loads(f'"{text}"'))
+        text = _unescaped(text)
     if not text.isprintable():
         text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     return text[:_LONGEST_TEXT] or None
