@@ -144,6 +144,8 @@ class Daemon:
             place,
             self._keeper,
             post=self.post,
+            decide=self.decide_all,
+            wake=self._wake,
             tell=self.facts.tell,
             reading=self._reading,
             uid_of=self._uid_of,
@@ -168,9 +170,7 @@ class Daemon:
         before = self._tenure.before
         await control.open(None if before is None else before.control)
         control.watch()
-        if self._tenure.listening is not None:
-            os.write(self._tenure.listening, b"\n")
-            os.close(self._tenure.listening)
+        self._tenure.commands_are_taken()
         self._catch_signals(verbs)
         told: dict[str, Value] = {"instance": self.identity.instance, "pid": self.identity.pid, "version": __version__}
         self.facts.tell(

@@ -39,10 +39,6 @@ class EarlierRuns:
         self._is_damaged = journal.damage is not None
         self._must_search = keeper_is_new or self._is_damaged
 
-    def entry(self, run: str) -> Entry | None:
-        """What the journal has of a run."""
-        return self._entries.get(run)
-
     def missing(self, held: Collection[str]) -> Iterator[Trace]:
         """The runs that no keeper holds, and that may live."""
         for run in self._entries.keys() - held:

@@ -78,6 +78,13 @@ class Tenure(Struct):
     listening: int | None = None
     before: Handover | None = None
 
+    def commands_are_taken(self) -> None:
+        """Say so to who waits for it."""
+        if self.listening is not None:
+            os.write(self.listening, b"\n")
+            os.close(self.listening)
+            self.listening = None
+
 
 def moved(runtime: str, now: str) -> str:
     """Why a daemon cannot be replaced by one with another runtime directory."""

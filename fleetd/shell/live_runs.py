@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import select
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, ParamSpec
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
@@ -29,6 +28,7 @@ from fleetd.shell.journal import Entry, Journal, News, boot_id
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place, inherited, request_for
 from fleetd.shell.notify import NotifySocket
+from fleetd.shell.notify_sockets import NotifySockets
 from fleetd.shell.orphans import closed_pipe
 from fleetd.shell.output import Output
 from fleetd.shell.paths import Instance
@@ -39,7 +39,6 @@ from fleetd.shell.reading import Reading
 from fleetd.shell.targets import Surroundings
 
 LINES_WITH_EXIT = 20
-MESSENGERS_A_TURN = 64  # runs that are heard before the loop may do something else
 
 _P = ParamSpec("_P")
 
@@ -56,8 +55,10 @@ class _Live(Struct):
     gid: int | None = None
     started: int | None = None  # see `Entry`
     pipe: int | None = None
-    socket: NotifySocket | None = None
+    socket: NotifySocket | None = None  # while there is none, the next has the place of
+    seen: Mapping[str, int] = field(default_factory=dict)  # what an earlier daemon had heard of each sender
     exit: tuple[int | None, int | None] | None = None
+    is_listened_to: bool = False
 
     @property
     def worker(self) -> str:
@@ -68,7 +69,8 @@ class LiveRuns:
     """All runs that are held.
 
     As the files say now, `reading(pool)` tells how a pool's output is read, `uid_of(pool)` whose processes its workers
-    are, None for a pool that is not in them; `has_slot(pool, slot)` says whether there is such a slot now.
+    are, None for a pool that is not in them; `has_slot(pool, slot)` says whether there is such a slot now.  `decide`
+    has the core decide about all that was posted and calls `flush`, `wake` sees to it that this is done soon.
     """
 
     def __init__(  # noqa: PLR0913 - all that it needs of the daemon
@@ -78,6 +80,8 @@ class LiveRuns:
         keeper: KeeperLink,
         *,
         post: Callable[[Event], None],
+        decide: Callable[[], None],
+        wake: Callable[[], None],
         tell: Callable[[Fact], None],
         reading: Callable[[str], Reading],
         uid_of: Callable[[str], int | None],
@@ -88,20 +92,19 @@ class LiveRuns:
         self._loop = asyncio.get_running_loop()
         self._place = place
         self._post = post
+        self._decide = decide
         self._tell = tell
         self._reading = reading
         self._has_slot = has_slot
         self._runs: dict[str, _Live] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._records: dict[str, RunRecord] = {}  # the last of each run
         self._unwritten: dict[str, None] = {}
         self._over: list[str] = []  # not written down yet, like the next two
         self._counted: dict[str, Counters] = {}  # by pool
         self._touched: set[str] = set()  # workers
         self._journal = Journal(places.journal, boot_id())
-        self._ears = select.epoll()  # one for all notify sockets: a reader of the loop's own takes a kilobyte a run
-        self._speakers: dict[int, str] = {}
-        self._loop.add_reader(self._ears.fileno(), self._listen_up)
+        self._sockets = NotifySockets(self._loop, hear=self._hear, heard=wake)
         self.output: Output[LineReport] = Output(
             places.logs,
             on_reports=self._reported,
@@ -125,9 +128,10 @@ class LiveRuns:
         held = {held.run: self._earlier.known(held) for held in self.processes.held}
         lost = self._earlier.lost(held)
         for run, entry in (held | lost).items():
-            live = _Live(entry.record.pool, entry.record.slot, entry.record.pid, entry.uid, entry.gid)
-            live.exit = (None, None) if run in lost else None
-            self._runs[run], self._records[run] = live, entry.record
+            record = entry.record
+            live = _Live(record.pool, record.slot, record.pid, entry.uid, entry.gid, entry.started, entry.pipe)
+            live.seen, live.exit = entry.seen, (None, None) if run in lost else None
+            self._runs[run], self._records[run] = live, record
         return tuple(self._records.values())
 
     async def clear_away(self) -> None:
@@ -148,17 +152,23 @@ class LiveRuns:
         return self._journal.counted
 
     def begin(self) -> None:
-        """Read what the runs of an earlier daemon wrote meanwhile, and learn which of them ended."""
+        """Read what the runs of an earlier daemon wrote meanwhile, and learn which of them ended.
+
+        It is decided and written down run by run: else a daemon that is killed while there is much of it, as its
+        machine is overloaded, would leave all of it, and more, to the next one.
+        """
         for held in self.processes.held:
-            self._listen(held.run, held.output, held.notify, self._earlier.entry(held.run))
+            self._listen(held.run, held.output, held.notify, taken_over=True)
             self._unwritten[held.run] = None
             if self._records[held.run].pid is None and not held.starting:
                 self._post(Spawned(held.run, held.pid, held.directory))
             if held.unreadable:
                 self.kill(held.run)
+            self._decide()
         for run in [run for run, live in self._runs.items() if live.exit is not None]:
             nothing = closed_pipe()
-            self._listen(run, nothing, None, self._earlier.entry(run))
+            self._listen(run, nothing, None, taken_over=True)
+            self._decide()
             os.close(nothing)
             self._begin(self._clear_up(run, is_empty=False))
         self.processes.begin()
@@ -178,24 +188,24 @@ class LiveRuns:
 
     def kill(self, run: str) -> None:
         """SIGKILL to everything the run started."""
-        self._begin(self._kill(run))
-
-    async def _kill(self, run: str) -> None:
-        await self.processes.kill(run)
+        self._begin(self.processes.kill(run))
 
     def forget(self, run: str) -> None:
         """Let go of a run that is over: of its process once that is written down."""
-        live = self._runs.pop(run, None)
+        live = self._let_go(run)
         self._records.pop(run, None)
         self._unwritten.pop(run, None)
-        if live is not None and live.socket is not None:
-            self._ears.unregister(live.socket.fileno())
-            del self._speakers[live.socket.fileno()]
-            live.socket.close()
-        self.output.close(run)
         if live is not None:
             self._touched.add(live.worker)
         self._over.append(run)
+
+    def _let_go(self, run: str) -> _Live | None:
+        live = self._runs.pop(run, None)
+        if live is not None and live.socket is not None:
+            self._sockets.remove(live.socket)
+            live.socket.close()
+        self.output.close(run)
+        return live
 
     def record(self, record: RunRecord) -> None:
         """Write down where a run stands: before it is started or asked to end that, else all with the next `flush`."""
@@ -219,6 +229,7 @@ class LiveRuns:
         To be called when every event that was posted has been decided about: only then do the records, the offsets of
         the output and the numbers of the messages belong together.
         """
+        self._sockets.listen_again()
         if not self._unwritten and not self._over:
             return
         unwritten = {run: self._runs.get(run) for run in self._unwritten}
@@ -243,20 +254,22 @@ class LiveRuns:
     def _entry(self, run: str, live: _Live | None) -> Entry:
         if live is None:
             return Entry(self._records[run])
-        seen = {} if live.socket is None else live.socket.seen
+        seen = live.seen if live.socket is None else live.socket.seen
         return Entry(self._records[run], seen, live.uid, live.gid, live.started, live.pipe)
 
     # -- what processes tell -----------------------------------------------------------------------------------------
 
     def spawned(self, run: str, pid: int | None, directory: str, output: int, notify: int | None) -> None:
         """See `Outcomes`."""
-        self._runs[run].pid = pid
+        live = self._runs[run]
+        live.pid = pid
         self._post(Spawned(run, pid, directory))
-        self._listen(run, output, notify)
+        if not live.is_listened_to:  # it was taken over before its exec
+            self._listen(run, output, notify)
 
     def spawn_failed(self, run: str, error: str) -> None:
         """See `Outcomes`."""
-        self._runs.pop(run, None)
+        self._let_go(run)
         self._post(SpawnFailed(run, error))
 
     def exited(self, run: str, code: int | None, signal: int | None) -> None:
@@ -265,7 +278,7 @@ class LiveRuns:
         live.exit = (code, signal)
         was_taken = self.output.finish(run)
         if live.socket is not None:
-            self._hear(run, live.socket)
+            self._hear(live.socket)
         is_empty = self.processes.trees.is_empty(run)
         if is_empty and was_taken:
             self._ended(run, ())
@@ -299,32 +312,24 @@ class LiveRuns:
 
     # -- what runs tell ----------------------------------------------------------------------------------------------
 
-    def _listen(self, run: str, output: int, notify: int | None, entry: Entry | None = None) -> None:
+    def _listen(self, run: str, output: int, notify: int | None, *, taken_over: bool = False) -> None:
         live = self._runs[run]
+        live.is_listened_to = True
         live.pipe = os.fstat(output).st_ino
         process = None if live.pid is None or live.exit is not None else read_process(live.pid)
         live.started = None if process is None else process.started
         reading = self._reading(live.pool)
         owner = None if live.uid is None or live.gid is None else (live.uid, live.gid)
-        offset = None if entry is None else self._journal.scanned(live.worker)
+        offset = self._journal.scanned(live.worker) if taken_over else None
         self.output.attach(run, os.dup(output), live.worker, reading.log, reading.scanner(), owner=owner, offset=offset)
         if notify is not None:
             receiver = socket.socket(fileno=os.dup(notify))
             allowed = frozenset() if live.uid is None else frozenset({live.uid})
-            live.socket = NotifySocket(
-                receiver, run, allowed, seen=entry.seen if entry else None, on_refused=_log.warning
-            )
-            self._speakers[receiver.fileno()] = run
-            self._ears.register(receiver, select.EPOLLIN)
+            live.socket = NotifySocket(receiver, run, allowed, seen=live.seen, on_refused=_log.warning)
+            self._sockets.add(live.socket)
 
-    def _listen_up(self) -> None:
-        for descriptor, _ in self._ears.poll(0, MESSENGERS_A_TURN):
-            run = self._speakers[descriptor]
-            if (messages := self._runs[run].socket) is not None:
-                self._hear(run, messages)
-
-    def _hear(self, run: str, messages: NotifySocket) -> None:
-        self._unwritten[run] = None
+    def _hear(self, messages: NotifySocket) -> None:
+        self._unwritten[messages.run] = None
         for event in messages.receive():
             self._post(event)
 
@@ -372,13 +377,12 @@ class LiveRuns:
 
     def close(self) -> None:
         """Let go of everything; the keeper ends as well when no run is left."""
-        self._loop.remove_reader(self._ears.fileno())
-        self._ears.close()
+        self._sockets.close()
         self.output.close_all()
         self.processes.close(quit_keeper=not self._runs)
         self._journal.close()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, object]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

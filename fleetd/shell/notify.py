@@ -100,7 +100,7 @@ class NotifySocket:
         # Whoever bound it must have asked too, before the first message: the kernel notes a sender as it sends.
         fd.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket = fd
-        self._run = run
+        self.run = run
         self._allowed = allowed_uids | {0, os.geteuid()}
         self._seen = dict(seen or {})
         self._answers: dict[bytes | str, set[str]] = {}
@@ -131,9 +131,9 @@ class NotifySocket:
             if uid not in self._allowed:
                 self._refuse(uid)
             elif flags & socket.MSG_TRUNC:
-                self._on_refused(f"run {self._run}: a message of more than {LONGEST_MESSAGE} bytes was dropped")
+                self._on_refused(f"run {self.run}: a message of more than {LONGEST_MESSAGE} bytes was dropped")
             elif self._is_news(message, sender):
-                events += parse(self._run, message)
+                events += parse(self.run, message)
         return events
 
     def acknowledge(self) -> None:
@@ -171,7 +171,7 @@ class NotifySocket:
     def _refuse(self, uid: int | None) -> None:
         if uid not in self._refused:
             self._refused.add(uid)
-            self._on_refused(f"run {self._run}: messages of uid {uid} on its notify socket are refused")
+            self._on_refused(f"run {self.run}: messages of uid {uid} on its notify socket are refused")
 
 
 def bound_again(path: str, uid: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections import Counter
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetd.shell.journal import Journal, News, boot_id
 from tests.support.crash import identities, kill_daemon
 from tests.support.fleetd_cli import Fleetd
 from tests.support.waiting import samples, wait_for
@@ -51,6 +53,13 @@ BY_LINES = {
         ]
     }
 }
+
+
+MANY_AND_QUIET = """
+import time
+print("".join("start job-%d\\ndone job-%d\\n" % (number, number) for number in range(2000)), flush=True)
+time.sleep(1000)
+"""
 
 
 def numbers_in(log: Path) -> list[int]:
@@ -237,3 +246,21 @@ def test_a_slot_that_came_back_after_scaling_is_counted_on_from_where_it_was(fle
     fleetd.run("stop", "media", timeout=60)
     counted = sum((fleetd.directory / f"lines-{slot}").stat().st_size for slot in (0, 1))
     assert fleetd.pool("media")["jobs"]["done"] == counted
+
+
+def test_what_was_left_uncounted_is_written_down_slot_by_slot(fleetd: Fleetd) -> None:
+    """So that daemons which are killed before they are through with it get on all the same."""
+    fleetd.configure({"media": python(MANY_AND_QUIET, framework="lines", numprocs=3)}, framework=BY_LINES)
+    fleetd.start()
+    wait_for(lambda: fleetd.pool("media")["jobs"]["done"] == 6000, "6000 jobs")
+    kill_daemon(fleetd)
+    (path,) = fleetd.directory.glob("**/runs.journal")
+    journal = Journal(path, boot_id())
+    journal.open()
+    journal.write(News(scanned={f"media:{slot}": 0 for slot in range(3)}))
+    journal.close()
+    fleetd.start()
+    wait_for(lambda: fleetd.pool("media")["jobs"]["done"] == 12000, "the same lines to be read again")
+    lines = [json.loads(line.partition(" ")[2]) for line in path.read_text().splitlines()[2:]]
+    noted = [line["news"]["scanned"].keys() for line in lines if line.get("news", {}).get("scanned")]
+    assert noted == [{"media:0"}, {"media:1"}, {"media:2"}]

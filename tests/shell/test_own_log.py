@@ -45,6 +45,7 @@ def restored() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.getLogger("asyncio").setLevel(logging.NOTSET)
     logging.raiseExceptions = True
 
 

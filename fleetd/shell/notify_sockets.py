@@ -1,0 +1,62 @@
+"""The notify sockets of all runs: when they are read, and that nobody who floods one keeps the others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable
+
+from fleetd.shell.notify import NotifySocket
+
+RUNS_AT_ONCE = 64  # that are heard before the loop may do something else
+
+
+class NotifySockets:
+    """One epoll for all of them: a reader of the loop's own takes a kilobyte a run.
+
+    `hear` is called with each that has messages, and `heard` after a number of them.  Then none is read until
+    `listen_again`: else floods would fill the inbox faster than it is emptied, and no sender would ever be told that
+    what it said is safe.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, hear: Callable[[NotifySocket], None], heard: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._hear, self._heard = hear, heard
+        self._epoll = select.epoll()
+        self._sockets: dict[int, NotifySocket] = {}
+        self._is_listening = False
+        self.listen_again()
+
+    def add(self, one: NotifySocket) -> None:
+        """Hear it, until `remove`."""
+        self._sockets[one.fileno()] = one
+        self._epoll.register(one, select.EPOLLIN)
+
+    def remove(self, one: NotifySocket) -> None:
+        """Hear it no more; it must still be open."""
+        self._epoll.unregister(one)
+        del self._sockets[one.fileno()]
+
+    def listen_again(self) -> None:
+        """All that was heard is written down."""
+        if not self._is_listening:
+            self._is_listening = True
+            self._loop.add_reader(self._epoll.fileno(), self._listen)
+
+    def _listen(self) -> None:
+        self._is_listening = False
+        self._loop.remove_reader(self._epoll.fileno())
+        try:
+            for descriptor, _ in self._epoll.poll(0, RUNS_AT_ONCE):
+                self._hear(self._sockets[descriptor])
+        finally:  # a listener's failure must not make the daemon deaf
+            self._heard()
+
+    def close(self) -> None:
+        """Hear nobody any more, and let go of those that are left."""
+        for one in self._sockets.values():
+            one.close()
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()

@@ -1,0 +1,142 @@
+"""Taking over: what is listened to once, and what is written down as it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from fleetd.core.effects import Spawn
+from fleetd.core.events import Event, Exited, Spawned, SpawnFailed
+from fleetd.core.records import RunRecord
+from fleetd.core.spec import Launch, LogFormat, LogSpec
+from fleetd.shell.keeper_link import KeeperLink
+from fleetd.shell.launch import Place
+from fleetd.shell.live_runs import LiveRuns
+from fleetd.shell.paths import Instance
+from fleetd.shell.reading import Reading
+from tests.support.process_world import eventually, open_descriptors
+
+RUN = "a" * 32
+COUNTING = "n=0; while [ $n -lt 5 ]; do n=$((n+1)); echo line $n; sleep 0.02; done; read line < go"
+RECORD = RunRecord(RUN, "media", 0, 0, 1.0)
+
+
+class Bench:
+    """The runs of one daemon, and what it would have its core decide about."""
+
+    def __init__(self, folder: Path) -> None:
+        self.events: list[Event] = []
+        for name in ("run", "run/notify", "state", "logs"):
+            (folder / name).mkdir(exist_ok=True)
+        self.places = Instance("here", folder / "run", folder / "state", folder / "logs")
+        self.runs = LiveRuns(
+            self.places,
+            Place("host", None, str(folder), self.places.notify),
+            KeeperLink.reach(self.places.keeper, "here"),
+            post=self.events.append,
+            decide=self.flush,
+            wake=lambda: None,
+            tell=lambda fact: None,
+            reading=lambda pool: Reading(LogSpec(format=LogFormat.RAW)),
+            uid_of=lambda pool: None,
+            has_slot=lambda pool, slot: True,
+        )
+
+    def flush(self) -> None:
+        self.runs.flush()
+
+    async def until(self, kind: type[Event]) -> None:
+        await eventually(lambda: any(isinstance(event, kind) for event in self.events), kind.__name__)
+
+    @property
+    def log(self) -> str:
+        return (self.places.logs / "media-0.log").read_text()
+
+
+async def with_a_run(folder: Path) -> Bench:
+    os.mkfifo(folder / "go")
+    bench = Bench(folder)
+    bench.runs.begin()
+    bench.runs.record(RECORD)
+    launch = Launch(command=("sh", "-c", COUNTING), directory=str(folder))
+    bench.runs.spawn(Spawn(RUN, "media", 0, launch, None, None, None), RECORD)
+    await bench.until(Spawned)
+    return bench
+
+
+async def taken_over_in_its_birth(folder: Path) -> Bench:
+    """A run that an earlier daemon asked for, taken over when the keeper does not know yet that it was born."""
+    (await with_a_run(folder)).runs.close()
+    second = Bench(folder)
+    second.runs.restored()
+    await second.runs.clear_away()
+    (held,) = second.runs.processes.held
+    held.starting = True
+    second.runs.begin()
+    return second
+
+
+async def ended(bench: Bench) -> None:
+    bench.runs.forget(RUN)
+    bench.runs.flush()
+    bench.runs.close()
+
+
+def test_a_run_that_is_taken_over_in_its_birth_is_read_once(short_path: Path) -> None:
+    async def test() -> None:
+        bench = await taken_over_in_its_birth(short_path)
+        descriptors = open_descriptors(os.getpid())
+        (held,) = bench.runs.processes.held
+        bench.runs.spawned(RUN, held.pid, held.directory, held.output, held.notify)
+        assert open_descriptors(os.getpid()) == descriptors
+        assert [type(event) for event in bench.events] == [Spawned]
+        (short_path / "go").write_text("\n")
+        await bench.until(Exited)
+        assert bench.log == "".join(f"line {n}\n" for n in range(1, 6))
+        await ended(bench)
+
+    asyncio.run(test())
+
+
+def test_of_a_birth_that_failed_after_the_takeover_nothing_is_kept_open(short_path: Path) -> None:
+    async def test() -> None:
+        bench = await taken_over_in_its_birth(short_path)
+        descriptors = open_descriptors(os.getpid())
+        bench.runs.spawn_failed(RUN, "no such program")
+        assert open_descriptors(os.getpid()) <= descriptors - 2, "its pipe, its socket, and its log if that was opened"
+        assert isinstance(bench.events[-1], SpawnFailed)
+        await bench.runs.processes.kill(RUN)
+        await ended(bench)
+
+    asyncio.run(test())
+
+
+def test_what_was_heard_of_senders_is_kept_until_they_are_heard_again(short_path: Path) -> None:
+    """A flush between the takeover and `begin` must not write that nothing was heard."""
+
+    async def test() -> None:
+        first = await with_a_run(short_path)
+        running = replace(RECORD, pid=first.runs.pids()[RUN])
+        first.runs.record(running)
+        first.runs.flush()
+        first.runs.close()
+
+        second = Bench(short_path)
+        (record,) = second.runs.restored()
+        second.runs.record(replace(record, healthy=True))
+        second.runs.flush()
+        second.runs.close()
+
+        third = Bench(short_path)
+        assert third.runs.restored()[0].healthy
+        assert '"started":' in third.places.journal.read_text(), "which tells its process from another of its pid"
+        await third.runs.clear_away()
+        third.runs.begin()
+        await third.runs.processes.kill(RUN)
+        await third.until(Exited)
+        await ended(third)
+
+    asyncio.run(test())
