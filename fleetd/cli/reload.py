@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from fleetd.cli.finding import add_daemon, daemon
 from fleetd.cli.local_outcome import exit_code_of, tell_trouble
@@ -19,14 +20,20 @@ def define(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read the pool files again; print for each pool what became of it."""
+    """Read the pool files again; print for each pool what became of it, and for each other table that changed."""
     request = {"dry_run": args.dry_run, "wait": not args.no_wait}
     plan = carry_out(daemon(args), "reload", request, title="reload", quiet=args.json, timeout=args.timeout)
     if args.json:
         print_json(plan)
         return exit_code_of(plan)
     for pool in plan["pools"]:
-        keys = f" ({', '.join(pool['keys'])})" if pool["keys"] else ""
-        print(f"{pool['name']}: {pool['change']}{keys}")
+        print(f"{pool['name']}: {_told(pool)}")
+    for table in plan.get("tables", ()):  # an older daemon does not tell
+        print(f"[{table['name']}]: {_told(table)}")
     tell_trouble("fleetd reload", plan)
     return exit_code_of(plan)
+
+
+def _told(change: dict[str, Any]) -> str:
+    keys = f" ({', '.join(change['keys'])})" if change["keys"] else ""
+    return f"{change['change']}{keys}"

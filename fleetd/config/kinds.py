@@ -290,6 +290,11 @@ class Threshold(Struct, frozen=True):
             if not text.interpolated:
                 raise Unfit(f"{quoted(text.shown)} is a string, where a number is wanted", "write it without quotes")
             return Above(float(text.value))
+        if not text.value.strip()[:1].isdecimal():
+            raise Unfit(
+                f"{quoted(text.shown)} is no threshold",
+                'write a number, a share such as "5%", or a duration such as "10m"',
+            )
         return Above(Duration(zero=True).read(node, reader), Unit.SECONDS)
 
     def schema(self) -> dict[str, Any]:

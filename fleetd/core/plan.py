@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fleetd.core.spec import PoolSpec
+from fleetd.core.spec import FleetSpec, PoolSpec
 
 
 class Change(StrEnum):
@@ -18,10 +19,11 @@ class Change(StrEnum):
     ROLLED = "rolled"
     ADDED = "added"
     REMOVED = "removed"
+    LATER = "holds from the next start of the daemon on"
 
 
 class PoolChange(Struct, frozen=True):
-    """What becomes of one pool; `keys` are the fields that differ, spelled as in the pool file."""
+    """What becomes of one pool, or table; `keys` are those that differ, spelled as in the pool file."""
 
     name: str
     change: Change
@@ -31,6 +33,8 @@ class PoolChange(Struct, frozen=True):
 Plan = tuple[PoolChange, ...]
 
 _DISPLAY_ONLY = frozenset({"shown_command"})
+_LIVE_OF_DAEMON = frozenset({"metrics_listen"})
+_LIVE_OF_FLEET = frozenset({"max_parallel_hosts"})
 
 
 def diff(old: Mapping[str, PoolSpec], new: Mapping[str, PoolSpec]) -> Plan:
@@ -39,12 +43,47 @@ def diff(old: Mapping[str, PoolSpec], new: Mapping[str, PoolSpec]) -> Plan:
     return kept + tuple(PoolChange(name, Change.REMOVED) for name in old if name not in new)
 
 
+def diff_of_tables(old: FleetSpec, new: FleetSpec) -> Plan:
+    """Compare what stands outside of the pools: of each table what is applied now, and what later."""
+    daemon = _differing(old.daemon, new.daemon)
+    fleet = _of_fleet(old, new)
+    brokers = {name for name in {**old.brokers, **new.brokers} if old.brokers.get(name) != new.brokers.get(name)}
+    told = (
+        ("daemon", Change.LIVE, daemon & _LIVE_OF_DAEMON),
+        ("daemon", Change.LATER, daemon - _LIVE_OF_DAEMON),
+        ("fleet", Change.LIVE, fleet & _LIVE_OF_FLEET),
+        ("fleet", Change.LATER, fleet - _LIVE_OF_FLEET),
+        ("broker", Change.LIVE, brokers),
+        ("alert", Change.LIVE, {alert.on for alert in set(old.alerts) ^ set(new.alerts)}),
+    )
+    return tuple(PoolChange(table, change, _spelled(keys)) for table, change, keys in told if keys)
+
+
+def in_its_fleet(old: FleetSpec, new: FleetSpec) -> FleetSpec:
+    """The new spec for a daemon that goes on: another fleet, Redis or host name is for the next start."""
+    kept = old.member
+    if kept is not None and new.member is not None:
+        kept = replace(kept, max_parallel_hosts=new.member.max_parallel_hosts)
+    return replace(new, member=kept, host=old.host)
+
+
+def _of_fleet(old: FleetSpec, new: FleetSpec) -> set[str]:
+    host = {"host"} if old.host != new.host else set()
+    if old.member is None or new.member is None:
+        return host | ({"name", "redis"} if old.member != new.member else set())
+    return host | {"name" if key == "fleet" else key for key in _differing(old.member, new.member)}
+
+
+def _spelled(keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(key.replace("_", "-") for key in keys))
+
+
 def _compare(name: str, old: PoolSpec | None, new: PoolSpec) -> PoolChange:
     if old is None:
         return PoolChange(name, Change.ADDED)
     launch = _differing(old.launch, new.launch) - _DISPLAY_ONLY
     live = _differing(old, new) - {"launch"}
-    keys = tuple(sorted(key.replace("_", "-") for key in launch | live))
+    keys = _spelled(launch | live)
     if launch:
         return PoolChange(name, Change.ROLLED, keys)
     return PoolChange(name, Change.LIVE if live else Change.UNCHANGED, keys)

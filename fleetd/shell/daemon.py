@@ -19,15 +19,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from fleetd import __version__
 from fleetd.config.load import Loaded
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide, next_deadline
 from fleetd.core.events import Event, Restored, ShutdownRequested, SpecChanged, Tick
 from fleetd.core.facts import Fact, Kind, Value
-from fleetd.core.plan import Plan, diff
+from fleetd.core.plan import Plan, diff, diff_of_tables, in_its_fleet
 from fleetd.core.spec import FleetSpec
 from fleetd.core.state import Moment, State
 from fleetd.errors import FleetdError, UsageError
@@ -320,18 +318,22 @@ class Daemon:
 
     # -- the pool files ----------------------------------------------------------------------------------------------
 
-    def read_again(self) -> tuple[FleetSpec, Plan]:
-        """Read the pool files and compare; raises UsageError with everything that is wrong with them."""
+    def read_again(self) -> tuple[FleetSpec, Plan, Plan]:
+        """Read the pool files; what becomes of the pools, and of other tables.
+
+        Raises UsageError with everything that is wrong with them.
+        """
         loaded = self._load()
         wrong = loaded.problems or loaded.refused
         if loaded.spec is None or wrong:
             raise UsageError("\n".join(map(str, wrong)))
         spec = loaded.spec
-        return spec, diff({name: pool.spec for name, pool in self.state.pools.items() if not pool.removed}, spec.pools)
+        old = {name: pool.spec for name, pool in self.state.pools.items() if not pool.removed}
+        return spec, diff(old, spec.pools), diff_of_tables(self.spec, spec)
 
     async def apply(self, spec: FleetSpec, roll: int) -> None:
         """Go on with a new spec; the rollouts that follow have the id `roll`."""
-        self.spec = spec = _staying_in_its_fleet(self.spec, spec)
+        self.spec = spec = in_its_fleet(self.spec, spec)
         await self.decide_about(SpecChanged(spec, roll))
         for name, pool in self.state.pools.items():
             new = spec.pools.get(name)
@@ -388,13 +390,3 @@ class Daemon:
             pids = {run: pid for run, pid in pids.items() if self.state.runs[run].pool in pools}
         measured = self._samples.measure(pids)
         return {run: Sample(rss, cpu, output.dropped(run)) for run, (rss, cpu) in measured.items()}
-
-
-def _staying_in_its_fleet(old: FleetSpec, new: FleetSpec) -> FleetSpec:
-    """The new spec for a daemon that goes on: another fleet, Redis or host name is for the next start."""
-    kept = old.member
-    if kept is not None and new.member is not None:
-        kept = replace(kept, max_parallel_hosts=new.member.max_parallel_hosts)
-    if (kept, old.host) != (new.member, new.host):
-        _log.warning("[fleet] has changed: it holds from the next start of the daemon on")
-    return replace(new, member=kept, host=old.host)

@@ -178,9 +178,11 @@ def find(named: str | None, directories: Iterable[Path]) -> Running:
     if named is not None:
         found = [daemon for daemon in found if daemon.name == named][:1]
     if not found:
-        which = "no daemon is running" if named is None else f"no daemon of instance {named!r} is running"
         where = " or ".join(str(each) for each in places)
-        raise NotFoundError(f"{which} in {where}: start it with `fleetd start -c FILE`, or say which with -c FILE")
+        start = f"in {where}: start it with `fleetd start -c FILE`"
+        if named is not None:
+            raise NotFoundError(f"no daemon of instance {named!r} is running {start}")
+        raise NotFoundError(f"no daemon is running {start}, or say which with -c FILE")
     if len(found) > 1:
         names = ", ".join(daemon.name for daemon in found)
         raise UsageError(f"several daemons are running ({names}): say which with --instance NAME or -c FILE")

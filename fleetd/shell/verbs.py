@@ -293,10 +293,10 @@ class Verbs:
 
     async def _reload(self, args: Args, reply: Reply) -> Any:
         if args.get("dry_run"):
-            return _told(self._daemon.read_again()[1])
+            return _told(*self._daemon.read_again()[1:])
         roll = self._daemon.next_roll()
         with self._daemon.service.reload():
-            spec, plan = self._daemon.read_again()
+            spec, plan, tables = self._daemon.read_again()
             rest = {
                 "pools": _of(plan, Change.ROLLED),
                 "added": _of(plan, Change.ADDED),
@@ -304,7 +304,7 @@ class Verbs:
                 "as_before": _of(plan, Change.UNCHANGED) + _of(plan, Change.LIVE),
                 "roll": roll,
                 "wait": args.get("wait", True),
-                "result": _told(plan),
+                "result": _told(plan, tables),
             }
             self._remaining.rolled(rest, reply, "until-reloaded")
             await self._daemon.apply(spec, roll)
@@ -317,8 +317,8 @@ class Verbs:
     async def _reload_by_signal(self) -> None:
         try:
             with self._daemon.service.reload():
-                spec, plan = self._daemon.read_again()
-                for change in plan:
+                spec, plan, tables = self._daemon.read_again()
+                for change in (*plan, *tables):
                     _log.info("reload: %s: %s", change.name, change.change)
                 await self._daemon.apply(spec, self._daemon.next_roll())
         except FleetdError as error:
@@ -332,8 +332,11 @@ class Verbs:
         return resolve(args.get("targets") or (), pools)
 
 
-def _told(plan: Plan) -> dict[str, Any]:
-    return {"pools": [{"name": c.name, "change": c.change, "keys": list(c.keys)} for c in plan]}
+def _told(plan: Plan, tables: Plan) -> dict[str, Any]:
+    return {
+        what: [{"name": each.name, "change": each.change, "keys": list(each.keys)} for each in changes]
+        for what, changes in (("pools", plan), ("tables", tables))
+    }
 
 
 def _of(plan: Plan, change: Change) -> list[str]:

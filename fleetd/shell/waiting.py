@@ -50,16 +50,19 @@ class Waiting:
 
     async def until_up(self, targets: tuple[Target, ...], reply: Reply) -> None:
         """Until every wanted worker is healthy.  Raises FleetdError with the reasons when one does not come up."""
-        told = -1
+        told = None
         while True:
-            wanted = [(p, s) for p, s in self.slots(targets) if is_expected(self._daemon.state, p, s) or s.retiring]
+            slots = self.slots(targets)
+            wanted = [(p, s) for p, s in slots if is_expected(self._daemon.state, p, s) or s.retiring]
+            leaving = sum(1 for _, slot in wanted if slot.retiring)
             up = sum(1 for _, slot in wanted if is_up(slot))
             failed = [
                 f"{p.name}:{s.index}: {trouble(s)}" for p, s in wanted if _has_failed(s) or has_failed_for_good(p, s)
             ]
-            if up != told:
-                told = up
-                await reply.progress(up, len(wanted), f"{up} of {len(wanted)} workers healthy")
+            if (up, leaving) != told:
+                told = up, leaving
+                rest = f", {leaving} leaving" if leaving else ""
+                await reply.progress(up, len(wanted), f"{up} of {len(wanted) - leaving} workers healthy{rest}")
             if up == len(wanted):
                 return
             if failed and not any(_is_on_its_way(slot) for _, slot in wanted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,6 +21,12 @@ def narrowed(picture: Picture, targets: Sequence[str]) -> Picture:
         return picture
     hosts = (_narrowed(document, targets) for document in picture.hosts)
     return replace(picture, hosts=tuple(host for host in hosts if host is not None))
+
+
+def concerns(event: Document, targets: Sequence[str]) -> bool:
+    """Whether an event is of what the targets name, or of no pool at all."""
+    names = [event[what] for what in ("pool", "worker") if event.get(what)]
+    return not targets or not names or any(fnmatchcase(name, target) for name in names for target in targets)
 
 
 def _narrowed(document: Document, targets: Sequence[str]) -> Document | None:

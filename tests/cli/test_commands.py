@@ -199,8 +199,10 @@ def test_without_a_fleet_there_is_no_other_host(running: Fleetd) -> None:
 
 @pytest.mark.parametrize(("change", "workers"), [("media=3", 3), ("media=+1", 3), ("media=-1", 1), ("media=2", 2)])
 def test_scale(running: Fleetd, change: str, workers: int) -> None:
-    running.run("scale", change)
-    wait_for(lambda: len(running.pool("media")["workers"]) == workers, f"{workers} workers")
+    told = running.run("scale", change).stdout.splitlines()
+    assert len(running.pool("media")["workers"]) == workers
+    assert told[-1] == f"{workers}/{workers} {workers} of {workers} workers healthy"
+    assert (told[0] == "1/2 1 of 1 workers healthy, 1 leaving") == (workers == 1)
 
 
 NO_SUCH = [

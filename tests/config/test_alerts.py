@@ -82,6 +82,7 @@ def test_nobody_sees_whom_it_tells() -> None:
         ('on = "worker.crash-loop"', '.on: "worker.crash-loop" is not known; did you mean crash-loop?'),
         ("on = []", ".on: is empty; name one"),
         ('on = ["long-wait", "long-wait"]', ".on: names something twice"),
+        ('on = "job-failures"\nabove = "lots"', '.above: "lots" is no threshold; write a number, a share such as "5%"'),
         ('on = "redis-lost"\nabove = 3', ".above: redis-lost has no figure that could be above it; take it out"),
         ('on = "crash-loop"\nabove = "5m"', ".above: is not what crash-loop counts (workers in a crash loop): write a"),
         ('on = "long-wait"\nabove = "5%"', ".above: is not what long-wait counts (seconds of wait): write a duration"),

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleetd.core.plan import Change, PoolChange, diff
-from fleetd.core.spec import Amount, Launch, LogFormat, LogSpec, PoolSpec
+from fleetd.core.plan import Change, PoolChange, diff, diff_of_tables, in_its_fleet
+from fleetd.core.spec import Amount, BrokerSpec, DaemonSpec, FleetSpec, Launch, LogFormat, LogSpec, MemberSpec, PoolSpec
 
 OLD = PoolSpec("m", Launch(("worker",), shown_command=("worker",)))
 
@@ -32,3 +32,46 @@ def test_what_a_reload_does_to_a_pool(new: PoolSpec, change: Change, keys: tuple
 def test_pools_that_come_and_go() -> None:
     other = replace(OLD, name="n")
     assert diff({"m": OLD}, {"n": other}) == (PoolChange("n", Change.ADDED), PoolChange("m", Change.REMOVED))
+
+
+ALONE = FleetSpec({})
+MEMBER = FleetSpec({}, member=MemberSpec("acme", "redis://a"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        (MEMBER, MEMBER, ()),
+        (
+            ALONE,
+            replace(ALONE, daemon=DaemonSpec(metrics_listen=":9", log_level="debug", socket_group="ops")),
+            (
+                PoolChange("daemon", Change.LIVE, ("metrics-listen",)),
+                PoolChange("daemon", Change.LATER, ("log-level", "socket-group")),
+            ),
+        ),
+        (
+            MEMBER,
+            FleetSpec({}, member=MemberSpec("acme", "redis://b", Amount(2)), host="web-1"),
+            (
+                PoolChange("fleet", Change.LIVE, ("max-parallel-hosts",)),
+                PoolChange("fleet", Change.LATER, ("host", "redis")),
+            ),
+        ),
+        (ALONE, MEMBER, (PoolChange("fleet", Change.LATER, ("name", "redis")),)),
+        (MEMBER, ALONE, (PoolChange("fleet", Change.LATER, ("name", "redis")),)),
+        (
+            ALONE,
+            replace(ALONE, brokers={"jobs": BrokerSpec("jobs", "redis://c")}),
+            (PoolChange("broker", Change.LIVE, ("jobs",)),),
+        ),
+    ],
+)
+def test_what_a_reload_does_to_other_tables(old: FleetSpec, new: FleetSpec, changes: tuple[PoolChange, ...]) -> None:
+    assert diff_of_tables(old, new) == changes
+
+
+def test_a_daemon_that_goes_on_stays_in_its_fleet() -> None:
+    new = FleetSpec({"m": OLD}, member=MemberSpec("other", "redis://b", Amount(2)), host="web-1")
+    assert in_its_fleet(MEMBER, new) == FleetSpec({"m": OLD}, member=MemberSpec("acme", "redis://a", Amount(2)))
+    assert in_its_fleet(ALONE, new).member is None

@@ -62,6 +62,21 @@ def test_reload_does_what_it_tells(running: Fleetd) -> None:
     assert pids(running) == after
 
 
+def test_what_becomes_of_other_tables_is_told_too(running: Fleetd) -> None:
+    text = running.file.read_text()
+    assert "[daemon]\n" in text
+    running.file.write_text(
+        text.replace("[daemon]\n", '[daemon]\nmetrics-listen = "127.0.0.1:0"\nlog-level = "debug"\n')
+    )
+    told = {
+        "[daemon]: applied live (metrics-listen)",
+        "[daemon]: holds from the next start of the daemon on (log-level)",
+    }
+    assert set(running.run("reload", "--dry-run").stdout.splitlines()) >= told
+    assert set(running.run("reload").stdout.splitlines()) >= told
+    assert "[daemon]" not in running.run("reload").stdout
+
+
 @pytest.mark.parametrize("by", ["command", "signal"])
 def test_an_invalid_file_changes_nothing_and_every_problem_is_told(running: Fleetd, by: str) -> None:
     before = pids(running)

@@ -412,6 +412,7 @@ def test_trouble_is_told_with_the_age_of_what_is_shown() -> None:
     model, _ = update(shown(), Seen(replace(ALONE, trouble="no daemon answers\x1b[2J")))
     model, _ = update(model, Passed(NOW + 65))
     assert "no daemon answers" in text(model)
+    assert "does not answer" in text(model).splitlines()[0]
     assert "shown is what was seen 1m 5s ago" in text(model)
     assert "media " in text(model)
     model, _ = update(model, Seen(replace(ALONE, seen_at=NOW + 70)))
@@ -433,6 +434,18 @@ def test_targets_narrow_what_is_shown() -> None:
     model, _ = update(replace(model, targets=("nope",)), Seen(FLEET))
     assert model.scene is not None
     assert model.scene.hosts == ()
+
+
+def test_targets_and_the_filter_narrow_the_events() -> None:
+    of_mail = {**event(2, worker="mail:0"), "pool": "mail"}
+    of_daemon = {"at": NOW, "kind": "daemon.started", "text": "fleetd started"}
+    model, _ = update(shown(rows=40), Happened((event(1), of_mail, of_daemon)))
+    assert [told in text(model) for told in ("media:0: 1", "mail:0: 2", "fleetd started")] == [True, True, True]
+    for targets in (("mail",), ("mail:*",)):
+        narrow = replace(model, targets=targets)
+        assert [told in text(narrow) for told in ("media:0: 1", "mail:0: 2", "fleetd started")] == [False, True, True]
+    filtered = press(model, "/", *"mail", "enter")
+    assert [told in text(filtered) for told in ("media:0: 1", "mail:0: 2", "fleetd started")] == [False, True, False]
 
 
 @pytest.mark.parametrize("broken", [{}, {"name": 3}, {"instance": "x"}, {"instance": "x", "host": "y", "pools": [{}]}])

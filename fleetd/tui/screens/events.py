@@ -6,6 +6,7 @@ from fleetd.tui.figures import clock, moment
 from fleetd.tui.lines import Line, Span, Tone, clip
 from fleetd.tui.look import Look
 from fleetd.tui.model import Model
+from fleetd.tui.narrowing import concerns
 from fleetd.tui.rows import event_matches
 from fleetd.views.picture import Document
 from fleetd.views.wording import WARNINGS
@@ -22,7 +23,7 @@ def heights(_model: Model, room: int) -> tuple[int, int]:
 
 
 def length(model: Model) -> int:
-    """Events that the filter leaves."""
+    """Events that the filter and the targets leave."""
     return len(_events(model))
 
 
@@ -38,10 +39,11 @@ def draw(model: Model, _look: Look, room: int, top: int) -> list[Line]:
 
 def newest(model: Model, room: int) -> list[Line]:
     """The last ones in so many lines, with a title, where there is room for some."""
-    if room < _LEAST or not model.events:
+    found = _events(model)
+    if room < _LEAST or not found:
         return []
     title = Line([Span(clip("  EVENTS", model.columns), Tone.HEAD)], ground=Tone.HEAD)
-    return [title, *(_event(model, event) for event in model.events[-(room - 1) :])]
+    return [title, *(_event(model, event) for event in found[-(room - 1) :])]
 
 
 def _none(model: Model) -> Line:
@@ -49,8 +51,10 @@ def _none(model: Model) -> Line:
 
 
 def _events(model: Model) -> tuple[Document, ...]:
-    wanted = model.place.filter
-    return tuple(event for event in model.events if event_matches(event, wanted)) if wanted else model.events
+    wanted, targets = model.place.filter, model.targets
+    if not wanted and not targets:
+        return model.events
+    return tuple(event for event in model.events if event_matches(event, wanted) and concerns(event, targets))
 
 
 def _event(model: Model, event: Document) -> Line:

@@ -59,7 +59,7 @@ def _of_daemon(model: Model, scene: Scene) -> Iterator[str]:
         yield "fleetd"
         return
     yield f"{visible(document.instance)} on {visible(document.host)}"
-    yield visible(document.state)
+    yield visible(document.state) if scene.trouble is None else "does not answer"
     yield f"pid {document.pid}"
     yield f"up {since(document.started_at, model.now)}"
     if document.fleet is not None:
