@@ -55,8 +55,8 @@ class _Live(Struct):
     gid: int | None = None
     started: int | None = None  # see `Entry`
     pipe: int | None = None
-    socket: NotifySocket | None = None  # while there is none, the next has the place of
-    seen: Mapping[str, int] = field(default_factory=dict)  # what an earlier daemon had heard of each sender
+    socket: NotifySocket | None = None
+    seen: Mapping[str, int] = field(default_factory=dict)  # by sender: what an earlier daemon had heard of it
     exit: tuple[int | None, int | None] | None = None
     is_listened_to: bool = False
 
