@@ -92,7 +92,8 @@ class Follower:
         try:
             async with asyncio.timeout_at(deadline):
                 await self._look_at_rollouts()
-                if _now() - self._looked_at_members >= _MEMBERS_EVERY and self._view.pending:
+                is_old = _now() - self._looked_at_members >= _MEMBERS_EVERY
+                if self._view.pending and (is_old or judge(self._view) is End.MISSING):  # which is not told unseen
                     await self._look_at_members()
         except TimeoutError:
             return

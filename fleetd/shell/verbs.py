@@ -307,6 +307,7 @@ class Verbs:
                 "result": _told(plan, tables),
             }
             self._remaining.rolled(rest, reply, "until-reloaded")
+            _warn_of_later(tables)
             await self._daemon.apply(spec, roll)
         return await self._remaining.until_reloaded(rest, reply)
 
@@ -318,8 +319,9 @@ class Verbs:
         try:
             with self._daemon.service.reload():
                 spec, plan, tables = self._daemon.read_again()
-                for change in (*plan, *tables):
+                for change in plan:
                     _log.info("reload: %s: %s", change.name, change.change)
+                _warn_of_later(tables)
                 await self._daemon.apply(spec, self._daemon.next_roll())
         except FleetdError as error:
             for line in str(error).splitlines():
@@ -337,6 +339,12 @@ def _told(plan: Plan, tables: Plan) -> dict[str, Any]:
         what: [{"name": each.name, "change": each.change, "keys": list(each.keys)} for each in changes]
         for what, changes in (("pools", plan), ("tables", tables))
     }
+
+
+def _warn_of_later(tables: Plan) -> None:
+    for each in tables:
+        if each.change is Change.LATER:
+            _log.warning("reload: [%s]: %s: %s", each.name, ", ".join(each.keys), each.change)
 
 
 def _of(plan: Plan, change: Change) -> list[str]:

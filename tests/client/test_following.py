@@ -211,6 +211,24 @@ async def test_a_host_that_comes_back_in_time_is_no_trouble(world: World) -> Non
     assert outcome.end is End.DONE
 
 
+@pytest.mark.parametrize("back_at", [25, *range(36, 45)])
+def test_a_host_that_comes_back_while_others_roll_is_waited_for(back_at: float) -> None:
+    async def test(world: World) -> None:
+        gone = SimulatedMember("media-1/app", does=Does.VANISH)
+        await world.join(gone, SimulatedMember("media-2/app", numprocs=20))
+
+        async def come_back() -> None:
+            await asyncio.sleep(back_at)
+            assert "media-2/app: done 20/20" not in world.told.lines
+            gone.is_gone, gone.does = False, Does.ROLL
+            await world.join(gone)
+
+        outcome, _ = await asyncio.gather(world.restart(), come_back())
+        assert outcome.end is End.DONE
+
+    in_world(test)()
+
+
 @in_world
 async def test_a_flush_loses_nothing_while_the_requester_waits(world: World) -> None:
     members = three(*ROLL3)
