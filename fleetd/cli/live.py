@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from fleetd import garbage
+
 if TYPE_CHECKING:
     from fleetd.views.picture import Source
 
@@ -38,6 +40,7 @@ async def watch(source: Source, targets: Sequence[str] = (), on_term: Callable[[
     from fleetd.tui.app import show  # noqa: PLC0415 - rich, and all that draws, is for the live view only
     from fleetd.tui.look import look_of  # noqa: PLC0415
 
+    garbage.look_from_now_on()
     environ = os.environ
     look = look_of(
         environ.get("TERM", ""),

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
 
 import fleetd
+from fleetd import garbage
 from fleetd.cli.commands import COMMANDS, Command, command_of, parser_of
 from fleetd.cli.later import not_yet
 from fleetd.cli.output import OutputError, lost, open_streams
 from fleetd.errors import ExitCode, FleetdError, UsageError
 
-IMPORTED_OBJECTS = 100_000  # more than imports make: looking for garbage among them would take a sixth of their time
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
-    gc.set_threshold(IMPORTED_OBJECTS)
+    garbage.leave_until_imported()
     words = list(sys.argv[1:] if arguments is None else arguments)
     open_streams()
     if not os.environ.get("FLEETD_DEBUG"):

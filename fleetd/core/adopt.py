@@ -161,7 +161,7 @@ def _place(pool: Pool, slot: Slot, run: Run) -> None:
 
 
 def _place_both(pool: Pool, slot: Slot, *runs: Run) -> None:
-    older, newer = sorted(runs, key=lambda run: run.started_at)
+    older, newer = sorted(runs, key=lambda run: (run.started_at, not run.is_over))
     if older.is_over:  # the daemon was killed before it had written down that this one was over
         slot.draining.append(older)
         slot.run = newer

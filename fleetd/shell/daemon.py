@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import logging
 import os
 import signal
@@ -19,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetd import __version__
+from fleetd import __version__, garbage
 from fleetd.config.load import Loaded
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide, next_deadline
@@ -69,7 +68,7 @@ def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: Ke
     """
     assert loaded.spec is not None
     hold_signals()
-    gc.freeze()  # what was imported stays: no collection need look at it again
+    garbage.look_from_now_on()
     own_log = log.DetachedLog(places.daemon_log) if tenure.detached else None
     stdout, stderr = standard_streams()
     faulthandler.enable(2)  # a watchdog's SIGABRT, or a crash, says in the log where the daemon was

@@ -71,13 +71,15 @@ def test_a_run_whose_record_was_lost_has_the_release_that_its_slot_had() -> None
 
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
-def test_the_end_of_a_run_that_was_not_written_down_leaves_the_next_one_alone(order: slice) -> None:
+@pytest.mark.parametrize("lived", [9, 1])
+def test_the_end_of_a_run_that_was_not_written_down_leaves_the_next_one_alone(order: slice, lived: float) -> None:
     """Its slot had been filled again when the daemon was killed: that is no replacement that came too early (P1)."""
     state, now = State(Chance(1)), Moment(100.0, UNIX)
     over = RunRecord("a" * 32, "m", 0, 0, UNIX - 9, pid=7, directory="/r", healthy=True, ended=True)
-    living = RunRecord("b" * 32, "m", 0, 0, UNIX - 1, pid=8, directory="/r", healthy=True)
+    living = RunRecord("b" * 32, "m", 0, 0, UNIX - lived, pid=8, directory="/r", healthy=True)
     decide(state, Restored(Remembered(), (over, living)[order]), now)
     effects = decide(state, SpecChanged(FleetSpec({"m": pool_spec("m", {})})), now)
+    assert not state.pools["m"].surging
     effects += decide(state, Exited(over.run, 1, None), now)
     slot = state.pools["m"].slots[0]
     assert [run.id for run in slot.runs()] == [living.run]

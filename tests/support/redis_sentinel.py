@@ -49,11 +49,20 @@ class Sentinels:
     def failover_by_hand(self) -> RedisServer:
         """The old master lives, and becomes a replica; the new one, as soon as that is so."""
         old = self.master()
-        with redis.Redis(port=self.ports[0], socket_timeout=5) as client:
-            client.execute_command("SENTINEL", "FAILOVER", SERVICE)
+        wait_for(self._has_begun_failover, "the failover before to be over", within=40)
         new = self.master_after(old)
         wait_for(lambda: _role(old).startswith("slave"), "the old master to be a replica", within=40)
         return new
+
+    def _has_begun_failover(self) -> bool:
+        with redis.Redis(port=self.ports[0], socket_timeout=5) as client:
+            try:
+                client.execute_command("SENTINEL", "FAILOVER", SERVICE)
+            except redis.ResponseError as error:
+                if "INPROG" in str(error):
+                    return False
+                raise
+        return True
 
     def master_after(self, old: RedisServer) -> RedisServer:
         """The next master, as soon as all Sentinels know it and it takes writes."""
