@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from fleetd.core.adopt import UNDATED, dated
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide
 from fleetd.core.effects import Signal, Spawn
-from fleetd.core.events import Exited, Restored, SpecChanged
+from fleetd.core.events import Exited, RestartRequested, Restored, SpecChanged, Target
 from fleetd.core.records import Counters, PoolMemory, Remembered, RollRecord, RunRecord
-from fleetd.core.spec import FleetSpec
+from fleetd.core.spec import Amount, FleetSpec, Restart
 from fleetd.core.state import Moment, Reason, State
 from tests.support.history import UNIX, Host, pool_spec
+from tests.support.world import World
 
 
 @pytest.mark.parametrize(
@@ -71,18 +73,28 @@ def test_a_run_whose_record_was_lost_has_the_release_that_its_slot_had() -> None
 
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
-@pytest.mark.parametrize("lived", [9, 1])
-def test_the_end_of_a_run_that_was_not_written_down_leaves_the_next_one_alone(order: slice, lived: float) -> None:
+def test_the_end_of_a_run_that_was_not_written_down_leaves_the_next_one_alone(order: slice) -> None:
     """Its slot had been filled again when the daemon was killed: that is no replacement that came too early (P1)."""
     state, now = State(Chance(1)), Moment(100.0, UNIX)
     over = RunRecord("a" * 32, "m", 0, 0, UNIX - 9, pid=7, directory="/r", healthy=True, ended=True)
-    living = RunRecord("b" * 32, "m", 0, 0, UNIX - lived, pid=8, directory="/r", healthy=True)
+    living = RunRecord("b" * 32, "m", 0, 0, UNIX - 1, pid=8, directory="/r", healthy=True)
     decide(state, Restored(Remembered(), (over, living)[order]), now)
     effects = decide(state, SpecChanged(FleetSpec({"m": pool_spec("m", {})})), now)
-    assert not state.pools["m"].surging
     effects += decide(state, Exited(over.run, 1, None), now)
     slot = state.pools["m"].slots[0]
     assert [run.id for run in slot.runs()] == [living.run]
     assert slot.last_exit is not None
     assert slot.last_exit.reason is Reason.EXIT
     assert not [effect for effect in effects if isinstance(effect, Signal | Spawn)]
+
+
+def test_of_two_runs_that_began_at_once_the_one_that_is_over_was_the_first() -> None:
+    surge = {"max_surge": Amount(0), "max_unavailable": Amount(share=1.0)}
+    spec = replace(pool_spec("m", {"numprocs": 2}), restart=Restart.ON_FAILURE, **surge)
+    world = World(FleetSpec({"m": spec}))
+    for run in list(world.ordered):
+        world.answer_spawn(run)
+    world.exit(next(iter(world.workers)), 0)
+    world.step(RestartRequested(world.new_roll(), (Target("m"),), False, None))
+    world.die_and_start_again(intents_lost=False, exit_is_lost=True)  # checks every promise, as each step does
+    assert not world.state.pools["m"].surging
