@@ -151,7 +151,8 @@ def _sentinel(binary: str, directory: Path, port: int, master_port: int) -> subp
     configuration.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
         f"sentinel monitor {SERVICE} 127.0.0.1 {master_port} 2\n"
-        f"sentinel down-after-milliseconds {SERVICE} 500\n"
+        # Longer than the second between two pings: else a master that lives is now and then taken for a dead one.
+        f"sentinel down-after-milliseconds {SERVICE} 1500\n"
         f"sentinel failover-timeout {SERVICE} 3000\n"
     )
     with (directory / "sentinel.log").open("ab") as log:
