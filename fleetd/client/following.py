@@ -93,18 +93,24 @@ class Follower:
             async with asyncio.timeout_at(deadline):
                 await self._look_at_rollouts()
                 is_old = _now() - self._looked_at_members >= _MEMBERS_EVERY
-                if self._view.pending and (is_old or judge(self._view) is End.MISSING):  # which is not told unseen
+                # A host is called missing only after a look at this very moment.
+                if self._view.pending and (is_old or judge(self._view) is End.MISSING):
                     await self._look_at_members()
         except TimeoutError:
+            self._call_nobody_missing()
             return
         except UnreachableError:
             self._absences.forget()
+            self._call_nobody_missing()
             self._is_lost = self._contact.failed(_now())
             return
         self._is_lost = False
         self._contact.answered()
         self._listen()
         self._audience.look(self._view)
+
+    def _call_nobody_missing(self) -> None:
+        self._view = View(self._view.rollouts, self._view.waited_for)
 
     async def _look_at_rollouts(self) -> None:
         view = self._view

@@ -33,8 +33,8 @@ class PoolChange(Struct, frozen=True):
 Plan = tuple[PoolChange, ...]
 
 _DISPLAY_ONLY = frozenset({"shown_command"})
-_LIVE_OF_DAEMON = frozenset({"metrics_listen"})
-_LIVE_OF_FLEET = frozenset({"max_parallel_hosts"})
+LIVE_OF_DAEMON = frozenset({"metrics-listen"})
+LIVE_OF_FLEET = frozenset({"max-parallel-hosts"})
 
 
 def diff(old: Mapping[str, PoolSpec], new: Mapping[str, PoolSpec]) -> Plan:
@@ -45,37 +45,38 @@ def diff(old: Mapping[str, PoolSpec], new: Mapping[str, PoolSpec]) -> Plan:
 
 def diff_of_tables(old: FleetSpec, new: FleetSpec) -> Plan:
     """Compare what stands outside of the pools: of each table what is applied now, and what later."""
-    daemon = _differing(old.daemon, new.daemon)
+    daemon = _spelled(_differing(old.daemon, new.daemon))
     fleet = _of_fleet(old, new)
     brokers = {name for name in {**old.brokers, **new.brokers} if old.brokers.get(name) != new.brokers.get(name)}
     told = (
-        ("daemon", Change.LIVE, daemon & _LIVE_OF_DAEMON),
-        ("daemon", Change.LATER, daemon - _LIVE_OF_DAEMON),
-        ("fleet", Change.LIVE, fleet & _LIVE_OF_FLEET),
-        ("fleet", Change.LATER, fleet - _LIVE_OF_FLEET),
+        ("daemon", Change.LIVE, daemon & LIVE_OF_DAEMON),
+        ("daemon", Change.LATER, daemon - LIVE_OF_DAEMON),
+        ("fleet", Change.LIVE, fleet & LIVE_OF_FLEET),
+        ("fleet", Change.LATER, fleet - LIVE_OF_FLEET),
         ("broker", Change.LIVE, brokers),
         ("alert", Change.LIVE, {alert.on for alert in set(old.alerts) ^ set(new.alerts)}),
     )
-    return tuple(PoolChange(table, change, _spelled(keys)) for table, change, keys in told if keys)
+    return tuple(PoolChange(table, change, tuple(sorted(keys))) for table, change, keys in told if keys)
 
 
-def in_its_fleet(old: FleetSpec, new: FleetSpec) -> FleetSpec:
-    """The new spec for a daemon that goes on: another fleet, Redis or host name is for the next start."""
-    kept = old.member
-    if kept is not None and new.member is not None:
-        kept = replace(kept, max_parallel_hosts=new.member.max_parallel_hosts)
-    return replace(new, member=kept, host=old.host)
+def as_it_runs(old: FleetSpec, new: FleetSpec) -> FleetSpec:
+    """The new spec for a daemon that goes on: what holds from its next start on is as before."""
+    member = old.member
+    if member is not None and new.member is not None:
+        member = replace(member, max_parallel_hosts=new.member.max_parallel_hosts)
+    daemon = replace(old.daemon, metrics_listen=new.daemon.metrics_listen)
+    return replace(new, daemon=daemon, member=member, host=old.host)
 
 
 def _of_fleet(old: FleetSpec, new: FleetSpec) -> set[str]:
     host = {"host"} if old.host != new.host else set()
     if old.member is None or new.member is None:
         return host | ({"name", "redis"} if old.member != new.member else set())
-    return host | {"name" if key == "fleet" else key for key in _differing(old.member, new.member)}
+    return host | {"name" if key == "fleet" else key for key in _spelled(_differing(old.member, new.member))}
 
 
-def _spelled(keys: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(key.replace("_", "-") for key in keys))
+def _spelled(fields: Iterable[str]) -> set[str]:
+    return {name.replace("_", "-") for name in fields}
 
 
 def _compare(name: str, old: PoolSpec | None, new: PoolSpec) -> PoolChange:
@@ -83,7 +84,7 @@ def _compare(name: str, old: PoolSpec | None, new: PoolSpec) -> PoolChange:
         return PoolChange(name, Change.ADDED)
     launch = _differing(old.launch, new.launch) - _DISPLAY_ONLY
     live = _differing(old, new) - {"launch"}
-    keys = _spelled(launch | live)
+    keys = tuple(sorted(_spelled(launch | live)))
     if launch:
         return PoolChange(name, Change.ROLLED, keys)
     return PoolChange(name, Change.LIVE if live else Change.UNCHANGED, keys)

@@ -164,18 +164,18 @@ def seconds(text: str) -> Seconds | None:
     """A runtime as frameworks write it: "0.3", "12.34ms", "1,234.56ms", "1m 2s 345ms", "0:00:01.5"; None if not one."""
     text = text.replace(",", "")
     try:
-        runtime = _bare(text) if text[-1:].isdigit() else _amount(text)
+        runtime = _amount(text) if text[-1:].islower() else _bare(text)
     except ValueError:
         return None
     return runtime if 0 <= runtime < math.inf else None
 
 
 def _bare(text: str) -> Seconds:
-    """Of a text without a unit.  Raises ValueError."""
+    """Of a text that does not end in a unit; one may be in it all the same.  Raises ValueError."""
     clock = _CLOCK.fullmatch(text)
     if clock:
         return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
-    return float(text)
+    return _amount(text) if _AMOUNT.search(text) else float(text)
 
 
 def _amount(text: str) -> Seconds:

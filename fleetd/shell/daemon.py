@@ -24,7 +24,7 @@ from fleetd.core.chance import Chance
 from fleetd.core.decide import decide, next_deadline
 from fleetd.core.events import Event, Restored, ShutdownRequested, SpecChanged, Tick
 from fleetd.core.facts import Fact, Kind, Value
-from fleetd.core.plan import Plan, diff, diff_of_tables, in_its_fleet
+from fleetd.core.plan import Plan, as_it_runs, diff, diff_of_tables
 from fleetd.core.spec import FleetSpec
 from fleetd.core.state import Moment, State
 from fleetd.errors import FleetdError, UsageError
@@ -203,9 +203,12 @@ class Daemon:
         self.service.close()
 
     def decide_all(self) -> None:
-        """Decide about all that has happened, in this step."""
+        """Decide about all that has happened, in this step; a defect costs the event in which it is."""
         while self._inbox:
-            self._turn()
+            try:
+                self._turn()
+            except Exception as defect:  # noqa: BLE001 - as the loop does with one in a turn of its own
+                self._report_defect(self._loop, {"message": "an event failed unexpectedly", "exception": defect})
 
     async def pass_on(self) -> None:
         """Write down what is decided, for a daemon that follows at once; the heartbeat is held."""
@@ -332,7 +335,7 @@ class Daemon:
 
     async def apply(self, spec: FleetSpec, roll: int) -> None:
         """Go on with a new spec; the rollouts that follow have the id `roll`."""
-        self.spec = spec = in_its_fleet(self.spec, spec)
+        self.spec = spec = as_it_runs(self.spec, spec)
         await self.decide_about(SpecChanged(spec, roll))
         for name, pool in self.state.pools.items():
             new = spec.pools.get(name)

@@ -111,6 +111,7 @@ def give(handover: Handover) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     words = [*program(), *sys.argv[1:]]
+    block_signals()  # again, as what ran meanwhile may have let one through: the next program has no handlers yet
     os.execve(words[0], words, {**os.environ, VARIABLE: f"{os.getpid()}:{told}"})  # noqa: S606
 
 

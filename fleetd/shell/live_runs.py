@@ -12,7 +12,6 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, ParamSpec
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
@@ -27,13 +26,13 @@ from fleetd.shell.earlier_runs import EarlierRuns
 from fleetd.shell.journal import Entry, Journal, News, boot_id
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place, inherited, request_for
+from fleetd.shell.live_run import LiveRun
 from fleetd.shell.notify import NotifySocket
 from fleetd.shell.notify_sockets import NotifySockets
 from fleetd.shell.orphans import closed_pipe
 from fleetd.shell.output import Output
 from fleetd.shell.paths import Instance
 from fleetd.shell.preloading import template_facts
-from fleetd.shell.proc import read_process
 from fleetd.shell.processes import Processes
 from fleetd.shell.reading import Reading
 from fleetd.shell.targets import Surroundings
@@ -45,32 +44,12 @@ _P = ParamSpec("_P")
 _log = logging.getLogger("fleetd")
 
 
-class _Live(Struct):
-    """What is known of a run beside the core."""
-
-    pool: str
-    slot: int
-    pid: int | None = None
-    uid: int | None = None  # of its user, None: the daemon's own
-    gid: int | None = None
-    started: int | None = None  # see `Entry`
-    pipe: int | None = None
-    socket: NotifySocket | None = None
-    seen: Mapping[str, int] = field(default_factory=dict)  # by sender: what an earlier daemon had heard of it
-    exit: tuple[int | None, int | None] | None = None
-    is_listened_to: bool = False
-
-    @property
-    def worker(self) -> str:
-        return f"{self.pool}:{self.slot}"
-
-
 class LiveRuns:
     """All runs that are held.
 
     As the files say now, `reading(pool)` tells how a pool's output is read, `uid_of(pool)` whose processes its workers
     are, None for a pool that is not in them; `has_slot(pool, slot)` says whether there is such a slot now.  `decide`
-    has the core decide about all that was posted and calls `flush`, `wake` sees to it that this is done soon.
+    has the core decide about all that was posted, and then calls `flush`; `wake` sees to it that this is done soon.
     """
 
     def __init__(  # noqa: PLR0913 - all that it needs of the daemon
@@ -96,7 +75,7 @@ class LiveRuns:
         self._tell = tell
         self._reading = reading
         self._has_slot = has_slot
-        self._runs: dict[str, _Live] = {}
+        self._runs: dict[str, LiveRun] = {}
         self._tasks: set[asyncio.Task[object]] = set()
         self._records: dict[str, RunRecord] = {}  # the last of each run
         self._unwritten: dict[str, None] = {}
@@ -129,7 +108,7 @@ class LiveRuns:
         lost = self._earlier.lost(held)
         for run, entry in (held | lost).items():
             record = entry.record
-            live = _Live(record.pool, record.slot, record.pid, entry.uid, entry.gid, entry.started, entry.pipe)
+            live = LiveRun(record.pool, record.slot, record.pid, entry.uid, entry.gid, entry.started, entry.pipe)
             live.seen, live.exit = entry.seen, (None, None) if run in lost else None
             self._runs[run], self._records[run] = live, record
         return tuple(self._records.values())
@@ -158,9 +137,12 @@ class LiveRuns:
         machine is overloaded, would leave all of it, and more, to the next one.
         """
         for held in self.processes.held:
+            is_news = self._records[held.run].pid is None and not held.starting
+            if is_news:
+                self._runs[held.run].pid = held.pid
             self._listen(held.run, held.output, held.notify, taken_over=True)
             self._unwritten[held.run] = None
-            if self._records[held.run].pid is None and not held.starting:
+            if is_news:
                 self._post(Spawned(held.run, held.pid, held.directory))
             if held.unreadable:
                 self.kill(held.run)
@@ -182,7 +164,7 @@ class LiveRuns:
         except (FleetdError, OSError, ValueError) as error:
             self._post(SpawnFailed(effect.run, str(error)))
             return
-        self._runs[effect.run] = _Live(effect.pool, effect.slot, uid=request.uid, gid=request.gid)
+        self._runs[effect.run] = LiveRun(effect.pool, effect.slot, uid=request.uid, gid=request.gid)
         meta = encode(Entry(record, uid=request.uid, gid=request.gid)).decode()
         self.processes.spawn(replace(request, meta=meta))
 
@@ -199,7 +181,7 @@ class LiveRuns:
             self._touched.add(live.worker)
         self._over.append(run)
 
-    def _let_go(self, run: str) -> _Live | None:
+    def _let_go(self, run: str) -> LiveRun | None:
         live = self._runs.pop(run, None)
         if live is not None and live.socket is not None:
             self._sockets.remove(live.socket)
@@ -251,7 +233,7 @@ class LiveRuns:
         self._over.clear()
         self._counted = {}
 
-    def _entry(self, run: str, live: _Live | None) -> Entry:
+    def _entry(self, run: str, live: LiveRun | None) -> Entry:
         if live is None:
             return Entry(self._records[run])
         seen = live.seen if live.socket is None else live.socket.seen
@@ -264,7 +246,9 @@ class LiveRuns:
         live = self._runs[run]
         live.pid = pid
         self._post(Spawned(run, pid, directory))
-        if not live.is_listened_to:  # it was taken over before its exec
+        if live.is_listened_to:  # since it was taken over, before its exec
+            live.identify()
+        else:
             self._listen(run, output, notify)
 
     def spawn_failed(self, run: str, error: str) -> None:
@@ -316,8 +300,7 @@ class LiveRuns:
         live = self._runs[run]
         live.is_listened_to = True
         live.pipe = os.fstat(output).st_ino
-        process = None if live.pid is None or live.exit is not None else read_process(live.pid)
-        live.started = None if process is None else process.started
+        live.identify()
         reading = self._reading(live.pool)
         owner = None if live.uid is None or live.gid is None else (live.uid, live.gid)
         offset = self._journal.scanned(live.worker) if taken_over else None

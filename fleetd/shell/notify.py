@@ -141,7 +141,7 @@ class NotifySocket:
         for address, senders in self._answers.items():
             for sender in senders:
                 answer = f"X_FLEETD_SENDER={sender}\nX_FLEETD_ACK={self._seen.get(sender, 0)}"
-                with suppress(BlockingIOError, ConnectionError, FileNotFoundError, PermissionError):
+                with suppress(OSError):  # whatever is at that address now
                     self._socket.sendto(answer.encode(), address)
         self._answers.clear()
 
@@ -192,7 +192,8 @@ def _take_ancillary(ancillary: list[tuple[int, int, bytes]]) -> int | None:
             fds = array.array("i")
             fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
             for fd in fds:
-                os.close(fd)
+                with suppress(OSError):  # EIO, ENOSPC: of a file that the sender chose
+                    os.close(fd)
         elif kind == socket.SCM_CREDENTIALS and len(data) >= _CREDENTIALS.size:
             uid = _CREDENTIALS.unpack_from(data)[1]
     return uid

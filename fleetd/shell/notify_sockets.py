@@ -40,19 +40,21 @@ class NotifySockets:
         del self._sockets[one.fileno()]
 
     def listen_again(self) -> None:
-        """All that was heard is written down."""
-        if not self._is_listening:
+        """Hear what comes, until there is something; not before what was heard has been decided about."""
+        if not self._is_listening and not self._epoll.closed:
             self._is_listening = True
-            self._loop.add_reader(self._epoll.fileno(), self._listen)
+            self._loop.add_reader(self._epoll.fileno(), self._hear_who_speaks)
 
-    def _listen(self) -> None:
+    def _hear_who_speaks(self) -> None:
         self._is_listening = False
         self._loop.remove_reader(self._epoll.fileno())
-        try:
-            for descriptor, _ in self._epoll.poll(0, RUNS_AT_ONCE):
+        for descriptor, _ in self._epoll.poll(0, RUNS_AT_ONCE):
+            try:
                 self._hear(self._sockets[descriptor])
-        finally:  # a listener's failure must not make the daemon deaf
-            self._heard()
+            except Exception as defect:  # noqa: BLE001 - of one of them: the others are to be heard all the same
+                told = {"message": "a notify socket failed unexpectedly", "exception": defect}
+                self._loop.call_exception_handler(told)
+        self._heard()
 
     def close(self) -> None:
         """Hear nobody any more, and let go of those that are left."""

@@ -55,6 +55,7 @@ class Waiting:
             slots = self.slots(targets)
             wanted = [(p, s) for p, s in slots if is_expected(self._daemon.state, p, s) or s.retiring]
             leaving = sum(1 for _, slot in wanted if slot.retiring)
+            expected = len(wanted) - leaving
             up = sum(1 for _, slot in wanted if is_up(slot))
             failed = [
                 f"{p.name}:{s.index}: {trouble(s)}" for p, s in wanted if _has_failed(s) or has_failed_for_good(p, s)
@@ -62,7 +63,7 @@ class Waiting:
             if (up, leaving) != told:
                 told = up, leaving
                 rest = f", {leaving} leaving" if leaving else ""
-                await reply.progress(up, len(wanted), f"{up} of {len(wanted) - leaving} workers healthy{rest}")
+                await reply.progress(up, expected, f"{up} of {expected} workers healthy{rest}")
             if up == len(wanted):
                 return
             if failed and not any(_is_on_its_way(slot) for _, slot in wanted):

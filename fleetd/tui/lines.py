@@ -87,15 +87,15 @@ def _cut(text: str, width: int) -> str:
     return text[:width] if text.isascii() else set_cell_size(text, width)
 
 
-def fitted(spans: Spans, width: int, *, right: bool = False, more: str = "…") -> list[Span]:
-    """Spans cut or padded to exactly `width` columns; what is cut off of one is told by `more`."""
-    left = width
+def fitted(spans: Spans, width: int, *, right: bool = False) -> list[Span]:
+    """Spans cut or padded to exactly `width` columns; "…" tells that something is cut off."""
+    is_cut = columns("".join(span.text for span in spans).rstrip()) > width > 0
+    left = width - 1 if is_cut else width
     found: list[Span] = []
     for span in spans:
         taken = columns(span.text)
         if taken > left:
-            told = columns(span.text.rstrip()) > left > 1
-            found.append(Span(_cut(span.text, left - 1) + more if told else _cut(span.text, left), span.tone))
+            found.append(Span(_cut(span.text, left) + ("…" if is_cut else ""), span.tone))
             return found
         found.append(span)
         left -= taken

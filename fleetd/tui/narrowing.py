@@ -25,8 +25,12 @@ def narrowed(picture: Picture, targets: Sequence[str]) -> Picture:
 
 def concerns(event: Document, targets: Sequence[str]) -> bool:
     """Whether an event is of what the targets name, or of no pool at all."""
-    names = [event[what] for what in ("pool", "worker") if event.get(what)]
-    return not targets or not names or any(fnmatchcase(name, target) for name in names for target in targets)
+    pool, worker = event.get("pool"), event.get("worker")
+    if not targets or not pool:
+        return True
+    if worker:
+        return any(fnmatchcase(name, target) for name in (pool, worker) for target in targets)
+    return any(fnmatchcase(pool, target.partition(":")[0]) for target in targets)
 
 
 def _narrowed(document: Document, targets: Sequence[str]) -> Document | None:

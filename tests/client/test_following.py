@@ -36,6 +36,7 @@ class Shaky(LocalCoordinator):
         super().__init__(fleet)
         self.is_away = False
         self.hangs = False
+        self.loses_members = False  # the next time that somebody asks
         self.lost_answers = 0
 
     def _check(self) -> None:
@@ -48,6 +49,9 @@ class Shaky(LocalCoordinator):
 
     async def members(self) -> list[Member]:
         self._check()
+        if self.loses_members:
+            self.loses_members = False
+            raise UnreachableError("no answer")
         if self.hangs:
             await asyncio.sleep(100)
         return await super().members()
@@ -212,7 +216,10 @@ async def test_a_host_that_comes_back_in_time_is_no_trouble(world: World) -> Non
 
 
 @pytest.mark.parametrize("back_at", [25, *range(36, 45)])
-def test_a_host_that_comes_back_while_others_roll_is_waited_for(back_at: float) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_host_that_comes_back_while_others_roll_is_waited_for(back_at: float, fails: bool) -> None:
+    """Also where the coordinator is out of reach for the last look at who is there."""
+
     async def test(world: World) -> None:
         gone = SimulatedMember("media-1/app", does=Does.VANISH)
         await world.join(gone, SimulatedMember("media-2/app", numprocs=20))
@@ -222,6 +229,7 @@ def test_a_host_that_comes_back_while_others_roll_is_waited_for(back_at: float) 
             assert "media-2/app: done 20/20" not in world.told.lines
             gone.is_gone, gone.does = False, Does.ROLL
             await world.join(gone)
+            world.coordinator.loses_members = fails
 
         outcome, _ = await asyncio.gather(world.restart(), come_back())
         assert outcome.end is End.DONE

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleetd.core.plan import Change, PoolChange, diff, diff_of_tables, in_its_fleet
+from fleetd.config.keys import DAEMON, FLEET
+from fleetd.config.tables import Apply
+from fleetd.core.plan import LIVE_OF_DAEMON, LIVE_OF_FLEET, Change, PoolChange, as_it_runs, diff, diff_of_tables
 from fleetd.core.spec import Amount, BrokerSpec, DaemonSpec, FleetSpec, Launch, LogFormat, LogSpec, MemberSpec, PoolSpec
 
 OLD = PoolSpec("m", Launch(("worker",), shown_command=("worker",)))
@@ -62,8 +64,8 @@ MEMBER = FleetSpec({}, member=MemberSpec("acme", "redis://a"))
         (MEMBER, ALONE, (PoolChange("fleet", Change.LATER, ("name", "redis")),)),
         (
             ALONE,
-            replace(ALONE, brokers={"jobs": BrokerSpec("jobs", "redis://c")}),
-            (PoolChange("broker", Change.LIVE, ("jobs",)),),
+            replace(ALONE, brokers={"my_jobs": BrokerSpec("my_jobs", "redis://c")}),
+            (PoolChange("broker", Change.LIVE, ("my_jobs",)),),
         ),
     ],
 )
@@ -73,5 +75,18 @@ def test_what_a_reload_does_to_other_tables(old: FleetSpec, new: FleetSpec, chan
 
 def test_a_daemon_that_goes_on_stays_in_its_fleet() -> None:
     new = FleetSpec({"m": OLD}, member=MemberSpec("other", "redis://b", Amount(2)), host="web-1")
-    assert in_its_fleet(MEMBER, new) == FleetSpec({"m": OLD}, member=MemberSpec("acme", "redis://a", Amount(2)))
-    assert in_its_fleet(ALONE, new).member is None
+    assert as_it_runs(MEMBER, new) == FleetSpec({"m": OLD}, member=MemberSpec("acme", "redis://a", Amount(2)))
+    assert as_it_runs(ALONE, new).member is None
+
+
+def test_what_is_for_the_next_start_is_told_until_then_and_not_when_it_is_taken_back() -> None:
+    new = replace(ALONE, daemon=DaemonSpec(metrics_listen=":9", log_level="debug"))
+    running = as_it_runs(ALONE, new)
+    assert running.daemon == DaemonSpec(metrics_listen=":9")
+    assert diff_of_tables(running, new) == (PoolChange("daemon", Change.LATER, ("log-level",)),)
+    assert diff_of_tables(running, running) == ()
+
+
+def test_the_tables_of_keys_say_the_same_of_what_is_applied_live() -> None:
+    for table, live in ((DAEMON, LIVE_OF_DAEMON), (FLEET, LIVE_OF_FLEET)):
+        assert {key.name for key in table.keys if key.apply is not Apply.START} == live

@@ -194,3 +194,24 @@ def test_a_variable_of_another_process_is_nobodys(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(VARIABLE, value)
         assert handover.received() is None
         assert VARIABLE not in os.environ
+
+
+BLOCKED = """
+import os, signal
+from fleetd.shell import handover
+from fleetd.shell.handover import Handover, Listening
+
+if handover.received() is None:
+    mask = handover.block_signals()
+    signal.signal(signal.SIGIO, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})
+    lock, listener = os.memfd_create("lock"), os.memfd_create("listener", 0)
+    handover.give(Handover("1", "", lock, False, mask, Listening(listener, (0, 0))))
+print(signal.valid_signals() - signal.pthread_sigmask(signal.SIG_BLOCK, ()) <= {signal.SIGKILL, signal.SIGSTOP})
+"""
+
+
+def test_a_signal_that_was_let_through_meanwhile_does_not_kill_who_has_no_handlers_yet() -> None:
+    """A control socket that is made again while the daemon is replaced lets SIGIO through."""
+    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "True\n"

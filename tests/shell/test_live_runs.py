@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
-from fleetd.core.events import Event, Exited, Spawned, SpawnFailed
+from fleetd.core.events import Event, Exited, JobReported, Spawned, SpawnFailed
 from fleetd.core.records import RunRecord
 from fleetd.core.spec import Launch, LogFormat, LogSpec
 from fleetd.shell.keeper_link import KeeperLink
@@ -79,6 +80,12 @@ async def taken_over_in_its_birth(folder: Path) -> Bench:
     return second
 
 
+def say_done(bench: Bench, number: int) -> None:
+    told = f"X_FLEETD_JOB=done\nX_FLEETD_JOB_ID={number}\nX_FLEETD_SENDER=w\nX_FLEETD_SEQ={number}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.sendto(told.encode(), str(bench.places.notify / RUN))
+
+
 async def ended(bench: Bench) -> None:
     bench.runs.forget(RUN)
     bench.runs.flush()
@@ -93,6 +100,9 @@ def test_a_run_that_is_taken_over_in_its_birth_is_read_once(short_path: Path) ->
         bench.runs.spawned(RUN, held.pid, held.directory, held.output, held.notify)
         assert open_descriptors(os.getpid()) == descriptors
         assert [type(event) for event in bench.events] == [Spawned]
+        bench.runs.record(replace(RECORD, pid=held.pid))
+        bench.flush()
+        assert '"started":' in bench.places.journal.read_text(), "which tells its process from another of its pid"
         (short_path / "go").write_text("\n")
         await bench.until(Exited)
         assert bench.log == "".join(f"line {n}\n" for n in range(1, 6))
@@ -121,7 +131,9 @@ def test_what_was_heard_of_senders_is_kept_until_they_are_heard_again(short_path
         first = await with_a_run(short_path)
         running = replace(RECORD, pid=first.runs.pids()[RUN])
         first.runs.record(running)
-        first.runs.flush()
+        say_done(first, 1)
+        await first.until(JobReported)
+        first.flush()
         first.runs.close()
 
         second = Bench(short_path)
@@ -135,8 +147,28 @@ def test_what_was_heard_of_senders_is_kept_until_they_are_heard_again(short_path
         assert '"started":' in third.places.journal.read_text(), "which tells its process from another of its pid"
         await third.runs.clear_away()
         third.runs.begin()
+        for number in (1, 2):
+            say_done(third, number)
+        await third.until(JobReported)
+        assert [event.id for event in third.events if isinstance(event, JobReported)] == ["2"]
         await third.runs.processes.kill(RUN)
         await third.until(Exited)
         await ended(third)
+
+    asyncio.run(test())
+
+
+def test_a_run_of_which_only_the_intent_was_written_is_known_by_its_pid(short_path: Path) -> None:
+    async def test() -> None:
+        (await with_a_run(short_path)).runs.close()
+        second = Bench(short_path)
+        second.runs.restored()
+        await second.runs.clear_away()
+        second.runs.begin()
+        (held,) = second.runs.processes.held
+        assert second.runs.pids() == {RUN: held.pid}
+        await second.runs.processes.kill(RUN)
+        await second.until(Exited)
+        await ended(second)
 
     asyncio.run(test())

@@ -240,3 +240,18 @@ def test_messages_of_other_users_are_refused_and_reported_once(path: Path, worke
     assert "10002" in refused[0]
     assert path.stat().st_uid == 10001
     notify.close()
+
+
+def test_an_answer_that_cannot_be_sent_is_left(notify: NotifySocket, path: Path, short_path: Path) -> None:
+    """At the address that the sender had is something else now."""
+    address = str(short_path / "sender")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.bind(address)
+        sender.sendto(numbered(1), str(path))
+    Path(address).unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(address)
+        other.listen()
+        assert ids(notify.receive()) == ["1"]
+        notify.acknowledge()
+    assert notify.receive() == []

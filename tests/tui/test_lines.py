@@ -28,8 +28,11 @@ def test_a_text_is_cut_to_its_columns_and_says_so(text: str, shown: str) -> None
     [
         (("ab", "c"), "abc  "),
         (("ab", "cdef"), "abcd…"),
-        (("abcd", "ef"), "abcde"),
-        (("ab   ", "c"), "ab   "),
+        (("abcd", "ef"), "abcd…"),
+        (("abcde", "failed 12"), "abcd…"),
+        (("    ", "12", " failed"), "    …"),
+        (("abcde", "  "), "abcde"),
+        (("ab   ", "c"), "ab  …"),
         (("abc    ",), "abc  "),
         (("語語語",), "語語…"),
     ],

@@ -444,6 +444,9 @@ def test_targets_and_the_filter_narrow_the_events() -> None:
     for targets in (("mail",), ("mail:*",)):
         narrow = replace(model, targets=targets)
         assert [told in text(narrow) for told in ("media:0: 1", "mail:0: 2", "fleetd started")] == [False, True, True]
+    halted = {**event(3, kind="rollout.halted", worker=""), "text": "media: halted"}
+    of_pool, _ = update(replace(model, targets=("media:*",)), Happened((halted,)))
+    assert "media: halted" in text(of_pool)
     filtered = press(model, "/", *"mail", "enter")
     assert [told in text(filtered) for told in ("media:0: 1", "mail:0: 2", "fleetd started")] == [False, True, False]
 
