@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 from collections import Counter
@@ -195,9 +196,17 @@ def test_a_stop_timeout_holds_under_a_new_daemon(fleetd: Fleetd) -> None:
 
 
 def count_by_slot(fleetd: Fleetd) -> Counter[str]:
-    """How many main processes of workers live, by worker."""
-    workers = (process.info["environ"].get("FLEETD_WORKER") for process in fleetd.processes())
+    """How many main processes of workers live, by worker: each leads a session, and what it forks does not."""
+    leaders = (process for process in fleetd.processes() if _leads_session(process.pid))
+    workers = (process.info["environ"].get("FLEETD_WORKER") for process in leaders)
     return Counter(worker for worker in workers if worker)
+
+
+def _leads_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.1, 0.2, 0.35])

@@ -334,7 +334,7 @@ def test_one_that_dies_after_the_exec_is_recovered_by_the_next_start(installed: 
     assert said.splitlines()[0].endswith(f"run `fleetd start -c {installed.file}`, unless a service manager does so")
     assert "no good: " in said
     assert "\x1b" not in said
-    assert not alive(pid)
+    wait_for(lambda: not alive(pid), "the process to be gone, whose end was told")
     assert identities(list(pids.values())) == workers
     copy.install("0.3.0")
     installed.start()
