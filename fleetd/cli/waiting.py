@@ -101,8 +101,8 @@ def _nothing(done: int, total: int, text: str) -> None:
 
 
 def _line(done: int, total: int, text: str) -> None:
-    figure = f"{done}/{total} " if total else ""
-    print(f"{figure}{made_visible(text)}", flush=True)
+    if total:
+        print(f"{done}/{total} {made_visible(text)}", flush=True)
 
 
 @contextmanager

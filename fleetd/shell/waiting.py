@@ -63,7 +63,7 @@ class Waiting:
             if (up, leaving) != told:
                 told = up, leaving
                 rest = f", {leaving} leaving" if leaving else ""
-                await reply.progress(up, expected, f"{up} of {expected} workers healthy{rest}")
+                await reply.progress(up, expected or leaving, f"{up} of {expected} workers healthy{rest}")
             if up == len(wanted):
                 return
             if failed and not any(_is_on_its_way(slot) for _, slot in wanted):
