@@ -172,10 +172,11 @@ def seconds(text: str) -> Seconds | None:
 
 def _bare(text: str) -> Seconds:
     """Of a text that does not end in a unit; one may be in it all the same.  Raises ValueError."""
-    clock = _CLOCK.fullmatch(text)
-    if clock:
-        return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3])
-    return _amount(text) if _AMOUNT.search(text) else float(text)
+    try:
+        return float(text)
+    except ValueError:
+        clock = _CLOCK.fullmatch(text)
+        return int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]) if clock else _amount(text)
 
 
 def _amount(text: str) -> Seconds:
