@@ -103,7 +103,7 @@ def test_a_long_stream_is_read_in_pages() -> None:
 
 
 def test_however_many_streams_a_round_trip_is_small_and_all_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleetd.brokers.redis.events._ENOUGH", 60.0)
+    monkeypatch.setattr("fleetd.brokers.redis.events._ENOUGH", 60.0)  # this is of sizes; the next test is of the time
     names = [f"s{number}" for number in range(150)]
     events, server = Events(), Streams(dict.fromkeys(names, 0))
     server.read(events)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psutil
 import pytest
 
 from tests.support.fleetd_cli import Fleetd
-from tests.support.live_view import live_view
+from tests.support.live_view import LiveView, live_view
 from tests.support.service_manager import ServiceManager
 from tests.support.waiting import wait_for
 
@@ -112,6 +114,16 @@ def has_asked(fleetd: Fleetd) -> bool:
     return (fleetd.directory / "asked").exists()
 
 
+@contextmanager
+def viewed_at_work(fleetd: Fleetd) -> Iterator[LiveView]:
+    """A daemon in the view of `start`, whose worker runs."""
+    configure_job(fleetd)
+    with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("q quit")
+        wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
+        yield live
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
 def test_a_terminal_that_goes_while_a_daemon_drains_costs_no_job(fleetd: Fleetd, number: signal.Signals) -> None:
     fleetd.configure({"media": job(fleetd, "done"), "mail": job(fleetd, "first")})
@@ -137,10 +149,7 @@ def test_a_terminal_that_goes_while_a_daemon_drains_costs_no_job(fleetd: Fleetd,
 
 
 def test_sigterm_to_a_view_of_start_drains(fleetd: Fleetd) -> None:
-    configure_job(fleetd)
-    with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-        live.sees("q quit")
-        wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
+    with viewed_at_work(fleetd) as live:
         live.child.kill(signal.SIGTERM)
         live.sees("draining: jobs in hand finish")
         wait_for(lambda: has_asked(fleetd), "the drain")
@@ -152,10 +161,7 @@ def test_sigterm_to_a_view_of_start_drains(fleetd: Fleetd) -> None:
 
 
 def test_a_second_sigterm_to_a_view_of_start_ends_jobs(fleetd: Fleetd) -> None:
-    configure_job(fleetd)
-    with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-        live.sees("q quit")
-        wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
+    with viewed_at_work(fleetd) as live:
         live.child.kill(signal.SIGTERM)
         wait_for(lambda: has_asked(fleetd), "the drain")
         live.child.kill(signal.SIGTERM)
@@ -165,10 +171,7 @@ def test_a_second_sigterm_to_a_view_of_start_ends_jobs(fleetd: Fleetd) -> None:
 
 
 def test_a_daemon_in_view_that_is_killed_is_a_failure(fleetd: Fleetd) -> None:
-    configure_job(fleetd)
-    with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-        live.sees("q quit")
-        wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
+    with viewed_at_work(fleetd) as live:
         pid = fleetd.status()["pid"]
         live.press("q")
         wait_for(lambda: has_asked(fleetd), "the drain")
