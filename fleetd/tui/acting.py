@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from fleetd.tui.documents import Shape
 from fleetd.tui.lines import visible
 from fleetd.tui.model import Model, Screen
 from fleetd.tui.rows import Row, key_of, rows
-from fleetd.tui.scene import Crew, Host, Scene, Shape
+from fleetd.tui.scene import Crew, Host, Scene
 from fleetd.views.picture import Request, Verb
 
 _ASKED: Mapping[Verb, str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fleetd.tui.scene import MOST
+from fleetd.tui.documents import MOST
 from fleetd.views.picture import Document
 
 _TEXTS = ("kind", "text", "host", "pool", "worker")

@@ -10,8 +10,8 @@ from msgspec import Struct
 from rich.color import ColorSystem
 from rich.style import Style
 
+from fleetd.tui.documents import Shape
 from fleetd.tui.lines import Line, Span, Tone, columns
-from fleetd.tui.scene import Shape
 
 
 class Glyphs(Struct, frozen=True):

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from fleetd.tui.documents import Shape, Worker
 from fleetd.tui.model import Cursor, Key, Model, Place, Screen
-from fleetd.tui.scene import Crew, Flow, Host, Scene, Shape, Worker
+from fleetd.tui.scene import Crew, Flow, Host, Scene
 
 
 class Row(Struct, frozen=True):

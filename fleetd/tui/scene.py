@@ -1,181 +1,21 @@
-"""The documents of a picture, read with care: of any version, and of whoever could write to Redis.
-
-Texts are as they came: whoever draws one makes it visible first (`lines.fitted`).
-"""
+"""A picture that was read: hosts, pools on them, queues on all of them, incidents, rollouts."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
+from fleetd.tui.documents import MOST, HostDocument, Jobs, Pool, Queue, Rollout, Shape
 from fleetd.views.picture import Document, Picture
 
 MINUTES = 60  # that are told one by one
 
-MOST = 2**62  # what is more is not meant: it could not be reckoned with, nor written out
-Whole = Annotated[int, Meta(ge=-MOST, le=MOST)]
-
 N = TypeVar("N", int, float)
-
-
-class Shape(StrEnum):
-    """What a worker is at, as it is drawn: each has a glyph and a colour of its own."""
-
-    BUSY = "busy"
-    IDLE = "idle"
-    RUNNING = "running"  # its framework does not tell of jobs in hand
-    STARTING = "starting"
-    DRAINING = "draining"
-    BACKOFF = "backoff"
-    WAITING = "waiting"
-    STOPPED = "stopped"
-    GIVEN_UP = "given up"
-    UNKNOWN = "unknown"
-
-
-class Job(Struct, frozen=True, gc=False):
-    """The oldest job in hand."""
-
-    id: str | None = None
-    name: str | None = None
-    queue: str | None = None
-    started_at: float | None = None
-
-
-class Exit(Struct, frozen=True, gc=False):
-    """How the last run of a slot ended."""
-
-    code: Whole | None = None
-    signal: Whole | None = None
-    reason: str = ""
-    at: float | None = None
-
-
-class Worker(Struct, frozen=True, gc=False):
-    """A run, or a slot that waits for one."""
-
-    name: str
-    state: str = "unknown"
-    run: str | None = None
-    pid: Whole | None = None
-    healthy: bool = False
-    busy: bool | None = None
-    epoch: Whole | None = None
-    directory: str | None = None
-    started_at: float | None = None
-    jobs_done: Whole | None = None
-    jobs_failed: Whole | None = None
-    starts: Whole | None = None
-    rss: Whole | None = None
-    cpu: float | None = None
-    output_dropped: Whole | None = None
-    jobs_in_hand: Whole | None = None
-    job: Job | None = None
-    last_exit: Exit | None = None
-    status: str | None = None
-
-    @property
-    def shape(self) -> Shape:
-        """What it is at."""
-        if self.state == "running":
-            return _RUNNING[self.busy]
-        return _SHAPES.get(self.state, Shape.UNKNOWN)
-
-
-_RUNNING = {True: Shape.BUSY, False: Shape.IDLE, None: Shape.RUNNING}
-_SHAPES: Mapping[str, Shape] = {
-    "starting": Shape.STARTING,
-    "stopping": Shape.DRAINING,
-    "backoff": Shape.BACKOFF,
-    "waiting": Shape.WAITING,
-    "stopped": Shape.STOPPED,
-    "given-up": Shape.GIVEN_UP,
-}
-
-
-class Jobs(Struct, frozen=True, gc=False):
-    """Figures of jobs."""
-
-    done: Whole | None = None
-    failed: Whole | None = None
-    per_minute: float | None = None
-    runtime_avg: float | None = None
-    runtime_p95: float | None = None
-    wait_p95: float | None = None
-    by_minute: tuple[Whole, ...] | None = None
-
-
-UNTOLD = Jobs()
-
-
-class Queue(Struct, frozen=True):
-    """A queue as its broker shows it."""
-
-    name: str
-    ready: Whole | None = None
-    delayed: Whole | None = None
-    due: Whole | None = None
-    reserved: Whole | None = None
-    oldest_age: float | None = None
-    wait: float | None = None
-    wait_source: str | None = None
-    jobs: Jobs = UNTOLD
-
-
-class Broker(Struct, frozen=True):
-    """A broker that queues are read in."""
-
-    name: str
-    reachable: bool | None = None
-    error: str | None = None
-
-
-class Pool(Struct, frozen=True):
-    """A pool and its workers."""
-
-    name: str
-    framework: str = ""
-    state: str = "unknown"
-    paused: bool = False
-    numprocs: Whole = 0
-    jobs: Jobs = UNTOLD
-    broker: str | None = None
-    queues: tuple[Queue, ...] = ()
-    workers: tuple[Worker, ...] = ()
-
-
-class Membership(Struct, frozen=True):
-    """The fleet as a host knows it."""
-
-    name: str = ""
-    connected: bool = False
-    epoch: Whole | None = None
-    since: float | None = None
-    member: bool = True
-
-
-class HostDocument(Struct, frozen=True):
-    """What `status --json` says of a host."""
-
-    instance: str
-    host: str
-    state: str = "unknown"
-    pid: Whole | None = None
-    version: str = ""
-    started_at: float | None = None
-    fleet: Membership | None = None
-    brokers: tuple[Broker, ...] = ()
-    pools: tuple[Pool, ...] = ()
-    # of a fleet's hosts only
-    name: str | None = None
-    last_seen: float | None = None
-    live: bool = True
 
 
 class Crew(Struct, frozen=True):
@@ -210,39 +50,13 @@ class Host(Struct, frozen=True):
     last_seen: float | None = None
 
 
-class Failure(Struct, frozen=True):
-    """What a rollout was halted by on a host."""
+class OpenIncident(Struct, frozen=True):
+    """Something that is wrong, since when, and on which hosts; `text`: how it shows on the one that had it first."""
 
-    worker: str | None = None
-    reason: str | None = None
-
-
-class HostRollout(Struct, frozen=True):
-    """Where a host stands in a rollout."""
-
-    name: str = ""
-    state: str = ""
-    done: Whole = 0
-    total: Whole = 0
-    error: Failure | None = None
-
-
-class Rollout(Struct, frozen=True):
-    """A restart of the fleet."""
-
-    epoch: Whole
-    state: str = ""
-    at: float | None = None
-    ended: float | None = None
-    who: str | None = None
-    label: str | None = None
-    halted_by: str | None = None
-    hosts: tuple[HostRollout, ...] = ()
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether something is left to do, or to decide."""
-        return self.state in {"running", "halted"}
+    subject: tuple[str, ...]
+    since: float
+    hosts: tuple[str, ...]
+    text: str = ""
 
 
 class Scene(Struct, frozen=True):
@@ -254,6 +68,7 @@ class Scene(Struct, frozen=True):
     hosts: tuple[Host, ...] = ()
     crews: tuple[Crew, ...] = ()
     flows: tuple[Flow, ...] = ()
+    incidents: tuple[OpenIncident, ...] = ()
     rollouts: tuple[Rollout, ...] = ()
 
     @property
@@ -284,6 +99,7 @@ def read(picture: Picture) -> Scene:
         hosts=hosts,
         crews=crews,
         flows=tuple(_flows(crews)),
+        incidents=tuple(_open(hosts)),
         rollouts=tuple(_rollouts(picture.rollouts)),
     )
 
@@ -312,6 +128,18 @@ def _rollouts(documents: tuple[Document, ...]) -> Iterator[Rollout]:
             yield msgspec.convert(document, Rollout)
         except msgspec.ValidationError:
             continue
+
+
+def _open(hosts: tuple[Host, ...]) -> list[OpenIncident]:
+    found: dict[tuple[str, ...], list[tuple[float, str, str]]] = {}
+    for host in hosts:
+        for incident in () if host.document is None or not host.live else host.document.incidents:
+            found.setdefault(incident.subject, []).append((incident.since, host.name, incident.text))
+    opened = [
+        OpenIncident(subject, min(told)[0], tuple(name for _, name, _ in told), min(told)[2])
+        for subject, told in found.items()
+    ]
+    return sorted(opened, key=lambda each: each.since)
 
 
 # -- queues on all hosts -----------------------------------------------------------------------------------------------

@@ -26,18 +26,18 @@ def document(message: Message, *, fleet: str | None, host: str, instance: str) -
         "host": host,
         "hosts": hosts,
         "instance": instance,
-        "pool": _short(message.pool),
-        "queue": _short(message.queue),
-        "broker": _short(message.broker),
+        "pool": shortened(message.pool),
+        "queue": shortened(message.queue),
+        "broker": shortened(message.broker),
         "epoch": message.epoch,
-        "worker": _short(message.worker),
+        "worker": shortened(message.worker),
         "since": message.since,
         "ended": message.ended,
         "value": message.value,
         "threshold": message.threshold,
         "unit": message.unit.value if message.value is not None or message.threshold is not None else None,
         "count": message.count,
-        "error": _short(message.error),
+        "error": shortened(message.error),
         "incident": made_visible(message.key),
     }
     return {"text": _text(message, fleet, hosts)} | told
@@ -50,10 +50,14 @@ def _text(message: Message, fleet: str | None, hosts: list[str]) -> str:
     if message.told is Told.RECOVERED:
         ended = message.since if message.ended is None else message.ended
         return _harmless(f"{text} after {duration(max(0.0, ended - message.since))}")
-    figure = _figure(message)
-    error = _short(message.error)
-    said = ": ".join(part for part in (message.worker, error) if part)
-    return _harmless("; ".join(part for part in (text + (figure and f": {figure}"), said) if part))
+    how = shown(message)
+    return _harmless(text + (how and f": {how}"))
+
+
+def shown(message: Message) -> str:
+    """How it shows: the figure in words, and what a worker or a server said; "" where there is neither."""
+    said = ": ".join(part for part in (message.worker, shortened(message.error)) if part)
+    return "; ".join(part for part in (_figure(message), said) if part)
 
 
 def _subjects(message: Message) -> Iterable[str]:
@@ -80,7 +84,8 @@ def _figure(message: Message) -> str:
     return f"{message.value:g} {words if message.value != 1 else _ONE.sub('', words)}"
 
 
-def _short(text: str | None) -> str | None:
+def shortened(text: str | None) -> str | None:
+    """The text made visible, and not longer than LONGEST."""
     if text is None:
         return None
     shown = made_visible(text)

@@ -19,6 +19,7 @@ from fleetd.core.roll import Roll
 from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
 from fleetd.core.waits import wait_of
 from fleetd.views.control_characters import made_visible
+from fleetd.views.incidents import IncidentView, open_incidents
 
 SCHEMA = 1
 MINUTES = 60  # that are told one by one
@@ -198,6 +199,7 @@ class Snapshot(Struct, frozen=True):
     started_at: float
     fleet: FleetView | None
     brokers: tuple[BrokerView, ...]
+    incidents: tuple[IncidentView, ...]
     pools: tuple[PoolView, ...]
 
     def document(self) -> dict[str, Any]:
@@ -221,6 +223,7 @@ def snapshot(
         started_at=identity.started_at,
         fleet=None if state.fleet is None else _fleet(state.fleet),
         brokers=tuple(_brokers(state)),
+        incidents=open_incidents(state),
         pools=tuple(
             _pool(state, pool, now, samples, {None: none, **lately.get(name, {})})
             for name, pool in state.pools.items()

@@ -99,6 +99,11 @@ def member(name: str = "web-1", *pools: dict[str, Any], **keys: Any) -> dict[str
     return {**host(name, *pools), **told, **keys}
 
 
+def incident(event: str = "crash-loop", **keys: Any) -> dict[str, Any]:
+    about = {"pool": "media", "queue": None, "broker": None, "epoch": None, "worker": None}
+    return {"event": event, **about, "since": NOW - 200, "count": 1, "text": "2 workers in a crash loop", **keys}
+
+
 def rollout(state: str = "running", **keys: Any) -> dict[str, Any]:
     stands = (("web-1", "done", 10), ("web-2", "rolling", 4), ("web-3", "waiting", 0))
     hosts = [

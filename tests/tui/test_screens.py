@@ -14,10 +14,10 @@ from rich.cells import cell_len
 
 from fleetd.tui.bindings import BINDINGS
 from fleetd.tui.bindings import shown as key_shown
+from fleetd.tui.documents import Shape
 from fleetd.tui.look import UNICODE, Look, look_of
 from fleetd.tui.model import Model
 from fleetd.tui.news import Happened, Printed, Seen
-from fleetd.tui.scene import Shape
 from fleetd.tui.screens.frame import frame
 from fleetd.tui.update import update
 from fleetd.views.picture import Picture
@@ -30,6 +30,7 @@ from tests.support.pictures import (
     documents,
     event,
     host,
+    incident,
     member,
     pool,
     press,
@@ -41,6 +42,11 @@ from tests.support.pictures import (
     worker,
 )
 
+TROUBLED = replace(
+    FLEET,
+    hosts=(member("web-1", incidents=[incident()]), member("web-2", incidents=[incident(), incident("long-wait")])),
+    trouble="Redis is out of reach",
+)
 SIZES = [(60, 15), (60, 20), (80, 24), (120, 40), (200, 50), (300, 80)]
 SCREENS = {
     "overview": (),
@@ -79,7 +85,7 @@ def crowded(picture: Picture, columns: int, rows: int, *keys: str) -> Model:
 
 @pytest.mark.parametrize(("columns", "rows"), SIZES)
 @pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("picture", [ALONE, FLEET], ids=["alone", "fleet"])
+@pytest.mark.parametrize("picture", [ALONE, FLEET, TROUBLED], ids=["alone", "fleet", "trouble"])
 def test_all_of_it_fits(picture: Picture, screen: str, columns: int, rows: int) -> None:
     model = crowded(picture, columns, rows, *SCREENS[screen])
     lines = texts(model)
@@ -197,6 +203,22 @@ def test_a_broker_out_of_reach() -> None:
     assert "connection refused" in text(press(shown(Picture(NOW, (host("web-1", brokers=[broker]),))), "enter"))
 
 
+def test_what_is_wrong_stands_in_the_head() -> None:
+    lines = texts(shown(Picture(NOW, (host("web-1", incidents=[incident()]),))))
+    assert lines[2].rstrip() == " ✗ crash-loop media for 3m 20s: 2 workers in a crash loop"
+    assert not text(shown(ALONE)).count("crash-loop")
+
+
+def test_hosts_with_the_same_trouble_have_one_incident() -> None:
+    waits = incident("long-wait", queue="high", since=NOW - 3700)
+    hosts = (member("web-1", incidents=[incident()]), member("web-2", incidents=[incident(since=NOW - 300), waits]))
+    gone = member("web-3", live=False, incidents=[incident("given-up")])
+    lines = texts(shown(Picture(NOW, (*hosts, gone), "acme")))
+    assert lines[2].rstrip() == " ✗ long-wait media high on web-2/app for 1h 1m   crash-loop media on 2 hosts for 5m 0s"
+    narrow = texts(shown(Picture(NOW, hosts, "acme"), 60, 20))
+    assert narrow[2].rstrip() == " ✗ long-wait media high on web-2/app for 1h 1m   and 1 more"
+
+
 def test_a_rollout_that_was_halted_says_why() -> None:
     error = {"worker": "media:1", "reason": "start-failed", "lines": []}
     stuck = {"name": "web-2/app", "state": "rolling", "done": 4, "total": 10, "error": error}
@@ -248,7 +270,7 @@ def poisoned(value: Any) -> Any:
 @pytest.mark.parametrize(("columns", "rows"), [(60, 15), (120, 40), (300, 80)])
 @pytest.mark.parametrize("screen", SCREENS)
 def test_no_escape_sequence_reaches_the_terminal(screen: str, columns: int, rows: int, look: Look) -> None:
-    hosts = tuple(poisoned(each) for each in FLEET.hosts)
+    hosts = tuple(poisoned({**each, "incidents": [incident(queue="high")]}) for each in FLEET.hosts)
     picture = Picture(NOW, hosts, f"acme{NASTY}", (poisoned(rollout()),), f"trouble{NASTY}" if columns == 120 else None)
     model = replace(shown(picture, columns, rows), targets=())
     model, _ = update(model, Happened(tuple(poisoned(event(n, "worker.exited", f"media:0{NASTY}")) for n in range(30))))
@@ -292,7 +314,8 @@ def test_numbers_of_strangers(number: float) -> None:
         "queues": [queue("media", wait=number, oldest_age=number)],
         "workers": [worker("media:0", started_at=number, cpu=number), worker("media:1", last_exit={"at": number})],
     }
-    model = shown(Picture(NOW, (member("web-1", strange, started_at=number, last_seen=number),), "acme"))
+    host = member("web-1", strange, started_at=number, last_seen=number, incidents=[incident(since=number)])
+    model = shown(Picture(NOW, (host,), "acme"))
     for keys in SCREENS.values():
         assert len(texts(press(model, *keys))) == 40
     for _ in range(10):

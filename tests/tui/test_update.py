@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from fleetd.errors import ExitCode
 from fleetd.tui.bindings import BINDINGS, Action, Mode, bound
+from fleetd.tui.documents import Shape
 from fleetd.tui.model import Message, Model, Place, Screen
 from fleetd.tui.news import (
     Answered,
@@ -23,7 +24,6 @@ from fleetd.tui.news import (
     Seen,
     Suspend,
 )
-from fleetd.tui.scene import Shape
 from fleetd.tui.update import update, wanted
 from fleetd.views.picture import Picture, Request, Verb
 from tests.support.pictures import (

@@ -48,11 +48,11 @@ def told(word: Word = Word.CRASH_LOOP, state: Told = Told.OPENED, fleet: str | N
         (told(Word.JOB_FAILURES, value=12.0), "OPENED job-failures media (acme: h1, h2): 12 failed jobs"),
         (
             told(Word.ROLLOUT_HALTED, pool=None, epoch=1790000123, worker="media:0", error="exited"),
-            "OPENED rollout-halted epoch 1790000123 (acme: h1, h2); media:0: exited",
+            "OPENED rollout-halted epoch 1790000123 (acme: h1, h2): media:0: exited",
         ),
         (
             told(Word.BROKER_LOST, pool=None, broker="default", error="refused"),
-            "OPENED broker-lost broker default (acme: h1, h2); refused",
+            "OPENED broker-lost broker default (acme: h1, h2): refused",
         ),
     ],
 )

@@ -15,7 +15,7 @@ MEDIA, MAIL = (
     PoolView(name, "command", "running", False, 2, UNTOLD, None, (), (), (), None, None, {}, None)
     for name in ("media", "mail")
 )
-FIRST = Snapshot(1, "app", "media-1", 7, "0.1.0", "running", 1.0, None, (), (MEDIA, MAIL))
+FIRST = Snapshot(1, "app", "media-1", 7, "0.1.0", "running", 1.0, None, (), (), (MEDIA, MAIL))
 STEPS = {
     "nothing": (FIRST, set()),
     "a pool": (replace(FIRST, pools=(replace(MEDIA, paused=True), MAIL)), {"pools"}),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from fleetd.tui.documents import HostDocument, Rollout, Shape
 from fleetd.tui.figures import age, clock, count, moment, rate, since
 from fleetd.tui.lines import Line, Span, Tone, beside, clip, fitted, visible, width_of
 from fleetd.tui.look import TONES, Look, bar
 from fleetd.tui.model import Model
 from fleetd.tui.rolling import Roll, raised_at, rolls
-from fleetd.tui.scene import HostDocument, Rollout, Scene, Shape
+from fleetd.tui.scene import OpenIncident, Scene
 
 _GAP = Span("   ")
 _BAR = 10  # columns
@@ -20,20 +21,24 @@ _MOST_OF_ROLLOUTS = 4  # lines, and at most a fifth of the screen
 
 
 def head(model: Model, look: Look) -> list[Line]:
-    """Two lines, one more while there is trouble, and some for a rollout."""
+    """Two lines, one more while there is trouble, one while incidents are open, and some for a rollout."""
     if model.scene is None:
         title = beside([Span(" fleetd", Tone.TITLE)], [Span(f"{clock(model.now)} ", Tone.TITLE)], model.columns)
         return [Line(title, ground=Tone.TITLE), Line([Span(" looking …", Tone.DIM)])]
     lines = [_title(model, model.scene, look), _well(model, model.scene, look)]
     if model.scene.trouble is not None:
         lines.append(_trouble(model, model.scene, look))
+    if model.scene.incidents:
+        lines.append(_incidents(model, model.scene, look))
     return [*lines, *_rollouts(model, look)]
 
 
 def head_height(model: Model) -> int:
     """How many lines it takes."""
-    trouble = model.scene is not None and model.scene.trouble is not None
-    return 2 + trouble + (0 if model.scene is None else _rollout_height(model))
+    scene = model.scene
+    if scene is None:
+        return 2
+    return 2 + (scene.trouble is not None) + bool(scene.incidents) + _rollout_height(model)
 
 
 # -- who -------------------------------------------------------------------------------------------------------------
@@ -145,6 +150,38 @@ def _trouble(model: Model, scene: Scene, look: Look) -> Line:
     seen = f"shown is what was seen {age(max(0.0, model.now - scene.seen_at))} ago" if scene.hosts else ""
     left = [Span(f" {look.glyphs.bad} {visible(scene.trouble or '')}")]
     return Line(beside(left, [Span(f"  {seen} ")] if seen else [], model.columns), ground=Tone.ALARM)
+
+
+# -- incidents ---------------------------------------------------------------------------------------------------------
+
+
+def _incidents(model: Model, scene: Scene, look: Look) -> Line:
+    """As many as fit, that which is open for longest first; where it is the only one, also how it shows."""
+    spans = [Span(f" {look.glyphs.bad} ", Tone.BAD)]
+    left = model.columns - width_of(spans)
+    for index, incident in enumerate(scene.incidents):
+        told = [
+            Span(visible(" ".join(incident.subject)[:80]), Tone.BAD),
+            *_where(scene, incident),
+            Span(f" for {since(incident.since, model.now)}", Tone.DIM),
+        ]
+        if len(scene.incidents) == 1 and incident.text:
+            told.append(Span(f": {visible(incident.text[:200])}"))
+        rest = len(scene.incidents) - index
+        more = f"and {rest} more"
+        if index and width_of(told) + (len(more) if rest > 1 else 0) > left:
+            spans.append(Span(more, Tone.BAD))
+            break
+        spans += [*told, _GAP]
+        left -= width_of(told) + len(_GAP.text)
+    return Line(fitted(spans, model.columns))
+
+
+def _where(scene: Scene, incident: OpenIncident) -> list[Span]:
+    if scene.fleet is None:
+        return []
+    hosts = incident.hosts
+    return [Span(f" on {visible(hosts[0][:40]) if len(hosts) == 1 else f'{len(hosts)} hosts'}")]
 
 
 # -- rollouts ----------------------------------------------------------------------------------------------------------

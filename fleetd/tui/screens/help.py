@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from fleetd.tui.acting import refusal
 from fleetd.tui.bindings import Binding, Mode, holding, shown
+from fleetd.tui.documents import Shape
 from fleetd.tui.lines import Line, Span, Tone, clip, fitted
 from fleetd.tui.look import TONES, Look
 from fleetd.tui.model import Model, Screen
-from fleetd.tui.scene import Shape
 
 MEANINGS = {
     Shape.BUSY: "has a job in hand",

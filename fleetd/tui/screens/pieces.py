@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from fleetd.tui.documents import Worker
 from fleetd.tui.figures import count, rate, runtime
 from fleetd.tui.lines import Cell, Line, Span, Tone, clip, fitted, visible, width_of
 from fleetd.tui.look import Look, sparkline, strip
 from fleetd.tui.model import Cursor, Model
 from fleetd.tui.rows import Order, Row
-from fleetd.tui.scene import Crew, Worker
+from fleetd.tui.scene import Crew
 from fleetd.tui.table import Column, Placed, arranged, header, row
 
 MARGIN = 2  # columns: the mark of the row that is chosen

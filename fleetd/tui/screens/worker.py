@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleetd.tui.acting import chosen
+from fleetd.tui.documents import Worker
 from fleetd.tui.figures import clock, count, memory, percent, since
 from fleetd.tui.lines import Line, Span, Tone, clip, fitted
 from fleetd.tui.look import TONES, Look
 from fleetd.tui.model import Model
-from fleetd.tui.scene import Worker
 from fleetd.tui.screens.pieces import exit_of, facts, job_of
 
 _MOST_FACTS = 5  # lines
