@@ -182,6 +182,7 @@ class Daemon:
         self.service.ready()
         self._memory_watch.follow(self.spec)
         self.queue_reads.follow(self.spec)
+        self._alerting.follow(self.spec)
         if before is not None:
             before.listen_to_signals()
         await upgrades.until_over(control)
@@ -346,6 +347,7 @@ class Daemon:
                 self.runs.output.reconfigure(f"{name}:{index}", new.log)
         self._memory_watch.follow(self.spec)
         self.queue_reads.follow(spec)
+        self._alerting.follow(spec)
         await self._metrics.follow(spec.daemon.metrics_listen)
 
     def next_roll(self) -> int:

@@ -19,11 +19,11 @@ def test_a_keeper_that_takes_no_connection_is_not_waited_for(short_path: Path) -
         listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
         listener.bind(str(path))
         listener.listen(0)
-        with pytest.raises(FleetdError, match="the keeper does not answer: see keeper.log"):
-            for _ in range(10):
-                link = KeeperLink.find(path)
-                assert link is not None
-                stack.callback(link.close)
+        link = KeeperLink.find(path)
+        assert link is not None
+        stack.callback(link.close)
+        with pytest.raises(FleetdError, match="the keeper does not answer: see"):
+            KeeperLink.find(path)
 
 
 def test_none_is_found_where_none_listens(short_path: Path) -> None:
