@@ -21,6 +21,7 @@ from fleetd.core.events import (
     MemorySampled,
     OutputJudged,
     PauseRequested,
+    ProcessGone,
     QueuesRead,
     RestartRequested,
     Restored,
@@ -69,6 +70,7 @@ def _dispatch(turn: Turn, event: Event) -> None:  # noqa: C901, PLR0912 - one li
             | SpawnFailed()
             | Exited()
             | JobReported()
+            | ProcessGone()
             | SaidReady()
             | SaidStatus()
             | SaidStopping()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fleetd.core.effects import Count
 from fleetd.core.events import JobReported, Source
 from fleetd.core.facts import Kind, Value
@@ -11,6 +13,7 @@ from fleetd.core.turn import Turn
 
 UNNAMED = ""
 MOST_TOLD = 20  # jobs of one worker that an event each tells of
+MOST_LOST = 64  # jobs of one run whose process is gone that are remembered
 
 
 def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
@@ -51,12 +54,13 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
     run.tells_starts = True
     if key in run.finished:
         run.finished.remove(key)  # it is tried again
+    run.lost.pop(key, None)
     stale = [other for other in run.jobs if other == key or pool.spec.jobs_at_once == 1]
     for other in stale:
         del run.jobs[other]
         run.jobs_released += 1
     queue = report.queue or _only_queue(pool)
-    run.jobs[key] = Job(report.id, report.name, queue, turn.now.mono, turn.now.unix)
+    run.jobs[key] = Job(report.id, report.name, queue, turn.now.mono, turn.now.unix, report.process)
     if report.enqueued_at is not None:
         wait = max(0.0, turn.now.unix - report.enqueued_at)
         pool.ledger.start(queue, report.name, wait)
@@ -67,7 +71,7 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
 def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> bool:
     if report.id is None and pool.spec.jobs_at_once == 1 and run.jobs:
         key = next(iter(run.jobs))  # it does not say which, and there is but one
-    job = run.jobs.pop(key, None)
+    job = run.jobs.pop(key, None) or _found(run, key)
     if job is None and _is_repeated(run, key, report):
         return False
     run.finished.append(key)
@@ -87,6 +91,13 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     turn.state.history.end(turn.now.unix, pool.name, pool.ledger.row_of(queue), runtime, failed=failed)
     turn.emit(Count(pool.name, pool.ledger.end(queue, name, runtime, turn.now.mono, failed=failed)))
     return True
+
+
+def _found(run: Run, key: str) -> Job | None:
+    """A lost job of whose end another process tells: that counts instead of the release."""
+    job = run.lost.pop(key, None)
+    run.jobs_released -= job is not None
+    return job
 
 
 def _only_queue(pool: Pool) -> str | None:
@@ -113,9 +124,22 @@ def release_all(run: Run) -> None:
     run.jobs.clear()
 
 
-def tell_interrupted(turn: Turn, run: Run) -> None:
-    """An unplanned exit with jobs in hand: what becomes of them is for their framework and broker."""
-    for job in list(run.jobs.values())[:MOST_TOLD]:
+def lose(turn: Turn, run: Run, process: int) -> bool:
+    """A process is gone, and its worker is not: its jobs are in hand no more; answers whether it had any."""
+    lost = {key: job for key, job in run.jobs.items() if job.process == process}
+    tell_interrupted(turn, run, lost.values())
+    for key, job in lost.items():
+        del run.jobs[key]
+        run.lost[key] = job
+    run.jobs_released += len(lost)
+    for key in list(run.lost)[:-MOST_LOST]:
+        del run.lost[key]
+    return bool(lost)
+
+
+def tell_interrupted(turn: Turn, run: Run, jobs: Iterable[Job]) -> None:
+    """Jobs were in hand of what ended unplanned: what becomes of them is for their framework and broker."""
+    for job in list(jobs)[:MOST_TOLD]:
         ran = round(turn.now.mono - job.started, 3)
         told: dict[str, Value] = {"id": job.id, "name": job.name, "queue": job.queue, "ran": ran, "run": run.id}
         turn.tell(Kind.JOB_INTERRUPTED, run.pool, run.slot, told)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from fleetd.core.chance import Chance
+from fleetd.core.effects import Announce
 from fleetd.core.events import JobReported, Source
-from fleetd.core.jobs import account, release_all
+from fleetd.core.jobs import MOST_LOST, account, lose, release_all
 from fleetd.core.roll import Release
 from fleetd.core.spec import Launch, LineMeaning, PoolSpec
 from fleetd.core.state import Moment, Pool, Run, State
@@ -91,3 +92,46 @@ def test_a_planned_exit_with_a_job_in_hand_releases_it_and_counts_it() -> None:
 def test_a_runtime_is_measured_from_start_to_end_and_a_reported_one_is_believed() -> None:
     _, pool = told("+a +b da fb")
     assert list(pool.ledger.pool.runtimes) == [2.0, 2.0]
+
+
+def lives_on(*jobs: str) -> tuple[Run, Pool, Turn]:
+    """A run whose process 7 had the jobs in hand, and is gone."""
+    spec = PoolSpec("m", Launch(("w",)))
+    pool, life = Pool(spec, Release(0, spec), 1), Run("r", "m", 0, Release(0, spec), 0.0, 0.0)
+    turn = Turn(State(Chance(1)), Moment(1.0, 1.0))
+    for job in jobs:
+        account(
+            turn,
+            pool,
+            life,
+            JobReported("r", LineMeaning.STARTED, Source.SOCKET, id=job, name="Encode", queue="high", process=7),
+        )
+    later = Turn(turn.state, Moment(3.5, 3.5))
+    assert lose(later, life, 7)
+    return life, pool, later
+
+
+def test_a_job_whose_process_is_gone_is_released_and_told() -> None:
+    life, _, turn = lives_on("a", "b")
+    assert (life.is_busy, life.jobs_released) == (False, 2)
+    assert [effect.fact.fields for effect in turn.effects if isinstance(effect, Announce)] == [
+        {"id": job, "name": "Encode", "queue": "high", "ran": 2.5, "run": "r"} for job in ("a", "b")
+    ]
+    assert not lose(turn, life, 7)
+
+
+def test_an_end_that_another_process_tells_of_a_lost_job_counts_instead() -> None:
+    life, pool, turn = lives_on("a", "b")
+    for _ in range(2):
+        account(turn, pool, life, JobReported("r", LineMeaning.FAILED, Source.SOCKET, id="a"))
+    assert (life.jobs_failed, life.jobs_released, life.jobs_counted) == (1, 1, 2)
+    assert pool.ledger.counters().queues == {"high": (0, 1)}
+    account(turn, pool, life, JobReported("r", LineMeaning.STARTED, Source.SOCKET, id="b", process=8))
+    account(turn, pool, life, JobReported("r", LineMeaning.DONE, Source.SOCKET, id="b"))
+    assert (life.jobs_done, life.jobs_failed, life.jobs_released) == (1, 1, 1), "it was tried again"
+
+
+def test_only_the_last_lost_jobs_are_remembered() -> None:
+    life, _, _ = lives_on(*map(str, range(MOST_LOST + 5)))
+    assert (len(life.lost), life.jobs_released) == (MOST_LOST, MOST_LOST + 5)
+    assert "4" not in life.lost
