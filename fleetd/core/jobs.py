@@ -119,7 +119,7 @@ def _measured(job: Job | None, now: Moment) -> Seconds | None:
 
 
 def release_all(run: Run) -> None:
-    """A planned exit with jobs in hand: they were given back, neither done nor failed."""
+    """A planned exit with jobs in hand: they count as given back, neither done nor failed."""
     run.jobs_released += len(run.jobs)
     run.jobs.clear()
 
@@ -138,7 +138,7 @@ def lose(turn: Turn, run: Run, process: int) -> bool:
 
 
 def tell_interrupted(turn: Turn, run: Run, jobs: Iterable[Job]) -> None:
-    """Jobs were in hand of what ended unplanned: what becomes of them is for their framework and broker."""
+    """Jobs were in hand of what ended before them: what becomes of them is for their framework and broker."""
     for job in list(jobs)[:MOST_TOLD]:
         ran = round(turn.now.mono - job.started, 3)
         told: dict[str, Value] = {"id": job.id, "name": job.name, "queue": job.queue, "ran": ran, "run": run.id}

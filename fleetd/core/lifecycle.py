@@ -73,10 +73,10 @@ def _exited(turn: Turn, pool: Pool, slot: Slot, run: Run, event: Exited) -> Outc
     spec = run.release.spec
     planned = exits.is_planned(spec, run, event)
     in_hand = run.oldest_job
+    if exits.cut_jobs_short(spec, run, event):
+        jobs.tell_interrupted(turn, run, run.jobs.values())
     if planned:
         jobs.release_all(run)
-    else:
-        jobs.tell_interrupted(turn, run, run.jobs.values())
     reason = exits.reason_of(spec, run, event)
     slot.last_exit = LastExit(event.code, event.signal, reason, turn.now.unix)
     slot.last_lines = event.last_lines
