@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 
 from fleetd.core.effects import Count
 from fleetd.core.events import JobReported, Source
@@ -13,6 +14,7 @@ from fleetd.core.turn import Turn
 
 UNNAMED = ""
 MOST_TOLD = 20  # jobs of one worker that an event each tells of
+MOST_IN_HAND = 1000  # jobs of one run; of more, the oldest counts as released
 MOST_LOST = 64  # jobs of one run whose process is gone that are remembered
 
 
@@ -55,7 +57,9 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
     if key in run.finished:
         run.finished.remove(key)  # it is tried again
     run.lost.pop(key, None)
-    stale = [other for other in run.jobs if other == key or pool.spec.jobs_at_once == 1]
+    key = report.id or key_without_id(run, report.name)
+    most = MOST_IN_HAND if pool.spec.jobs_at_once != 1 else 1
+    stale = [key] if key in run.jobs else list(run.jobs)[: max(0, len(run.jobs) - most + 1)]
     for other in stale:
         del run.jobs[other]
         run.jobs_released += 1
@@ -71,7 +75,7 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
 def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> bool:
     if report.id is None and pool.spec.jobs_at_once == 1 and run.jobs:
         key = next(iter(run.jobs))  # it does not say which, and there is but one
-    job = run.jobs.pop(key, None) or _found(run, key)
+    job = _take(run.jobs, key, report) or _found(run, key, report)
     if job is None and _is_repeated(run, key, report):
         return False
     run.finished.append(key)
@@ -93,9 +97,22 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     return True
 
 
-def _found(run: Run, key: str) -> Job | None:
+def key_without_id(run: Run, name: str | None) -> str:
+    """A key of its own among the jobs in hand, for a job that has no id: several of one name may be."""
+    return next(key for n in count(len(run.jobs)) if (key := f"{name or UNNAMED}\n{n}") not in run.jobs)
+
+
+def _take(jobs: dict[str, Job], key: str, report: JobReported) -> Job | None:
+    """The job that a report is about; without an id the oldest of its name."""
+    if report.id is None:
+        alike = (other for other, job in jobs.items() if job.id is None and (job.name or UNNAMED) == key)
+        key = next(alike, key)
+    return jobs.pop(key, None)
+
+
+def _found(run: Run, key: str, report: JobReported) -> Job | None:
     """A lost job of whose end another process tells: that counts instead of the release."""
-    job = run.lost.pop(key, None)
+    job = _take(run.lost, key, report)
     run.jobs_released -= job is not None
     return job
 
