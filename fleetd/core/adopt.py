@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fleetd.core import actions, halting, rolling
 from fleetd.core.epochs import Epochs
 from fleetd.core.facts import Kind
-from fleetd.core.jobs import UNNAMED
+from fleetd.core.jobs import key_without_id
 from fleetd.core.records import PoolMemory, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollError, RollState
 from fleetd.core.spec import Launch, PoolSpec, Ready
@@ -122,7 +122,8 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     actions.draw_limits(turn, run)
     for job in record.jobs_in_hand:
         started = now.mono - max(0.0, now.unix - job.started_at)
-        run.jobs[job.id or job.name or UNNAMED] = Job(job.id, job.name, job.queue, started, job.started_at)
+        key = job.id or key_without_id(run, job.name)
+        run.jobs[key] = Job(job.id, job.name, job.queue, started, job.started_at, job.process)
     run.phase = _phase(record)
     if run.is_leaving:
         run.kill_at, run.drained_since = now.mono + pool.spec.stop_timeout, now.mono

@@ -21,6 +21,7 @@ from fleetd.core.events import (
     MemorySampled,
     OutputJudged,
     PauseRequested,
+    ProcessGone,
     QueuesRead,
     RestartRequested,
     Restored,
@@ -70,6 +71,7 @@ def _dispatch(turn: Turn, event: Event) -> None:  # noqa: C901, PLR0912 - one li
             | SpawnFailed()
             | Exited()
             | JobReported()
+            | ProcessGone()
             | SaidReady()
             | SaidStatus()
             | SaidStopping()

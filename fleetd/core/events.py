@@ -144,6 +144,14 @@ class JobReported(Struct, frozen=True):
     queue: str | None = None
     runtime: Seconds | None = None
     enqueued_at: float | None = None  # Unix seconds
+    process: int | None = None  # the pid that tells, where its end will be told: see ProcessGone
+
+
+class ProcessGone(Struct, frozen=True):
+    """A process that told of a job's start has ended, and all that it said was heard."""
+
+    run: RunId
+    process: int
 
 
 class SaidReady(Struct, frozen=True):
@@ -257,6 +265,7 @@ Event = (
     | SpawnFailed
     | Exited
     | JobReported
+    | ProcessGone
     | SaidReady
     | SaidStatus
     | SaidStopping

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fleetd.core.events import Exited
 from fleetd.core.spec import PoolSpec
-from fleetd.core.state import Reason, Run
+from fleetd.core.state import Phase, Reason, Run
+
+SIGKILL = 9
 
 # What fleetd ended because it went wrong: followed by a backoff like a crash.
 FAILURES = frozenset({Reason.START_FAILED, Reason.WATCHDOG})
@@ -22,6 +24,12 @@ def is_planned(spec: PoolSpec, run: Run, exit_: Exited) -> bool:
     if exit_.code is None and exit_.signal is None:
         return run.says_stopping or run.reached_max_jobs
     return exit_.signal is None and exit_.code in spec.exit_codes
+
+
+def cut_jobs_short(spec: PoolSpec, run: Run, exit_: Exited) -> bool:
+    """Whether jobs in hand were interrupted, not given back: it ended unplanned, or was killed as it did not end."""
+    was_killed = exit_.signal == SIGKILL or (run.phase is Phase.KILLED and not run.is_over)
+    return was_killed or not is_planned(spec, run, exit_)
 
 
 def shows_it_works(spec: PoolSpec, run: Run) -> bool:

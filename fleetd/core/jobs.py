@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import count
+
 from fleetd.core.effects import Count
 from fleetd.core.events import JobReported, Source
 from fleetd.core.facts import Kind, Value
@@ -11,6 +14,8 @@ from fleetd.core.turn import Turn
 
 UNNAMED = ""
 MOST_TOLD = 20  # jobs of one worker that an event each tells of
+MOST_IN_HAND = 1000  # jobs of one run; of more, the oldest counts as released
+MOST_LOST = 64  # jobs of one run whose process is gone that are remembered
 
 
 def account(turn: Turn, pool: Pool, run: Run, report: JobReported) -> bool:
@@ -51,12 +56,15 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
     run.tells_starts = True
     if key in run.finished:
         run.finished.remove(key)  # it is tried again
-    stale = [other for other in run.jobs if other == key or pool.spec.jobs_at_once == 1]
+    run.lost.pop(key, None)
+    key = report.id or key_without_id(run, report.name)
+    most = MOST_IN_HAND if pool.spec.jobs_at_once != 1 else 1
+    stale = [key] if key in run.jobs else list(run.jobs)[: max(0, len(run.jobs) - most + 1)]
     for other in stale:
         del run.jobs[other]
         run.jobs_released += 1
     queue = report.queue or _only_queue(pool)
-    run.jobs[key] = Job(report.id, report.name, queue, turn.now.mono, turn.now.unix)
+    run.jobs[key] = Job(report.id, report.name, queue, turn.now.mono, turn.now.unix, report.process)
     if report.enqueued_at is not None:
         wait = max(0.0, turn.now.unix - report.enqueued_at)
         pool.ledger.start(queue, report.name, wait)
@@ -67,7 +75,7 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
 def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> bool:
     if report.id is None and pool.spec.jobs_at_once == 1 and run.jobs:
         key = next(iter(run.jobs))  # it does not say which, and there is but one
-    job = run.jobs.pop(key, None)
+    job = _take(run.jobs, key, report) or _found(run, key, report)
     if job is None and _is_repeated(run, key, report):
         return False
     run.finished.append(key)
@@ -89,6 +97,26 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     return True
 
 
+def key_without_id(run: Run, name: str | None) -> str:
+    """A key of its own among the jobs in hand, for a job that has no id: several of one name may be."""
+    return next(key for n in count(len(run.jobs)) if (key := f"{name or UNNAMED}\n{n}") not in run.jobs)
+
+
+def _take(jobs: dict[str, Job], key: str, report: JobReported) -> Job | None:
+    """The job that a report is about; without an id the oldest of its name."""
+    if report.id is None:
+        alike = (other for other, job in jobs.items() if job.id is None and (job.name or UNNAMED) == key)
+        key = next(alike, key)
+    return jobs.pop(key, None)
+
+
+def _found(run: Run, key: str, report: JobReported) -> Job | None:
+    """A lost job of whose end another process tells: that counts instead of the release."""
+    job = _take(run.lost, key, report)
+    run.jobs_released -= job is not None
+    return job
+
+
 def _only_queue(pool: Pool) -> str | None:
     """The queue of a job that does not say which: there is but one."""
     queues = pool.spec.launch.queues
@@ -108,14 +136,27 @@ def _measured(job: Job | None, now: Moment) -> Seconds | None:
 
 
 def release_all(run: Run) -> None:
-    """A planned exit with jobs in hand: they were given back, neither done nor failed."""
+    """A planned exit with jobs in hand: they count as given back, neither done nor failed."""
     run.jobs_released += len(run.jobs)
     run.jobs.clear()
 
 
-def tell_interrupted(turn: Turn, run: Run) -> None:
-    """An unplanned exit with jobs in hand: what becomes of them is for their framework and broker."""
-    for job in list(run.jobs.values())[:MOST_TOLD]:
+def lose(turn: Turn, run: Run, process: int) -> bool:
+    """A process is gone, and its worker is not: its jobs are in hand no more; answers whether it had any."""
+    lost = {key: job for key, job in run.jobs.items() if job.process == process}
+    tell_interrupted(turn, run, lost.values())
+    for key, job in lost.items():
+        del run.jobs[key]
+        run.lost[key] = job
+    run.jobs_released += len(lost)
+    for key in list(run.lost)[:-MOST_LOST]:
+        del run.lost[key]
+    return bool(lost)
+
+
+def tell_interrupted(turn: Turn, run: Run, jobs: Iterable[Job]) -> None:
+    """Jobs were in hand of what ended before them: what becomes of them is for their framework and broker."""
+    for job in list(jobs)[:MOST_TOLD]:
         ran = round(turn.now.mono - job.started, 3)
         told: dict[str, Value] = {"id": job.id, "name": job.name, "queue": job.queue, "ran": ran, "run": run.id}
         turn.tell(Kind.JOB_INTERRUPTED, run.pool, run.slot, told)

@@ -17,6 +17,7 @@ from fleetd.core.events import (
     Event,
     Exited,
     JobReported,
+    ProcessGone,
     SaidAlive,
     SaidReady,
     SaidStatus,
@@ -72,10 +73,10 @@ def _exited(turn: Turn, pool: Pool, slot: Slot, run: Run, event: Exited) -> Outc
     spec = run.release.spec
     planned = exits.is_planned(spec, run, event)
     in_hand = run.oldest_job
+    if exits.cut_jobs_short(spec, run, event):
+        jobs.tell_interrupted(turn, run, run.jobs.values())
     if planned:
         jobs.release_all(run)
-    else:
-        jobs.tell_interrupted(turn, run)
     reason = exits.reason_of(spec, run, event)
     slot.last_exit = LastExit(event.code, event.signal, reason, turn.now.unix)
     slot.last_lines = event.last_lines
@@ -113,6 +114,13 @@ def _reported(turn: Turn, pool: Pool, slot: Slot, run: Run, event: JobReported) 
     turn.must_remember = True
     if run.phase is Phase.STARTING and pool.spec.ready is not Ready.NOTIFY:
         _mark_ready(turn, pool, run)
+    return Outcome.REACHED_MAX_JOBS if run.reached_max_jobs else None
+
+
+def _process_gone(turn: Turn, pool: Pool, slot: Slot, run: Run, event: ProcessGone) -> Outcome | None:
+    if event.process == run.pid or not jobs.lose(turn, run, event.process):  # of its main process Exited tells
+        return None
+    turn.record(run)
     return Outcome.REACHED_MAX_JOBS if run.reached_max_jobs else None
 
 
@@ -161,6 +169,7 @@ TABLE: dict[tuple[Phase, type[Event]], Handler] = {
     (Phase.SPAWNING, SpawnFailed): _spawn_failed,
     **{(phase, Exited): _exited for phase in _HELD},
     **{(phase, JobReported): _reported for phase in (*_LIVING, Phase.KILLED)},
+    **{(phase, ProcessGone): _process_gone for phase in _LIVING},  # of one that is killed Exited tells
     (Phase.STARTING, SaidReady): _said_ready,
     **{(phase, SaidStatus): _said_status for phase in _LIVING},
     **{(phase, SaidStopping): _said_stopping for phase in _LIVING},

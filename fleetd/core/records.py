@@ -35,6 +35,7 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
     name: str | None
     queue: str | None
     started_at: float  # Unix seconds
+    process: int | None = None
 
 
 class RunRecord(Struct, frozen=True, omit_defaults=True):

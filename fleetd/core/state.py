@@ -67,6 +67,7 @@ class Job(Struct, frozen=True):
     queue: str | None
     started: Seconds
     started_at: float
+    process: int | None = None  # that works on it, where its end will be told
 
 
 class Run(Struct):
@@ -97,6 +98,7 @@ class Run(Struct):
     paused: bool = False
     status_text: str | None = None
     jobs: dict[str, Job] = field(default_factory=dict)
+    lost: dict[str, Job] = field(default_factory=dict)  # the last whose process is gone: released, if nobody tells more
     finished: list[str] = field(default_factory=list)  # the last ones
     by_socket: bool = False
     told_before: list[str] = field(default_factory=list)  # counted by the output, and not yet told by the socket too
@@ -169,7 +171,7 @@ class Run(Struct):
             jobs_failed=self.jobs_failed,
             jobs_released=self.jobs_released,
             jobs_by_socket=self.by_socket,
-            jobs_in_hand=tuple(JobRecord(j.id, j.name, j.queue, j.started_at) for j in self.jobs.values()),
+            jobs_in_hand=tuple(JobRecord(j.id, j.name, j.queue, j.started_at, j.process) for j in self.jobs.values()),
             paused=self.paused,
             stop_signal=self.release.spec.stop_signal,
             stop_timeout=self.release.spec.stop_timeout,

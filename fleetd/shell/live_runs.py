@@ -15,7 +15,17 @@ from typing import Any, ParamSpec
 from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
-from fleetd.core.events import Event, Exited, JobReported, OutputJudged, SaidReady, Source, Spawned, SpawnFailed
+from fleetd.core.events import (
+    Event,
+    Exited,
+    JobReported,
+    OutputJudged,
+    ProcessGone,
+    SaidReady,
+    Source,
+    Spawned,
+    SpawnFailed,
+)
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.records import NOTHING, Counters, RunRecord
 from fleetd.core.spec import LineMeaning
@@ -308,13 +318,17 @@ class LiveRuns:
         if notify is not None:
             receiver = socket.socket(fileno=os.dup(notify))
             allowed = frozenset() if live.uid is None else frozenset({live.uid})
-            live.socket = NotifySocket(receiver, run, allowed, seen=live.seen, on_refused=_log.warning)
+            working = [job.process for job in self._records[run].jobs_in_hand if job.process is not None]
+            live.socket = NotifySocket(
+                receiver, run, allowed, seen=live.seen, processes=working, on_refused=_log.warning
+            )
             self._sockets.add(live.socket)
 
     def _hear(self, messages: NotifySocket) -> None:
         self._unwritten[messages.run] = None
         for event in messages.receive():
-            self._post(event)
+            if not isinstance(event, ProcessGone) or self._runs[messages.run].exit is None:  # else Exited tells
+                self._post(event)
 
     def _reported(self, run: str, reports: Sequence[LineReport]) -> None:
         for report in reports:

@@ -16,13 +16,14 @@ import math
 import os
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from fleetd.core.events import (
     AskedForTime,
     Event,
     JobReported,
+    ProcessGone,
     RunId,
     SaidAlive,
     SaidReady,
@@ -34,6 +35,7 @@ from fleetd.core.moments import moment
 from fleetd.core.spec import LineMeaning
 from fleetd.keeper.ends import notify_socket
 from fleetd.keeper.failure import StartError
+from fleetd.shell.tellers import Tellers
 
 LONGEST_MESSAGE = 8192
 LONGEST_TEXT = 255
@@ -46,8 +48,11 @@ _ROOM = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_MOST_FDS * 4)
 _JOB_MEANINGS = {meaning.value: meaning for meaning in LineMeaning if meaning is not LineMeaning.READY}
 
 
-def parse(run: RunId, message: bytes) -> list[Event]:
-    """The events that a message of a run means, in the order of sd_notify(3)'s fields; [] if it means nothing here."""
+def parse(run: RunId, message: bytes, process: int | None = None) -> list[Event]:
+    """The events that a message of a run means, in the order of sd_notify(3)'s fields; [] if it means nothing here.
+
+    `process` is the pid that tells, if its end will be told.
+    """
     fields = read_fields(message)
     events: list[Event] = []
     if fields.get("READY") == "1":
@@ -72,6 +77,7 @@ def parse(run: RunId, message: bytes) -> list[Event]:
                 name=_safe(fields.get("X_FLEETD_JOB_NAME", "")) or None,
                 queue=_safe(fields.get("X_FLEETD_QUEUE", "")) or None,
                 enqueued_at=moment(fields.get("X_FLEETD_ENQUEUED_AT")),
+                process=process,
             )
         )
     return events
@@ -93,9 +99,13 @@ class NotifySocket:
         allowed_uids: frozenset[int],
         *,
         seen: Mapping[str, int] | None = None,
+        processes: Iterable[int] = (),
         on_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`seen` is what an earlier daemon wrote down; `on_refused` hears, once for each user, of refused messages."""
+        """`seen` is what an earlier daemon wrote down, `processes` are those that have its jobs in hand.
+
+        `on_refused` hears, once for each user, of refused messages.
+        """
         fd.settimeout(0)
         # Whoever bound it must have asked too, before the first message: the kernel notes a sender as it sends.
         fd.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -106,6 +116,9 @@ class NotifySocket:
         self._answers: dict[bytes | str, set[str]] = {}
         self._on_refused = on_refused
         self._refused: set[int | None] = set()
+        self.tellers = Tellers(MOST_SENDERS)
+        for pid in processes:
+            self.tellers.watch(pid)
 
     @property
     def seen(self) -> Mapping[str, int]:
@@ -119,21 +132,23 @@ class NotifySocket:
     def receive(self) -> list[Event]:
         """What was said since the last call, at most MOST_AT_ONCE messages of it; never waits."""
         events: list[Event] = []
+        gone = self.tellers.gone()  # before the last of what they said is read
         for _ in range(MOST_AT_ONCE):
             try:
                 message, ancillary, flags, sender = self._socket.recvmsg(
                     LONGEST_MESSAGE, _ROOM, socket.MSG_CMSG_CLOEXEC
                 )
             except (BlockingIOError, InterruptedError):
+                events += self._told_to_the_end(gone)
                 break
             # Closing what came along is also the whole answer to BARRIER=1.
-            uid = _take_ancillary(ancillary)
+            pid, uid = _take_ancillary(ancillary)
             if uid not in self._allowed:
                 self._refuse(uid)
             elif flags & socket.MSG_TRUNC:
                 self._on_refused(f"run {self.run}: a message of more than {LONGEST_MESSAGE} bytes was dropped")
             elif self._is_news(message, sender):
-                events += parse(self.run, message)
+                events += parse(self.run, message, pid if self._will_be_missed(pid, message) else None)
         return events
 
     def acknowledge(self) -> None:
@@ -148,6 +163,7 @@ class NotifySocket:
     def close(self) -> None:
         """Let go of the socket; its path stays, for the caller to remove once the run is over."""
         self._socket.close()
+        self.tellers.close()
 
     def _is_news(self, message: bytes, address: bytes | str | None) -> bool:
         """Whether a message is to be taken: it has no number, or the one that is due."""
@@ -168,6 +184,18 @@ class NotifySocket:
             del self._seen[next(iter(self._seen))]
         return True
 
+    def _will_be_missed(self, pid: int, message: bytes) -> bool:
+        """Whether a job is in hand only while the process lives that tells: one that numbers what it says goes on."""
+        if b"X_FLEETD_JOB=started" not in message or b"X_FLEETD_SEQ=" not in message:
+            return False
+        return pid > 0 and self.tellers.watch(pid)  # 0: it is in a namespace that is not ours
+
+    def _told_to_the_end(self, gone: list[int]) -> list[Event]:
+        """Tells of processes that have ended, once no message is left."""
+        for pid in gone:
+            self.tellers.forget(pid)
+        return [ProcessGone(self.run, pid) for pid in gone]
+
     def _refuse(self, uid: int | None) -> None:
         if uid not in self._refused:
             self._refused.add(uid)
@@ -182,9 +210,9 @@ def bound_again(path: str, uid: int) -> int | None:
         return None
 
 
-def _take_ancillary(ancillary: list[tuple[int, int, bytes]]) -> int | None:
-    """The sender's uid, as the kernel vouches for it; descriptors that came along are closed."""
-    uid: int | None = None
+def _take_ancillary(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int | None]:
+    """The sender's pid and uid, as the kernel vouches for them; descriptors that came along are closed."""
+    pid, uid = 0, None
     for level, kind, data in ancillary:
         if level != socket.SOL_SOCKET:
             continue
@@ -195,8 +223,8 @@ def _take_ancillary(ancillary: list[tuple[int, int, bytes]]) -> int | None:
                 with suppress(OSError):  # EIO, ENOSPC: of a file that the sender chose
                     os.close(fd)
         elif kind == socket.SCM_CREDENTIALS and len(data) >= _CREDENTIALS.size:
-            uid = _CREDENTIALS.unpack_from(data)[1]
-    return uid
+            pid, uid, _ = _CREDENTIALS.unpack_from(data)
+    return pid, uid
 
 
 def _safe(text: str) -> str:

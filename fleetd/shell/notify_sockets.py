@@ -14,9 +14,9 @@ RUNS_AT_ONCE = 64  # that are heard before the loop may do something else
 class NotifySockets:
     """One epoll for all of them: a reader of the loop's own takes a kilobyte a run.
 
-    `hear` is called with each that has messages, and `heard` after a number of them.  Then none is read until
-    `listen_again`: else floods would fill the inbox faster than it is emptied, and no sender would ever be told that
-    what it said is safe.
+    `hear` is called with each that has messages, or one of whose processes has ended, and `heard` after a number of
+    them.  Then none is read until `listen_again`: else floods would fill the inbox faster than it is emptied, and no
+    sender would ever be told that what it said is safe.
     """
 
     def __init__(
@@ -31,13 +31,15 @@ class NotifySockets:
 
     def add(self, one: NotifySocket) -> None:
         """Hear it, until `remove`."""
-        self._sockets[one.fileno()] = one
-        self._epoll.register(one, select.EPOLLIN)
+        for source in (one, one.tellers):
+            self._sockets[source.fileno()] = one
+            self._epoll.register(source, select.EPOLLIN)
 
     def remove(self, one: NotifySocket) -> None:
         """Hear it no more; it must still be open."""
-        self._epoll.unregister(one)
-        del self._sockets[one.fileno()]
+        for source in (one, one.tellers):
+            self._epoll.unregister(source)
+            del self._sockets[source.fileno()]
 
     def listen_again(self) -> None:
         """Hear what comes, until there is something; not before what was heard has been decided about."""
@@ -58,7 +60,7 @@ class NotifySockets:
 
     def close(self) -> None:
         """Hear nobody any more, and let go of those that are left."""
-        for one in self._sockets.values():
+        for one in set(self._sockets.values()):
             one.close()
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()

@@ -56,6 +56,17 @@ BY_LINES = {
 }
 
 
+CHILDREN = """
+import os, time
+from fleetd import worker
+for name in ("first", "second"):
+    if os.fork() == 0:
+        with worker.job(name):
+            open(name, "w").write(str(os.getpid()))
+            time.sleep(1000)
+time.sleep(1000)
+"""
+
 MANY_AND_QUIET = """
 import time
 print("".join("start job-%d\\ndone job-%d\\n" % (number, number) for number in range(2000)), flush=True)
@@ -166,6 +177,25 @@ def test_what_ended_meanwhile_is_explained(fleetd: Fleetd) -> None:
     assert exits["media:0"]["lines"][-1] == "last words of 0"
     wait_for(lambda: len(fleetd.pids("media")) == 3, "their successors")
     assert not set(fleetd.pids("media").values()) & set(pids.values())
+
+
+def test_a_job_whose_process_ended_meanwhile_is_given_back(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": python(CHILDREN, directory=str(fleetd.directory))})
+    fleetd.start()
+    pids = fleetd.pids("media")
+
+    def in_hand() -> int:
+        return int(fleetd.pool("media")["workers"][0]["jobs_in_hand"] or 0)
+
+    wait_for(lambda: in_hand() == 2, "a job of each child")
+    kill_daemon(fleetd)
+    os.kill(int((fleetd.directory / "first").read_text()), 9)
+    fleetd.start()
+    wait_for(lambda: in_hand() == 1, "the first to be given back")
+    os.kill(int((fleetd.directory / "second").read_text()), 9)
+    wait_for(lambda: in_hand() == 0, "the second to be given back")
+    assert [event["fields"]["name"] for event in fleetd.events("job.interrupted")] == ["first", "second"]
+    assert fleetd.pids("media") == pids
 
 
 def test_a_stop_that_was_pending_stays_and_ends(fleetd: Fleetd, let_go: Path) -> None:

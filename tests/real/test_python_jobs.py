@@ -87,6 +87,28 @@ def test_celery_on_redis(fleetd: Fleetd, tmp_path: Path, redis_server: RedisServ
     assert_counted_through_a_restart(fleetd, CeleryApp(tmp_path, redis_server.url), jobs=40, fail_every=10)
 
 
+@pytest.mark.redis
+@pytest.mark.full
+def test_a_celery_job_that_is_revoked_by_a_kill_is_not_in_hand_any_more(
+    fleetd: Fleetd, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    app = CeleryApp(tmp_path, redis_server.url, tells=True)
+    fleetd.configure({"media": app.pool(queues=["media"])})
+    fleetd.start()
+    pids = fleetd.pids("media")
+    app.enqueue(1, queue="media", gate=str(tmp_path / "gate"))
+    wait_for(lambda: fleetd.pool("media")["workers"][0]["job"], "the job in hand", every=0.2)
+
+    app.revoke("media-1", "SIGKILL")
+
+    wait_for(lambda: fleetd.pool("media")["workers"][0]["job"] is None, "it to be given back", every=0.2)
+    [told] = [event["fields"] for event in fleetd.events("job.interrupted")]
+    assert (told["id"], told["name"], told["queue"]) == ("media-1", "tasks.transcode", "media")
+    app.enqueue(1, queue="media", first=2)
+    wait_for(lambda: fleetd.pool("media")["jobs"]["done"] == 1, "the worker to go on", every=0.2)
+    assert (fleetd.pool("media")["jobs"]["failed"], fleetd.pids("media")) == (0, pids)
+
+
 def test_huey_on_sqlite(fleetd: Fleetd, tmp_path: Path) -> None:
     app = HueyApp(tmp_path, f"sqlite://{tmp_path / 'huey.db'}")
 

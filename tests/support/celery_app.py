@@ -62,6 +62,11 @@ class CeleryApp(PythonApp):
         with self._sending() as send:
             send(f"tasks.{task}", arguments, task_id=str(arguments[0]), **self._where(queue))
 
+    def revoke(self, job: str, signal: str) -> None:
+        """Has the process that works on a job signalled."""
+        with Celery("tests", broker=self.broker, set_as_current=False) as app:
+            app.control.revoke(job, terminate=True, signal=signal)
+
     @contextmanager
     def _sending(self) -> Iterator[Callable[..., object]]:
         """A `send_task` over one connection."""

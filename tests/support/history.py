@@ -25,6 +25,7 @@ from fleetd.core.events import (
     JobReported,
     MemorySampled,
     PauseRequested,
+    ProcessGone,
     RestartRequested,
     Restored,
     ResumeRequested,
@@ -51,6 +52,7 @@ from fleetd.core.state import Moment, Run, State
 
 UNIX = 1_790_000_000.0
 TOLD = {
+    Kind.JOB_INTERRUPTED: "interrupted",
     Kind.WORKER_HEALTHY: "healthy",
     Kind.WORKER_START_FAILED: "start-failed",
     Kind.WORKER_CRASH_LOOP: "crash-loop",
@@ -275,6 +277,8 @@ OF_RUNS: Mapping[str, Callable[..., Event]] = {
     ),
     "job": lambda run, meaning, name="x": JobReported(run, LineMeaning(meaning), Source.OUTPUT, id=name),
     "socket-job": lambda run, meaning, name="x": JobReported(run, LineMeaning(meaning), Source.SOCKET, id=name),
+    "child-job": lambda run, name, pid: JobReported(run, LineMeaning.STARTED, Source.SOCKET, id=name, process=int(pid)),
+    "gone": lambda run, pid: ProcessGone(run, int(pid)),
     "ready": lambda run: SaidReady(run, Source.SOCKET),
     "ready-line": lambda run: SaidReady(run, Source.OUTPUT),
     "alive": SaidAlive,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fleetd.core.events import Event, JobReported
@@ -18,12 +18,13 @@ def bound(
     uid: int | None = None,
     *,
     seen: Mapping[str, int] | None = None,
+    processes: Iterable[int] = (),
     on_refused: Callable[[str], None] = lambda _: None,
 ) -> NotifySocket:
     """The socket of the run r1 at `path`, for a worker of this user."""
     uid = os.geteuid() if uid is None else uid
     receiver = socket.socket(fileno=notify_socket(str(path), uid))
-    return NotifySocket(receiver, "r1", frozenset({uid}), seen=seen, on_refused=on_refused)
+    return NotifySocket(receiver, "r1", frozenset({uid}), seen=seen, processes=processes, on_refused=on_refused)
 
 
 class Daemon:

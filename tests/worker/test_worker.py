@@ -37,7 +37,7 @@ def test_a_worker_tells_of_its_jobs(daemon: Daemon) -> None:
         assert process.returncode == 0
     told = daemon.work()
     assert told[:3] == [SaidReady("r1", Source.SOCKET), SaidStatus("r1", "two lines"), SaidAlive("r1")]
-    assert told[3] == JobReported("r1", STARTED, Source.SOCKET, "7", "encode", "media", None, 1790000000.5)
+    assert told[3] == JobReported("r1", STARTED, Source.SOCKET, "7", "encode", "media", None, 1790000000.5, process.pid)
     assert [(e.meaning.value, e.id) for e in told[3:] if isinstance(e, JobReported)] == [
         ("started", "7"),
         ("done", "7"),
