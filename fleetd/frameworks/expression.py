@@ -11,12 +11,14 @@ from functools import cache
 
 from msgspec import Struct
 
-_ANY = (1 << 256) - 1
+ANY = (1 << 256) - 1
 _SHORT = 32  # a repeat of at most this many does not count as a long one
 _QUANTIFIER = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})([?+]?)", re.ASCII)
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|[0-7]{3}|.)", re.DOTALL)
 _OPENING = re.compile(r"\((?:\?(?:P<(\w+)>|([:>])|(<?[=!])|i:))?", re.ASCII)
+# A single byte's class at the beginning; only plain brackets may stand before it.
+_LEADING = re.compile(rf"(?:\((?:\?P<\w+>|\?:)?)*({_CLASS.pattern}|{_ESCAPE.pattern}|[^\\\[\](){{}}?*+|^$])", re.DOTALL)
 _ZERO_WIDTH = frozenset({"^", "$", r"\b", r"\B", r"\A", r"\Z"})
 
 
@@ -137,7 +139,7 @@ def parse(expression: str) -> Node:
 @cache
 def _atom(text: str) -> Atom:
     if text in _ZERO_WIDTH:
-        return Atom(_ANY, assertion=True, anchor=text in {"^", r"\A"})
+        return Atom(ANY, assertion=True, anchor=text in {"^", r"\A"})
     if text[0] == "\\" and text[1:2].isdigit() and text[1] != "0" and len(text) < 4:  # noqa: PLR2004 - \123 is octal
         raise NotAllowedError(f"refers back to a group ({text}), which cannot be judged")
     compiled = re.compile(text.encode("latin-1"), re.DOTALL | re.IGNORECASE)
@@ -227,3 +229,13 @@ def is_anchored(node: Node) -> bool:
             return False
         case Atom():
             return node.anchor
+
+
+def leading_run(expression: str, tree: Node) -> str | None:
+    """The single byte's class that an expression repeats without end at its beginning, as it is written; or None."""
+    match tree:
+        case Sequence(items=(Repeat(body=Atom(assertion=False), high=None), *_)):
+            text = _LEADING.match(expression)
+            return text and text[1]
+        case _:
+            return None

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fleetd.core.queues import EventStream, Place
 from fleetd.core.spec import EMPTY, LineMeaning, LinePattern, Seconds
@@ -260,18 +261,28 @@ def _patterns(top: Table, *, trusted: bool) -> tuple[LinePattern, ...]:
         meaning = entry.take("meaning", reading.one_of(*LineMeaning))
         literal = entry.take("literal", reading.one_line)
         expression = entry.take("regex", reading.filled)
-        if expression is not None and not trusted:
-            _judge(entry, expression)
-        if meaning and literal and expression:
-            patterns.append(LinePattern(LineMeaning(meaning), literal, expression))
+        is_fit = expression is not None and (trusted or _judge(entry, expression))
+        if meaning and literal and expression and is_fit:
+            pattern = LinePattern(LineMeaning(meaning), literal, expression)
+            patterns.append(pattern if trusted else _as_searched(pattern))
     return tuple(patterns)
 
 
-def _judge(entry: Table, expression: str, *groups: str) -> None:
+def _judge(entry: Table, expression: str, *groups: str) -> bool:
+    """Whether an expression may be used; notes what is wrong with it."""
     from fleetd.frameworks import regex  # noqa: PLC0415 - only a user's own framework needs it
 
-    for problem in regex.problems(expression, groups or regex.GROUPS):
+    problems = regex.problems(expression, groups or regex.GROUPS)
+    for problem in problems:
         entry.complain("regex", problem)
+    return not problems
+
+
+def _as_searched(pattern: LinePattern) -> LinePattern:
+    from fleetd.frameworks import regex  # noqa: PLC0415 - as above
+
+    found, is_quadratic = regex.searched(pattern.regex), regex.degree(pattern.regex) > 1
+    return replace(pattern, regex=found, quadratic=is_quadratic)
 
 
 def _places(top: Table) -> Mapping[str, Places]:

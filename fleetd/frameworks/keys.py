@@ -71,7 +71,7 @@ PATTERN_KEYS = (
         "regular expression",
         "Searched in the first 4 KiB of the line, without colours, with the groups `id`, `name`, `queue`, `runtime` "
         "and `enqueued_at` (Unix seconds or ISO 8601), of which each may be left out; the first pattern of the file "
-        "that matches counts. No nested quantifiers.",
+        "that matches counts. No nested quantifiers; one that takes quadratic time sees the first 1 KiB.",
     ),
 )
 PLACE_KEYS = (

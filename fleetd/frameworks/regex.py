@@ -3,7 +3,7 @@
 Python's `re` backtracks.  What makes that explode is known (Weideman et al., "Analyzing Matching Time Behavior of
 Backtracking Regular Expression Matchers", 2016): a repeat in a repeat, or alternatives in a repeat that begin alike,
 take exponential time; k repeats that can run over the same text take time of degree k, or where each is short, of the
-product of their lengths.
+product of their lengths.  A search is one more such repeat, of any byte, before an expression without an anchor.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from fleetd.frameworks.expression import (
+    ANY,
     Atom,
     Choice,
     Look,
@@ -23,6 +24,7 @@ from fleetd.frameworks.expression import (
     first_bytes,
     first_bytes_of,
     is_anchored,
+    leading_run,
     nullable,
     parse,
     repeats,
@@ -30,7 +32,9 @@ from fleetd.frameworks.expression import (
 
 GROUPS = ("id", "name", "queue", "runtime", "enqueued_at")
 MOST_DEGREE = 2
-MOST_WAYS = {1: 1000, 2: 4}  # by degree: the longest line takes below a second
+MOST_WAYS = {1: 1000, 2: 4}  # by degree: what is looked at of a line (lines.py) takes below 50 ms
+
+_Before = tuple[Node, ...] | None
 
 
 def problems(expression: str, groups: tuple[str, ...] = GROUPS) -> list[str]:
@@ -53,7 +57,7 @@ def problems(expression: str, groups: tuple[str, ...] = GROUPS) -> list[str]:
             "has nested quantifiers or like alternatives in a repeat, which can take exponential time: "
             "make the inner part possessive (a++) or of a fixed length"
         )
-    elif _is_slow(tree):
+    elif _is_slow(expression, tree):
         found.append(
             "has too many repeats that can run over the same text: begin it with ^, or let each stop at what follows "
             r"([^\]]+\] instead of .+\])"
@@ -67,15 +71,36 @@ def degree(expression: str) -> int:
         tree = parse(expression)
     except NotAllowedError as error:
         raise ValueError(str(error)) from error
-    return _degree(tree)
+    return _degree(expression, tree)
 
 
-def _degree(tree: Node) -> int:
-    return max(1, _overlaps(tree, 0)[1] + (0 if is_anchored(tree) else 1))
+def searched(expression: str) -> str:
+    r"""An expression that finds the same, and a run that it begins with from the run's beginning only.
+
+    `\w+ done` is tried at each letter of a long word, in time of degree 2.  Where it matches from one, it matches from
+    the first as well, so that the others need no try.  Raises ValueError if the expression is not judged.
+    """
+    try:
+        run = leading_run(expression, parse(expression))
+    except NotAllowedError as error:
+        raise ValueError(str(error)) from error
+    return expression if run is None else f"(?<!{run}){expression}"
 
 
-def _is_slow(tree: Node) -> bool:
-    grade = _degree(tree)
+def _degree(expression: str, tree: Node) -> int:
+    if is_anchored(tree):
+        return max(1, _overlaps(tree, 0, None)[1])
+    before: _Before = ()
+    if leading_run(expression, tree) is not None:
+        run = first_bytes(tree)
+        if run == ANY:  # `.+` is tried at the beginning only
+            return max(1, _overlaps(tree, 0, None)[1])
+        before = (Atom(ANY & ~run),)
+    return 1 + _overlaps(tree, 0, before)[1]
+
+
+def _is_slow(expression: str, tree: Node) -> bool:
+    grade = _degree(expression, tree)
     return grade > MOST_DEGREE or _ways(tree, 0)[1] > MOST_WAYS[grade]
 
 
@@ -107,34 +132,41 @@ def _begin_alike(branches: tuple[Node, ...]) -> bool:
     return False
 
 
-def _overlaps(node: Node, follow: int) -> tuple[int, int]:
-    """How many repeats can give back text to what follows: those that a search comes back to later, and the most."""
+def _overlaps(node: Node, follow: int, before: _Before) -> tuple[int, int]:
+    """How many repeats can give back text to what follows: those that a search comes back to later, and the most.
+
+    `before`: what stands between the last repeat that a search comes back to and this node; None: it comes here once.
+    """
     match node:
         case Atom():
             return 0, 0
         case Look():
-            return 0, _overlaps(node.body, 0)[1]
+            return 0, _overlaps(node.body, 0, before)[1]
         case Choice():
-            branches = [_overlaps(branch, follow) for branch in node.branches]
+            branches = [_overlaps(branch, follow, before) for branch in node.branches]
             return max(later for later, _ in branches), max(most for _, most in branches)
         case Sequence():
-            later = most = last = 0
+            later = most = 0
             for at, item in enumerate(node.items):
-                of_item, most_of_item = _overlaps(item, first_bytes_of(node.items[at + 1 :], follow))
-                runs_again = later > 0 and _runs_on(item) and not _stopped(all_bytes(item), node.items[last:at])
-                most = max(most, later + max(most_of_item, int(runs_again)))
+                of_item, most_of_item = _overlaps(item, first_bytes_of(node.items[at + 1 :], follow), before)
+                most = max(most, later + most_of_item)
                 later += of_item
-                last = at + 1 if of_item else last
+                before = _behind(item, before, gives_back=of_item > 0)
             return later, most
         case Repeat():
-            later, most = _overlaps(node.body, follow)
+            later, most = _overlaps(node.body, follow, None if node.long else before)
+            runs_again = node.long and before is not None and not _stopped(all_bytes(node), before)
             later += node.long and not node.possessive and bool(all_bytes(node.body) & follow)
-            return later, max(later, most)
+            return later, max(later, most, int(runs_again))
 
 
-def _runs_on(node: Node) -> bool:
-    """Whether a node runs over a text of any length each time that a search comes to it, giving back or not."""
-    return isinstance(node, Repeat) and node.long
+def _behind(item: Node, before: _Before, *, gives_back: bool) -> _Before:
+    """What stands before that which follows an item."""
+    if isinstance(item, Atom) and item.anchor:
+        return None
+    if gives_back:
+        return ()
+    return None if before is None else (*before, item)
 
 
 def _stopped(run: int, before: tuple[Node, ...]) -> bool:
