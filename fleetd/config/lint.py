@@ -98,6 +98,14 @@ def _timeouts(pool: ReadPool) -> Iterator[Finding]:
         if stop < spec.job_timeout:
             message = f"a stop kills a job after {format_duration(stop)}, which may take {job} (job-timeout)"
             yield _finding(_ERROR, pool, "stop-timeout", message, f"make it more than {job}, or take it out")
+        given_back = pool.framework.shutdown_timeout
+        if given_back is not None and given_back < spec.job_timeout and "stop-timeout" not in pool.values:
+            message = (
+                f"at a stop {spec.framework} gives a job back after {format_duration(given_back)}, "
+                f"which may take {job}, unless the application says otherwise"
+            )
+            remedy = f"raise its shutdown timeout there to {job}, and say so by stop-timeout"
+            yield _finding(_WARNING, pool, "job-timeout", message, remedy)
         retry = pool.broker.retry_after if pool.broker else None
         if pool.broker is not None and retry is not None and retry <= spec.job_timeout:
             message = (

@@ -45,6 +45,7 @@ class Framework(Struct, frozen=True):
     exit_reasons: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # 12 -> "max-memory"
     patterns: tuple[LinePattern, ...] = ()
     stop_timeout: Seconds | None = None
+    shutdown_timeout: Seconds | None = None  # of a drain, until it gives its jobs back
     jobs_at_once: int | None = None
     queues_by_name: bool = False  # a start in a queue that is none of the pool's is no start
     enforces: frozenset[str] = frozenset()
@@ -182,6 +183,7 @@ def define(name: str, table: Mapping[str, Any], *, trusted: bool = False) -> Fra
         exit_reasons=_exit_reasons(top),
         patterns=_patterns(top, trusted=trusted),
         stop_timeout=top.take("stop-timeout", reading.duration),
+        shutdown_timeout=top.take("shutdown-timeout", reading.duration),
         jobs_at_once=top.take("jobs-at-once", reading.count),
         queues_by_name=top.take("queues-by-name", reading.flag) or False,
         enforces=frozenset(top.take("enforces", reading.several(reading.one_of(*ENFORCEABLE))) or ()),

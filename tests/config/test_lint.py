@@ -39,6 +39,7 @@ SILENT = (
     "command neither has a flag for it nor reports jobs, so that fleetd may hear of none; "
     "tell of jobs on the notify socket (fleetd.worker), or use a framework that reports them"
 )
+SOLID_QUEUE = '[pool.media]\nframework = "solid_queue"\n'
 BULLMQ = '[pool.media]\nframework = "bullmq"\nmax-jobs = 5\n'
 UNSURE = "reports jobs only where the application is set up for it; set it up (docs/worker.md)"
 
@@ -171,6 +172,16 @@ def test_contradictions(text: str, finding: str) -> None:
 )
 def test_what_makes_sense(text: str) -> None:
     assert findings_of(text) == []
+
+
+def test_a_framework_that_gives_jobs_back_at_a_stop() -> None:
+    told = (
+        "warning: pool.toml:3: pool.media.job-timeout: at a stop solid_queue gives a job back after 5s, which may take "
+        "1h, unless the application says otherwise; raise its shutdown timeout there to 1h, and say so by stop-timeout"
+    )
+    assert told in findings_of(SOLID_QUEUE + 'job-timeout = "1h"')
+    for fine in ('job-timeout = "1h"\nstop-timeout = "61m"', "job-timeout = 5", ""):
+        assert not any("gives a job back" in finding for finding in findings_of(SOLID_QUEUE + fine))
 
 
 def test_a_place_in_defaults_is_named() -> None:
