@@ -13,6 +13,7 @@ from typing import Any
 from fleetd.brokers.packages import need
 from fleetd.brokers.port import Broker
 from fleetd.brokers.threads import Threads
+from fleetd.config.sqs_url import region_of
 from fleetd.core.queues import UNKNOWN, Depth, Place
 from fleetd.core.spec import BrokerSpec
 from fleetd.errors import FleetdError, UnreachableError
@@ -46,7 +47,7 @@ _FOUND = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 def open(spec: BrokerSpec) -> Broker:  # noqa: A001 - every kind of broker has it by this name
     """A reader of the queues in the region that the spec's `sqs://REGION` names; nothing is connected yet.
 
-    Raises UsageError where boto3 is not installed.
+    Raises UsageError where boto3 is not installed, and for a URL that names more than a region.
     """
     return _Sqs(_Account(spec))
 
@@ -115,7 +116,7 @@ class _Account:
 
     def __init__(self, spec: BrokerSpec) -> None:
         need("boto3", "sqs", spec)
-        self._region = spec.url.partition("://")[2].strip("/") or None
+        self._region = region_of(spec.url)
         self._endpoint = spec.endpoint
         self._label = f"Amazon SQS in {self._region}" if self._region else "Amazon SQS"
         self._urls: dict[str, str] = {}  # by the name of the queue

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from fleetd.config import amqp_url, broker_url, listen_address, management_url, redis_url, webhook_url
+from fleetd.config import amqp_url, broker_url, listen_address, management_url, redis_url, sqs_url, webhook_url
 from fleetd.config.kinds import (
     HOST,
     NAME,
@@ -44,7 +44,7 @@ PATH = Line("path")
 
 
 class _ServiceUrl(Matching, frozen=True):
-    """The URL of a service; that of a Redis or a RabbitMQ in every detail."""
+    """The URL of a service; that of a Redis, a RabbitMQ or Amazon SQS in every detail."""
 
     def check(self, value: str, shown: str | None = None) -> str:
         """The value itself; raises Unfit, quoting nothing of it."""
@@ -55,6 +55,8 @@ class _ServiceUrl(Matching, frozen=True):
                     redis_url.parse(found)
                 case "amqp":
                     amqp_url.parse(found)
+                case "sqs":
+                    sqs_url.region_of(found)
                 case _:
                     pass  # whoever opens it says more
         return found

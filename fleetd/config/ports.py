@@ -94,6 +94,11 @@ class Framework(Protocol):
         ...
 
     @property
+    def shutdown_timeout(self) -> float | None:
+        """After how many seconds of a drain its workers give their jobs back, as far as the application alone says."""
+        ...
+
+    @property
     def jobs_at_once(self) -> int | None:
         """Jobs that one worker has in hand at most; None: not known."""
         ...

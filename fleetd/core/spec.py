@@ -117,6 +117,7 @@ class LinePattern(Struct, frozen=True):
     meaning: LineMeaning
     literal: str
     regex: str
+    quadratic: bool = False  # it may take time in the square of the text's length, so that it gets a shorter one
 
 
 class LogTarget(StrEnum):

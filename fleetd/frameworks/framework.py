@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fleetd.core.queues import EventStream, Place
 from fleetd.core.spec import EMPTY, LineMeaning, LinePattern, Seconds
@@ -44,6 +45,7 @@ class Framework(Struct, frozen=True):
     exit_reasons: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # 12 -> "max-memory"
     patterns: tuple[LinePattern, ...] = ()
     stop_timeout: Seconds | None = None
+    shutdown_timeout: Seconds | None = None  # of a drain, until it gives its jobs back
     jobs_at_once: int | None = None
     queues_by_name: bool = False  # a start in a queue that is none of the pool's is no start
     enforces: frozenset[str] = frozenset()
@@ -181,6 +183,7 @@ def define(name: str, table: Mapping[str, Any], *, trusted: bool = False) -> Fra
         exit_reasons=_exit_reasons(top),
         patterns=_patterns(top, trusted=trusted),
         stop_timeout=top.take("stop-timeout", reading.duration),
+        shutdown_timeout=top.take("shutdown-timeout", reading.duration),
         jobs_at_once=top.take("jobs-at-once", reading.count),
         queues_by_name=top.take("queues-by-name", reading.flag) or False,
         enforces=frozenset(top.take("enforces", reading.several(reading.one_of(*ENFORCEABLE))) or ()),
@@ -260,18 +263,28 @@ def _patterns(top: Table, *, trusted: bool) -> tuple[LinePattern, ...]:
         meaning = entry.take("meaning", reading.one_of(*LineMeaning))
         literal = entry.take("literal", reading.one_line)
         expression = entry.take("regex", reading.filled)
-        if expression is not None and not trusted:
-            _judge(entry, expression)
-        if meaning and literal and expression:
-            patterns.append(LinePattern(LineMeaning(meaning), literal, expression))
+        is_fit = expression is not None and (trusted or _judge(entry, expression))
+        if meaning and literal and expression and is_fit:
+            pattern = LinePattern(LineMeaning(meaning), literal, expression)
+            patterns.append(pattern if trusted else _as_searched(pattern))
     return tuple(patterns)
 
 
-def _judge(entry: Table, expression: str, *groups: str) -> None:
+def _judge(entry: Table, expression: str, *groups: str) -> bool:
+    """Whether an expression may be used; notes what is wrong with it."""
     from fleetd.frameworks import regex  # noqa: PLC0415 - only a user's own framework needs it
 
-    for problem in regex.problems(expression, groups or regex.GROUPS):
+    problems = regex.problems(expression, groups or regex.GROUPS)
+    for problem in problems:
         entry.complain("regex", problem)
+    return not problems
+
+
+def _as_searched(pattern: LinePattern) -> LinePattern:
+    from fleetd.frameworks import regex  # noqa: PLC0415 - as above
+
+    found, is_quadratic = regex.searched(pattern.regex), regex.degree(pattern.regex) > 1
+    return replace(pattern, regex=found, quadratic=is_quadratic)
 
 
 def _places(top: Table) -> Mapping[str, Places]:

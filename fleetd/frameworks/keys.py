@@ -33,6 +33,12 @@ TOP_KEYS = (
     Key("exit-reasons", "table: code = reason", f"What an exit code tells: one of {', '.join(EXIT_REASONS)}."),
     Key("stop-timeout", "duration", "How long a drain may take where the pool says nothing (`10s` if not given)."),
     Key(
+        "shutdown-timeout",
+        "duration",
+        "After how long a drain its workers give back what is not done, where the application alone can change it: "
+        "`fleetd check` warns of a longer `job-timeout`, unless the pool says `stop-timeout`.",
+    ),
+    Key(
         "jobs-at-once",
         "number",
         "Jobs that a worker has in hand at most; 1: a second start means the first was released.",
@@ -71,7 +77,7 @@ PATTERN_KEYS = (
         "regular expression",
         "Searched in the first 4 KiB of the line, without colours, with the groups `id`, `name`, `queue`, `runtime` "
         "and `enqueued_at` (Unix seconds or ISO 8601), of which each may be left out; the first pattern of the file "
-        "that matches counts. No nested quantifiers.",
+        "that matches counts. No nested quantifiers; one that takes quadratic time sees the first 1 KiB.",
     ),
 )
 PLACE_KEYS = (
@@ -137,7 +143,7 @@ PLACEHOLDERS = (
     Key("{queues...}", "several arguments", "The pool's queues."),
     Key("{queue}", "repeats", "The argument, or the group it stands in, once for each queue."),
     Key("{max-jobs}", "number", "`max-jobs` of the pool."),
-    Key("{job-timeout}", "seconds", "`job-timeout`, rounded up."),
+    Key("{job-timeout}", "seconds", "`job-timeout`, rounded up; `{job-timeout-ms}` in milliseconds."),
     Key("{max-lifetime}", "seconds", "`max-lifetime`, rounded up."),
     Key("{max-memory}", "bytes", "`max-memory`; `{max-memory-kib}` and `{max-memory-mib}` in KiB and MiB."),
     Key("{options.NAME}", "text", "An option; true expands to nothing, false and the empty text count as unset."),

@@ -18,6 +18,7 @@ from fleetd.core.spec import LineMeaning, LinePattern, Seconds
 from fleetd.frameworks.possessive import is_anchored, written_out
 
 LONGEST = 4096  # bytes of a line that are looked at; the rest of it is skipped
+LONGEST_FOR_QUADRATIC = 1024  # the same, of a pattern that could take a quarter of a second for all of that
 _LONGEST_TEXT = 255  # characters kept of an id, a name, a queue
 
 # ECMA-48: control sequences, bounded so that half of one can be told from text at the end of a chunk; and ISO 2022.
@@ -46,7 +47,8 @@ class _Form(Struct, frozen=True):
     """A pattern, ready for use: how a line is held against it, and the numbers of its groups (0: it has no such)."""
 
     meaning: LineMeaning
-    find: Callable[[bytes], re.Match[bytes] | None]
+    find: Callable[[bytes, int, int], re.Match[bytes] | None]
+    longest: int
     id: int
     name: int
     queue: int
@@ -55,7 +57,7 @@ class _Form(Struct, frozen=True):
 
     def read(self, line: bytes) -> LineReport | None:
         """What the line tells; None if it is not of this form."""
-        match = self.find(line)
+        match = self.find(line, 0, self.longest)
         if match is None:
             return None
         runtime = _text(match, self.runtime) if self.runtime else None
@@ -189,7 +191,8 @@ def _form(pattern: LinePattern) -> _Form:
     regex = re.compile(written_out(pattern.regex).encode())
     numbers = {name: regex.groupindex.get(name, 0) for name in ("id", "name", "queue", "runtime", "enqueued_at")}
     # A search tries every place of a line, even where the pattern can match at its beginning only.
-    return _Form(pattern.meaning, regex.match if is_anchored(pattern.regex) else regex.search, **numbers)
+    find = regex.match if is_anchored(pattern.regex) else regex.search
+    return _Form(pattern.meaning, find, LONGEST_FOR_QUADRATIC if pattern.quadratic else LONGEST, **numbers)
 
 
 @lru_cache(256)  # classes of jobs and queues, above all

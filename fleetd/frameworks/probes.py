@@ -48,7 +48,7 @@ def read(
     top: Table,
     options: Mapping[str, str | None],
     command: Callable[[Table, Mapping[str, str | None]], tuple[template.Group, ...] | None],
-    judge: Callable[[Table, str, str], None] | None,
+    judge: Callable[[Table, str, str], object] | None,
 ) -> tuple[Probe, ...]:
     """The probes of a framework's table.
 

@@ -120,6 +120,8 @@ def _facts(framework: Framework) -> Iterable[str]:
         yield "Planned exit codes: " + ", ".join(reasons)
     if framework.stop_timeout is not None:
         yield f"Stop timeout: {framework.stop_timeout:g} s"
+    if framework.shutdown_timeout is not None:
+        yield f"Shutdown timeout, the application's own: {framework.shutdown_timeout:g} s"
     if framework.jobs_at_once is not None:
         yield f"Jobs at once: {framework.jobs_at_once}"
     told = [meaning for meaning in LineMeaning if any(pattern.meaning is meaning for pattern in framework.patterns)]

@@ -18,7 +18,10 @@ from fleetd.core.placeholders import AT_SPAWN
 Group = tuple[str, ...]
 
 _PLACEHOLDER = re.compile(r"\{\{|\{([^{}]*)\}")
-LIMITS = ("max-jobs", "job-timeout", "max-memory", "max-memory-kib", "max-memory-mib", "max-lifetime")
+LIMITS = (
+    *("max-jobs", "job-timeout", "job-timeout-ms"),
+    *("max-memory", "max-memory-kib", "max-memory-mib", "max-lifetime"),
+)
 _LISTS = frozenset({"queues"})
 _KEPT = frozenset(AT_SPAWN) - _LISTS  # for the spawn
 _SEVERAL = "..."
@@ -53,12 +56,13 @@ class Values(Struct, frozen=True):
 def limits(
     *, max_jobs: int | None, job_timeout: float | None, max_memory: int | None, max_lifetime: float | None
 ) -> dict[str, str]:
-    """The texts of the limits: whole seconds (rounded up), bytes, and KiB and MiB (rounded down, at least 1)."""
+    """The texts of the limits: seconds and milliseconds rounded up, bytes, and KiB and MiB rounded down, at least 1."""
     texts: dict[str, str] = {}
     if max_jobs is not None:
         texts["max-jobs"] = str(max_jobs)
     if job_timeout is not None:
         texts["job-timeout"] = str(math.ceil(job_timeout))
+        texts["job-timeout-ms"] = str(math.ceil(job_timeout * 1000))
     if max_lifetime is not None:
         texts["max-lifetime"] = str(math.ceil(max_lifetime))
     if max_memory is not None:

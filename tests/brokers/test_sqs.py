@@ -231,7 +231,7 @@ def no_credentials(patch: pytest.MonkeyPatch) -> None:
     [
         ("http://127.0.0.1:1", "sqs://eu-west-1", lambda patch: None, "no connection: is the region's name right"),
         (None, "sqs://", lambda patch: None, "no region is given: write sqs://REGION, or set AWS_REGION"),
-        (None, "sqs://no such region", lambda patch: None, "no region has such a name"),
+        (None, "sqs://-eu", lambda patch: None, "no region has such a name"),
         (None, "sqs://eu-west-1", no_credentials, "boto3 finds no credentials in the daemon's environment: set AWS_"),
         (None, "sqs://eu-west-1", lambda patch: patch.delenv("AWS_SECRET_ACCESS_KEY"), "boto3 finds no credentials"),
         (

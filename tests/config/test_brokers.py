@@ -78,12 +78,14 @@ def test_a_broker_that_is_shown_shows_no_password() -> None:
     [
         *("redis://h:x/0", "redis+cluster://h/1/2", "redis+sentinel://h"),
         *("amqp://guest:pw@h:99999/", "amqps://h/?verify=perhaps", "amqp://guest:p@w@h/"),
+        *("sqs://AKIA:pw@eu-west-1", "sqs://AKIA:pw@", "sqs://eu-west-1/1234"),
     ],
 )
 def test_a_url_is_read_in_every_detail(url: str) -> None:
     found = load_text(f'[broker.default]\nurl = "{url}"\n[pool.m]\ncommand = ["w"]')
     (problem,) = found.problems
     assert str(problem).startswith("pool.toml:2: broker.default.url: ")
+    assert "pw" not in str(problem)
 
 
 @pytest.mark.parametrize(

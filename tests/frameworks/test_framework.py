@@ -115,6 +115,11 @@ def test_laravel_pauses_recycles_and_counts_by_itself() -> None:
             {"queues": ("a", "b"), "options": {"broker": "actors"}},
             "dramatiq actors --processes=1 --verbose --queues a b",
         ),
+        (
+            "dramatiq",
+            {"job_timeout": 3599.9995, "options": {"broker": "actors"}},
+            "dramatiq actors --processes=1 --worker-shutdown-timeout=3600000 --verbose",
+        ),
         ("bullmq", {}, "node worker.js"),
         ("command", {"queues": ("a",)}, ""),
     ],
@@ -183,7 +188,8 @@ def test_every_problem_is_told_at_once() -> None:
         "command.1 {queues...} must be an argument of its own, not part of 'x{queues...}'",
         (
             "command.2 {quue} is no placeholder: use {queues}, {queue}, {options.NAME}, {max-jobs}, {job-timeout}, "
-            "{max-memory}, {max-memory-kib}, {max-memory-mib}, {max-lifetime}, {epoch}, {host}, {pool}, {run}, {slot}"
+            "{job-timeout-ms}, {max-memory}, {max-memory-kib}, {max-memory-mib}, {max-lifetime}, "
+            "{epoch}, {host}, {pool}, {run}, {slot}"
         ),
         "command.3 {options.none} is not in the table of options: add options.none",
         "pause-signal must be the name of a signal, such as TERM, not 'FOO'",

@@ -6,9 +6,12 @@ import re
 import time
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
-from fleetd.frameworks.framework import builtin, builtin_names
-from fleetd.frameworks.regex import degree, problems
+from fleetd.frameworks.framework import Framework, builtin, builtin_names, define
+from fleetd.frameworks.lines import LONGEST_FOR_QUADRATIC, Patterns
+from fleetd.frameworks.regex import degree, problems, searched
 
 
 @pytest.mark.parametrize(
@@ -109,26 +112,97 @@ def test_what_is_fast_may_be_used(expression: str) -> None:
     assert problems(expression) == []
 
 
+# What a hostile line is made of; each expression is tried on the longest line of each.
+FILLERS = (b"a", b"ab", b"a b ", b" ", b"c d", b"job ", b"a,")
+
+
 @pytest.mark.parametrize(
     "expression",
     [
         r"(?P<name>.+) done",
+        r"(?P<name>\w+) encoded in (?P<runtime>[\d.]+)s",
+        r"(?:[^ ]{2,}) done",
+        r"(?P<name>\w+?):(?P<id>\d+)!",
+        r"(?P<name>(?P<id>\w+)) encoded",
         r"^.*a.*b",
         r"(\w+)\s+x",
         r"a.*b|c.*d",
+        r"a(.*?)b!",
+        r"job (?P<name>.*) took (?P<runtime>[\d.]+)s",
+        r"(?:a\w+|x) y",
+        r"(?=.*x)a",
         r"^\w*\w*!",
         r"\w{1,30}\w{1,30}!",
         r".+[ab]{1,3}[ab]!",
     ],
 )
-def test_what_may_be_used_is_bearable_on_the_longest_line(expression: str) -> None:
-    assert problems(expression) == []
-    pattern = re.compile(expression.encode())
+def test_what_may_be_used_is_fast_on_the_longest_line(expression: str) -> None:
+    patterns = defined(expression)
 
-    for filler in (b"a", b"ab", b"a b ", b" ", b"c d"):
-        began = time.process_time()
-        pattern.search((filler * 4096)[:4096] + b"!")
-        assert time.process_time() - began < 2.0
+    for filler in FILLERS:
+        line = (filler * 4096)[:4094] + b"!~"
+        assert min(seconds_of(patterns, line) for _ in range(3)) < 0.05
+
+
+def seconds_of(patterns: Patterns, line: bytes) -> float:
+    began = time.process_time()
+    patterns.read(line)
+    return time.process_time() - began
+
+
+def defined(expression: str) -> Patterns:
+    """The patterns of a user's framework that has this one."""
+    framework = define("own", {"patterns": [{"meaning": "done", "literal": "~", "regex": expression}]})
+    assert isinstance(framework, Framework)
+    return Patterns(framework.patterns)
+
+
+@pytest.mark.parametrize(
+    ("expression", "grade"),
+    [
+        (r"(?P<name>\w+) done", 1),
+        (r"(?P<name>.+) done", 1),
+        (r"(?P<name>\S+) (?P<id>\S+) done", 1),
+        (r"\x61+ done", 1),
+        (r"job (?P<id>\w+) done", 1),
+        (r"job (?P<id>.*) done", 2),
+        (r"a\w+ done", 2),
+        (r"(?:a|\w+) done", 2),
+        (r"(?:\w+ )?done", 2),
+        (r"(?i:[a-z]+) done", 2),
+        (r"(?=.*x)a", 2),
+        (r"^.*(?:a|\w+ x)", 2),
+    ],
+)
+def test_a_search_is_a_repeat_too(expression: str, grade: int) -> None:
+    assert degree(expression) == grade
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a", "b", r"\x61", "[ab]", "[^a]", ".", "(?P<id>a", "(?:b", "(", "(?i:a", ")", "+", "*", "|", "^"]
+        ),
+        max_size=9,
+    ),
+    st.text(alphabet="abA ", max_size=12),
+)
+def test_a_search_from_the_beginning_of_a_run_finds_the_same(parts: list[str], text: str) -> None:
+    expression = "".join(parts)
+    assume(not problems(expression))
+    plain, begun = re.search(expression, text), re.search(searched(expression), text)
+
+    assert (plain and (plain.span(), plain.groups())) == (begun and (begun.span(), begun.groups()))
+
+
+def test_a_slow_expression_sees_less_of_a_line() -> None:
+    slow, fast = defined("job (?P<id>.*) done"), defined("job (?P<id>[^ ]*) done")
+    near, far = (b"~" * filler + b" job 7 done" for filler in (LONGEST_FOR_QUADRATIC - 11, LONGEST_FOR_QUADRATIC - 10))
+
+    assert [patterns.read(line) is not None for patterns in (slow, fast) for line in (near, far)] == [
+        *(True, False),
+        *(True, True),
+    ]
 
 
 @pytest.mark.parametrize("name", builtin_names())
