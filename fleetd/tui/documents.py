@@ -146,7 +146,7 @@ class Incident(Struct, frozen=True):
 
 
 class Pool(Struct, frozen=True):
-    """A pool and its workers."""
+    """A pool and its workers; `cut`: some of them are not shown, since TARGETs do not name them."""
 
     name: str
     framework: str = ""
@@ -157,6 +157,7 @@ class Pool(Struct, frozen=True):
     broker: str | None = None
     queues: tuple[Queue, ...] = ()
     workers: tuple[Worker, ...] = ()
+    cut: bool = False
 
 
 class Membership(Struct, frozen=True):

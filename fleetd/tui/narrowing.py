@@ -54,8 +54,9 @@ def _pool(pool: Mapping[str, Any], wanted: set[Target]) -> Mapping[str, Any] | N
     name = pool["name"]
     if Target(name) in wanted:
         return pool
-    workers = [each for each in pool.get("workers", ()) if Target(name, _slot(each["name"])) in wanted]
-    return {**pool, "workers": workers} if workers else None
+    there = pool.get("workers", ())
+    workers = [each for each in there if Target(name, _slot(each["name"])) in wanted]
+    return {**pool, "workers": workers, "cut": len(workers) < len(there)} if workers else None
 
 
 def _slot(worker: str) -> int | None:

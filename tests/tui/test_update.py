@@ -348,6 +348,55 @@ def test_all_instances_of_a_host_are_counted(keys: tuple[str, ...], asked_: str,
     assert asked(model).counted.partition(",")[0] == counted
 
 
+def only(picture: Picture, *targets: str) -> Model:
+    """The view of these TARGETs."""
+    return update(replace(shown(picture), targets=targets), Seen(picture))[0]
+
+
+MANY = Picture(NOW, (host("web-1", pool("media", 8), pool("mail", 2), pool("news", 3)),))
+
+
+@pytest.mark.parametrize(
+    ("picture", "targets", "keys", "asked_", "counted", "reached"),
+    [
+        (FLEET, ("media",), ("R",), "media on web-1", "8 workers", ("media",)),
+        (FLEET, ("m*",), ("R",), "media, mail on web-1", "10 workers", ("media", "mail")),
+        (FLEET, ("media", "mail:*"), ("down", "down", "p"), "mail on web-1", "2 workers", ("mail",)),
+        (ALONE, ("media:0",), (*AT_POOL, "S"), "media:0", "1 worker", ("media:0",)),
+        (ALONE, ("media:0", "media:2"), ("tab", "S"), "media:0, media:2", "2 workers", ("media:0", "media:2")),
+        (ALONE, ("media:1", "mail"), ("S",), "media:1, mail on web-1", "3 workers", ("media:1", "mail")),
+        (
+            *(MANY, ("news", "media:[0-2]"), ("S",), "media:0, media:1 and 2 more on web-1"),
+            *("6 workers", ("media:0", "media:1", "media:2", "news")),
+        ),
+    ],
+)
+def test_a_narrowed_view_acts_on_what_it_shows(
+    picture: Picture,
+    targets: tuple[str, ...],
+    keys: tuple[str, ...],
+    asked_: str,
+    counted: str,
+    reached: tuple[str, ...],
+) -> None:
+    model = press(only(picture, *targets), *keys)
+    assert f" {asked_} " in f"{asked(model).text} "
+    assert asked(model).counted.partition(",")[0] == counted
+    verb = {"R": Verb.RESTART_NOW, "p": Verb.PAUSE, "S": Verb.STOP}[keys[-1]]
+    assert pressed(model, "y")[1] == (Do(Request(verb, reached, "web-1" if picture is FLEET else None)),)
+
+
+def test_a_narrowed_view_of_a_fleet_reaches_on_all_hosts_what_it_shows() -> None:
+    assert asked(press(only(FLEET, "mail"), "R")).wide == Request(Verb.RESTART_NOW, ("mail",))
+
+
+def test_what_a_narrowed_view_cannot_act_on_says_why() -> None:
+    for picture, keys in ((FLEET, ("R",)), (FLEET, ("down", "r")), (FLEET, (*IN_POOL, "r")), (ALONE, (*AT_POOL, "+"))):
+        model = press(only(picture, "media:1"), *keys)
+        assert model.asking is None
+        assert "only some workers of media are shown" in text(model)
+
+
 def test_a_halted_rollout_goes_on() -> None:
     halted = replace(FLEET, rollouts=(rollout("halted"),))
     assert pressed(shown(halted), "o", "y")[1] == (Do(Request(Verb.GO_ON, epoch=EPOCH)),)
