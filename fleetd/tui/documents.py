@@ -145,6 +145,14 @@ class Incident(Struct, frozen=True):
         return (self.event, *(each for each in about if each is not None))
 
 
+class PoolRollout(Struct, frozen=True, gc=False):
+    """A rollout of a pool on its host that is not over; slots, and those that are rolled."""
+
+    state: str = ""
+    total: Whole = 0
+    done: Whole = 0
+
+
 class Pool(Struct, frozen=True):
     """A pool and its workers; `cut`: some of them are not shown, since TARGETs do not name them."""
 
@@ -157,6 +165,7 @@ class Pool(Struct, frozen=True):
     broker: str | None = None
     queues: tuple[Queue, ...] = ()
     workers: tuple[Worker, ...] = ()
+    rollout: PoolRollout | None = None
     cut: bool = False
 
 

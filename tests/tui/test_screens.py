@@ -227,15 +227,20 @@ def test_a_rollout_that_was_halted_says_why() -> None:
     assert "web-2/app: media:1: start-failed" in told
 
 
-def test_a_daemon_s_own_rollout_is_known_by_its_events() -> None:
-    model = shown(ALONE)
-    story = [("rollout.started", {"slots": 8}), ("rollout.progress", {"slots": 8, "done": 2})]
-    model, _ = update(model, Happened(tuple(event(0, kind, fields=fields) for kind, fields in story)))
-    assert "rolling  media ██░░░░░░░░ 2/8" in text(model)
-    model, _ = update(model, Happened((event(0, "rollout.halted", fields={"slots": 8, "reason": "start-failed"}),)))
-    assert "2/8 HALTED: start-failed" in text(model)
-    model, _ = update(model, Happened((event(0, "rollout.done", fields={"slots": 8}),)))
-    assert "rolling" not in text(model)
+def rolled(state: str, done: int, *, story: tuple[dict[str, Any], ...] = ()) -> str:
+    """The head of the view of a daemon that rolls a pool."""
+    rolling = pool("media", rollout={"state": state, "total": 8, "done": done})
+    model, _ = update(shown(Picture(NOW, (host("web-1", pool("mail"), rolling),))), Happened(story))
+    return "\n".join(texts(model)[:4])
+
+
+def test_a_daemon_s_own_rollout() -> None:
+    halted = event(0, "rollout.halted", fields={"reason": "start-failed"})
+    assert "rolling  media ██░░░░░░░░ 2/8  " in rolled("running", 2)
+    assert "2/8 HALTED  " in rolled("halted", 2)  # so long ago that no event of it is kept
+    assert "2/8 HALTED: start-failed  " in rolled("halted", 2, story=(halted, event(1, "rollout.halted", pool="mail")))
+    assert "start-failed" not in rolled("halted", 2, story=(halted, event(1, "rollout.resumed")))
+    assert "rolling" not in text(shown(ALONE))
 
 
 @pytest.mark.parametrize(

@@ -259,8 +259,8 @@ def _local(model: Model, under_way: list[Roll], look: Look) -> Line:
     """Of a daemon that is asked alone: each pool that it rolls."""
     spans = [Span(f" {look.glyphs.chosen} "), Span("rolling  ", Tone.STRONG)]
     for roll in under_way:
-        tone = Tone.BAD if roll.halted else Tone.GOOD
-        spans += [Span(f"{visible(roll.pool[:40])} "), *bar(roll.done, roll.slots, look, _BAR, tone)]
-        told = f" {roll.done}/{roll.slots}{' HALTED: ' + visible(roll.halted[:80]) if roll.halted else ''}   "
-        spans.append(Span(told, tone))
+        tone = Tone.BAD if roll.is_halted else Tone.GOOD
+        spans += [Span(f"{visible(roll.pool[:40])} "), *bar(roll.done, roll.total, look, _BAR, tone)]
+        told = f" HALTED{': ' if roll.why else ''}{visible(roll.why[:80])}" if roll.is_halted else ""
+        spans.append(Span(f" {roll.done}/{roll.total}{told}   ", tone))
     return Line(fitted(spans, model.columns))
