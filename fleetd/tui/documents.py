@@ -199,10 +199,11 @@ class HostDocument(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """What a rollout was halted by on a host."""
+    """What a rollout was halted by on a host, with the last lines of the worker's output."""
 
     worker: str | None = None
     reason: str | None = None
+    lines: tuple[str, ...] = ()
 
 
 class HostRollout(Struct, frozen=True):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 
 from fleetd.tui.model import Model
@@ -38,9 +41,14 @@ def _why(model: Model, pool: str, state: str) -> str:
     for event in reversed(model.events) if state == "halted" else ():
         kind = str(event.get("kind"))
         if event.get("pool") == pool and kind.startswith("rollout."):
-            fields = event.get("fields", {})
-            return str(fields.get("reason", "")) if kind == "rollout.halted" else ""
+            return _reason(event.get("fields", {})) if kind == "rollout.halted" else ""
     return ""
+
+
+def _reason(fields: Mapping[str, Any]) -> str:
+    """With the last line of the worker that failed."""
+    reason, lines = str(fields.get("reason", "")), fields.get("lines")
+    return f"{reason}: {lines[-1]}" if lines and isinstance(lines, (list, tuple)) else reason
 
 
 def raised_at(model: Model, epoch: int) -> float | None:

@@ -219,12 +219,32 @@ def test_hosts_with_the_same_trouble_have_one_incident() -> None:
     assert narrow[2].rstrip() == " ✗ long-wait media high on web-2/app for 1h 1m   and 1 more"
 
 
-def test_a_rollout_that_was_halted_says_why() -> None:
-    error = {"worker": "media:1", "reason": "start-failed", "lines": []}
-    stuck = {"name": "web-2/app", "state": "rolling", "done": 4, "total": 10, "error": error}
-    told = text(shown(replace(FLEET, rollouts=(rollout("halted", hosts=[stuck]),))))
-    assert "✗ rollout 1790000123 halted" in told
-    assert "web-2/app: media:1: start-failed" in told
+ERROR = {"worker": "transcode:1", "reason": "start-failed", "lines": ["Traceback", "ImportError: no module codecs"]}
+STUCK = {"name": "media-2/app", "state": "rolling", "done": 5, "total": 24, "error": ERROR}
+WHY = " ✗ rollout 1790000123 halted media-2/app: transcode:1: start-failed: ImportError"
+
+
+@pytest.mark.parametrize(
+    ("columns", "halted_by", "told"),
+    [
+        (60, "media-2/app", WHY[:59] + "…"),
+        (80, "media-2/app", WHY[:79] + "…"),
+        (120, "media-2/app", WHY + ": no module codecs"),
+        (200, "media-2/app", WHY + ": no module codecs  ████░░░░░░░░░░░░░░░░ 5 of 24 workers  release 43  by kim"),
+        (80, "ann@ci", " ✗ rollout 1790000123 halted by ann@ci  ████░░░░░░░░░░░░░░░░ 5 of 24 workers"),
+        (
+            120,
+            "ann@ci",
+            " ✗ rollout 1790000123 halted by ann@ci  ████░░░░░░░░░░░░░░░░ 5 of 24 workers  release 43  by kim",
+        ),
+        (120, None, WHY + ": no module codecs"),
+    ],
+)
+def test_a_rollout_that_was_halted_says_why(columns: int, halted_by: str | None, told: str) -> None:
+    halted = rollout("halted", label="release 43", halted_by=halted_by, hosts=[STUCK])
+    lines = texts(shown(replace(FLEET, rollouts=(halted,)), columns, 24))
+    assert lines[2].partition("  since")[0].rstrip() == told
+    assert lines[3].startswith("   media-2/app ██░░░░░░░░ 5/24 rolling")
 
 
 def rolled(state: str, done: int, *, story: tuple[dict[str, Any], ...] = ()) -> str:
@@ -235,10 +255,12 @@ def rolled(state: str, done: int, *, story: tuple[dict[str, Any], ...] = ()) -> 
 
 
 def test_a_daemon_s_own_rollout() -> None:
-    halted = event(0, "rollout.halted", fields={"reason": "start-failed"})
+    halted = event(0, "rollout.halted", fields={"reason": "start-failed", "lines": ["one", "no codecs"]})
     assert "rolling  media ██░░░░░░░░ 2/8  " in rolled("running", 2)
-    assert "2/8 HALTED  " in rolled("halted", 2)  # so long ago that no event of it is kept
-    assert "2/8 HALTED: start-failed  " in rolled("halted", 2, story=(halted, event(1, "rollout.halted", pool="mail")))
+    assert "media HALTED ██░░░░░░░░ 2/8  " in rolled("halted", 2)  # so long ago that no event of it is kept
+    assert "media HALTED: start-failed: no codecs ██░░░░░░░░ 2/8  " in rolled(
+        "halted", 2, story=(halted, event(1, "rollout.halted", pool="mail"))
+    )
     assert "start-failed" not in rolled("halted", 2, story=(halted, event(1, "rollout.resumed")))
     assert "rolling" not in text(shown(ALONE))
 
