@@ -156,6 +156,12 @@ def test_a_pool_at_200_columns() -> None:
     assert re.match(r"  media:4 +! backoff +- +- +- +40 ", lines[at + 5])
 
 
+def test_workers_with_a_long_name_are_told_apart() -> None:
+    model = shown(Picture(NOW, (host("web-1", pool("transcode-of-videos", 12)),)), 60, 40)
+    told = text(press(model, "down", "enter"))
+    assert [f"{slot} " in told for slot in ("eos:0", "eos:9", "os:10", "os:11")] == [True] * 4
+
+
 def test_a_worker_its_runs_and_its_output() -> None:
     model = crowded(ALONE, 100, 30, *SCREENS["worker"])
     lines = texts(model)
