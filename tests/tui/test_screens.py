@@ -156,6 +156,23 @@ def test_a_pool_at_200_columns() -> None:
     assert re.match(r"  media:4 +! backoff +- +- +- +40 ", lines[at + 5])
 
 
+@pytest.mark.parametrize(
+    ("epochs", "shown_", "row"),
+    [
+        ((None, None), "-", " -"),
+        ((EPOCH, EPOCH), str(EPOCH), f" {EPOCH}"),
+        ((None, EPOCH), f"-..{EPOCH}", f" …{EPOCH}"),
+        ((EPOCH - 9, EPOCH), f"{EPOCH - 9}..{EPOCH}", f" …{EPOCH}"),
+    ],
+)
+def test_the_epochs_of_a_pool(epochs: tuple[int | None, int | None], shown_: str, row: str) -> None:
+    workers = [worker(f"media:{slot}", epoch=epoch) for slot, epoch in enumerate(epochs)]
+    model = shown(Picture(NOW, (host("web-1", {**pool("media", 2), "workers": workers}),)), 165)
+    listed = next(line for line in texts(model) if line.startswith("    media"))
+    assert listed.rstrip().endswith(row)
+    assert shown_ == "-" or f"epoch {shown_} " in text(press(model, "down", "enter"))
+
+
 def test_workers_with_a_long_name_are_told_apart() -> None:
     model = shown(Picture(NOW, (host("web-1", pool("transcode-of-videos", 12)),)), 60, 40)
     told = text(press(model, "down", "enter"))
