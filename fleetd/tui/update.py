@@ -12,11 +12,9 @@ from fleetd.tui import happened
 from fleetd.tui.acting import Act, Refusal, chosen, proposed
 from fleetd.tui.asking import confirming, filtering, numbering
 from fleetd.tui.bindings import Action, Binding, Mode, bound, mode_of
+from fleetd.tui.kept import with_events, with_lines
 from fleetd.tui.lines import visible
 from fleetd.tui.model import (
-    LONGEST_LINE,
-    MOST_EVENTS,
-    MOST_LINES,
     Filtering,
     Message,
     Model,
@@ -93,11 +91,9 @@ def _told(model: Model, news: News) -> Model:
         case Seen(picture):
             return replace(_later(model, max(model.now, picture.seen_at)), scene=read(narrowed(picture, model.targets)))
         case Happened(events):
-            return replace(model, events=(*model.events, *map(happened.read, events))[-MOST_EVENTS:])
+            return with_events(model, tuple(map(happened.read, events)))
         case Printed(worker, lines) if model.output is not None and model.output.worker == worker:
-            before = model.output.lines if model.output.error is None else ()  # after an end the last ones come again
-            kept = (*before, *(line[:LONGEST_LINE] for line in lines))[-MOST_LINES:]
-            return replace(model, output=Output(worker, kept))
+            return with_lines(model, model.output, lines)
         case OutputEnded(worker, why) if model.output is not None and model.output.worker == worker:
             return replace(model, output=replace(model.output, error=why))
         case Answered(request, text, is_bad):

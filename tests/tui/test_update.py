@@ -188,6 +188,28 @@ def test_text_is_scrolled_and_follows_at_its_end() -> None:
     assert "media:0: 0\n" in text(press(model, "home")) + "\n"
 
 
+def first_of(model: Model, mark: str) -> str:
+    """The first line on the screen that has the mark."""
+    return next(line for line in text(model).splitlines() if mark in line)
+
+
+@pytest.mark.parametrize("filter_", ["", "7"])
+def test_what_is_read_stays_when_old_lines_are_dropped(filter_: str) -> None:
+    typed = ("/", *filter_, "enter") if filter_ else ()
+    at_events, _ = update(press(shown(rows=20), "e"), Happened(documents(1000)))
+    at_events = press(at_events, *typed, "home", *["page-down"] * 5)
+    after, _ = update(at_events, Happened(tuple(event(number) for number in range(2000, 2060))))
+    assert first_of(after, "media:0: ") == first_of(at_events, "media:0: ")
+    below_help, _ = update(press(at_events, "?"), Happened(tuple(event(number) for number in range(2000, 2060))))
+    assert first_of(press(below_help, "escape"), "media:0: ") == first_of(at_events, "media:0: ")
+    lines = [f"line {number}" for number in range(1300)]
+    at_output, _ = update(press(shown(rows=30), *AT_WORKER), Printed("media:0", tuple(lines[:1000])))
+    at_output = press(at_output, *typed, "page-up")
+    after, _ = update(at_output, Printed("media:0", tuple(lines[1000:])))
+    assert text(at_output).splitlines()[14].startswith("line ")
+    assert text(after).splitlines()[14] == text(at_output).splitlines()[14]
+
+
 # -- from screen to screen ---------------------------------------------------------------------------------------------
 
 
