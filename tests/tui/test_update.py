@@ -34,6 +34,7 @@ from tests.support.pictures import (
     documents,
     event,
     host,
+    incident,
     member,
     pool,
     press,
@@ -520,6 +521,16 @@ def test_targets_and_the_filter_narrow_the_events() -> None:
     assert "media: halted" in text(of_pool)
     filtered = press(model, "/", *"mail", "enter")
     assert [told in text(filtered) for told in ("media:0: 1", "mail:0: 2", "fleetd started")] == [False, True, False]
+
+
+def test_targets_narrow_the_incidents() -> None:
+    lost, strange = incident("broker-lost", pool=None), incident(pool={"x": 1})
+    there = [incident(worker="media:0"), incident("long-wait", pool="mail"), lost]
+    picture = Picture(NOW, (host("web-1", incidents=there), host("web-2", incidents=[strange]), host("web-3")))
+    for targets, shown_ in (((), 3), (("mail",), 2), (("media",), 2), (("media:0",), 2), (("media:1",), 1)):
+        model = only(picture, *targets)
+        assert model.scene is not None
+        assert len(model.scene.incidents) == shown_, targets
 
 
 @pytest.mark.parametrize("broken", [{}, {"name": 3}, {"instance": "x"}, {"instance": "x", "host": "y", "pools": [{}]}])
