@@ -28,12 +28,13 @@ _MOST_NAMED = 3
 
 
 class Act(NamedTuple):
-    """What would be done, in words, and to how many; `wide` is the same on all hosts, where that is more."""
+    """What would be done, in words, and to how many; `wide` is the same on all hosts, where they are more."""
 
     request: Request
     what: str
     counted: str = ""
     wide: Request | None = None
+    counted_wide: str = ""
 
     @property
     def question(self) -> str:
@@ -158,7 +159,7 @@ def _of_crews(model: Model, row: Row, crews: list[Crew], everywhere: list[Crew],
     if scene.fleet is None or row.host is None:  # a stop of everything would end the daemon, too: by name there
         return Act(Request(verb, named), what, _counted(crews))
     wide = Request(verb, () if is_all else _names(everywhere))
-    return Act(Request(verb, () if is_all else named, row.host.host), what, _counted(crews), wide)
+    return Act(Request(verb, () if is_all else named, row.host.host), what, _counted(crews), wide, _counted(everywhere))
 
 
 def _names(crews: list[Crew]) -> tuple[str, ...]:

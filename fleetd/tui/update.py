@@ -146,11 +146,12 @@ def _asked(model: Model, binding: Binding, verb: Verb) -> Model:
     match act:
         case Refusal(why):
             return replace(model, message=Message(f"{binding.help.partition(':')[0]}: {why}", is_bad=True))
-        case Act(request, what, _, _) if verb is Verb.SCALE:
+        case Act() if verb is Verb.SCALE:
             proposal = "+1" if binding.action is Action.MORE else "-1"
-            return replace(model, asking=Number(request, what, proposal, is_proposed=True))
-        case Act(request, _, counted, wide):
-            return replace(model, asking=Question(request, act.question, counted, wide, binding.is_dangerous))
+            return replace(model, asking=Number(act.request, act.what, proposal, is_proposed=True))
+        case Act(request, _, counted, wide, counted_wide):
+            question = Question(request, act.question, counted, wide, counted_wide, binding.is_dangerous)
+            return replace(model, asking=question)
 
 
 _ANYWHERE: Mapping[Action, Wish] = {

@@ -331,9 +331,9 @@ def test_what_is_asked_of_a_daemon(keys: tuple[str, ...], request_: Request) -> 
     ("keys", "request_"),
     [
         (("r", "y"), Request(Verb.RESTART, host="web-1")),
-        (("r", "a"), Request(Verb.RESTART)),
+        (("r", "A"), Request(Verb.RESTART)),
         (("down", "p", "y"), Request(Verb.PAUSE, ("media",), "web-1")),
-        (("down", "p", "a"), Request(Verb.PAUSE, ("media",))),
+        (("down", "p", "A"), Request(Verb.PAUSE, ("media",))),
         (("tab", "u", "y"), Request(Verb.RESUME, ("media",))),
         ((*IN_POOL, "r", "y"), Request(Verb.RESTART, ("media",), "web-1")),  # a fleet restarts pools
         (("H", "y"), Request(Verb.HALT, epoch=EPOCH)),
@@ -407,6 +407,13 @@ def test_a_narrowed_view_acts_on_what_it_shows(
     assert asked(model).counted.partition(",")[0] == counted
     verb = {"R": Verb.RESTART_NOW, "p": Verb.PAUSE, "S": Verb.STOP}[keys[-1]]
     assert pressed(model, "y")[1] == (Do(Request(verb, reached, "web-1" if picture is FLEET else None)),)
+
+
+@pytest.mark.parametrize(("keys", "counted"), [((), "30 workers, 6 busy"), (("down",), "24 workers, 3 busy")])
+def test_all_hosts_are_an_upper_case_key_with_a_count_of_its_own(keys: tuple[str, ...], counted: str) -> None:
+    model = press(shown(FLEET, 60, 15), *keys, "R")
+    assert f"y yes  A on all hosts ({counted})  n no" in text(model)
+    assert pressed(model, "a") == (model, ())
 
 
 def test_a_narrowed_view_of_a_fleet_reaches_on_all_hosts_what_it_shows() -> None:
