@@ -138,6 +138,14 @@ def test_a_wait_that_was_measured_is_not_marked_as_a_guess() -> None:
     assert "~40s" not in text(shown(Picture(NOW, (host("web-1", measured),))))
 
 
+@pytest.mark.parametrize(("seconds", "tones"), [(59.9, ["plain", "figure"]), (60.1, ["worrying", "worrying"])])
+def test_a_wait_worries_beyond_a_minute(seconds: float, tones: list[str]) -> None:
+    waits = {**pool("media"), "queues": [queue("media", oldest_age=seconds, wait=seconds)]}
+    lines = frame(shown(Picture(NOW, (host("web-1", waits),))), LOOK)
+    listed = next(line for line in lines if "".join(span.text for span in line.spans).startswith("  media "))
+    assert [span.tone for span in listed.spans if span.text.strip(" ~") in {"59s", "1m 0s"}] == tones
+
+
 def test_more_workers_than_columns_are_numbers() -> None:
     lines = texts(shown(Picture(NOW, (host("web-1", pool("media", 800)),)), 80, 24))
     assert "●100 ○100" in lines[4]
