@@ -18,7 +18,7 @@ Next = tuple[Model, tuple[Wish, ...]]
 
 
 def confirming(model: Model, _key: str, binding: Binding | None) -> Next:
-    """Y does it, a does it on all hosts, n leaves it; what is no answer is none."""
+    """Y does it, A does it on all hosts, n leaves it; what is no answer is none."""
     question = model.asking
     assert isinstance(question, Question)
     if binding is None:

@@ -125,7 +125,7 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("ctrl-z",), _EVERYWHERE, Action.SUSPEND, "back to the shell; its fg comes back here"),
     Binding(("ctrl-l",), _EVERYWHERE, Action.REDRAW, "draw all anew"),
     Binding(("y",), _CONFIRMED, Action.YES, "do it", "yes"),
-    Binding(("a",), _CONFIRMED, Action.EVERYWHERE, "do it on all hosts", "on all hosts"),
+    Binding(("A",), _CONFIRMED, Action.EVERYWHERE, "do it on all hosts", "on all hosts"),
     Binding(("n", "escape", "q"), _CONFIRMED, Action.NO, "leave it", "no"),
     Binding(("enter",), _TYPED, Action.ACCEPT, "take what was typed", "accept"),
     Binding(("escape",), _TYPED, Action.NO, "leave it as it was", "leave it"),

@@ -18,8 +18,15 @@ def read(event: Document) -> Document:
     if _is_number(at):
         found["at"] = at
     if isinstance(fields, Mapping):
-        found["fields"] = {name: value for name, value in fields.items() if isinstance(value, str) or _is_number(value)}
+        found["fields"] = {name: value for name, value in fields.items() if _is_plain(value)}
     return found
+
+
+def _is_plain(value: object) -> bool:
+    """Text, a number, or lines of text."""
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(each, str) for each in value)
+    return isinstance(value, str) or _is_number(value)
 
 
 def _is_number(value: object) -> bool:

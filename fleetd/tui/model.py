@@ -70,6 +70,7 @@ class Question(Struct, frozen=True):
     text: str
     counted: str = ""
     wide: Request | None = None
+    counted_wide: str = ""
     is_dangerous: bool = False
 
 

@@ -34,6 +34,7 @@ from tests.support.pictures import (
     documents,
     event,
     host,
+    incident,
     member,
     pool,
     press,
@@ -188,6 +189,28 @@ def test_text_is_scrolled_and_follows_at_its_end() -> None:
     assert "media:0: 0\n" in text(press(model, "home")) + "\n"
 
 
+def first_of(model: Model, mark: str) -> str:
+    """The first line on the screen that has the mark."""
+    return next(line for line in text(model).splitlines() if mark in line)
+
+
+@pytest.mark.parametrize("filter_", ["", "7"])
+def test_what_is_read_stays_when_old_lines_are_dropped(filter_: str) -> None:
+    typed = ("/", *filter_, "enter") if filter_ else ()
+    at_events, _ = update(press(shown(rows=20), "e"), Happened(documents(1000)))
+    at_events = press(at_events, *typed, "home", *["page-down"] * 5)
+    after, _ = update(at_events, Happened(tuple(event(number) for number in range(2000, 2060))))
+    assert first_of(after, "media:0: ") == first_of(at_events, "media:0: ")
+    below_help, _ = update(press(at_events, "?"), Happened(tuple(event(number) for number in range(2000, 2060))))
+    assert first_of(press(below_help, "escape"), "media:0: ") == first_of(at_events, "media:0: ")
+    lines = [f"line {number}" for number in range(1300)]
+    at_output, _ = update(press(shown(rows=30), *AT_WORKER), Printed("media:0", tuple(lines[:1000])))
+    at_output = press(at_output, *typed, "page-up")
+    after, _ = update(at_output, Printed("media:0", tuple(lines[1000:])))
+    assert text(at_output).splitlines()[14].startswith("line ")
+    assert text(after).splitlines()[14] == text(at_output).splitlines()[14]
+
+
 # -- from screen to screen ---------------------------------------------------------------------------------------------
 
 
@@ -308,9 +331,9 @@ def test_what_is_asked_of_a_daemon(keys: tuple[str, ...], request_: Request) -> 
     ("keys", "request_"),
     [
         (("r", "y"), Request(Verb.RESTART, host="web-1")),
-        (("r", "a"), Request(Verb.RESTART)),
+        (("r", "A"), Request(Verb.RESTART)),
         (("down", "p", "y"), Request(Verb.PAUSE, ("media",), "web-1")),
-        (("down", "p", "a"), Request(Verb.PAUSE, ("media",))),
+        (("down", "p", "A"), Request(Verb.PAUSE, ("media",))),
         (("tab", "u", "y"), Request(Verb.RESUME, ("media",))),
         ((*IN_POOL, "r", "y"), Request(Verb.RESTART, ("media",), "web-1")),  # a fleet restarts pools
         (("H", "y"), Request(Verb.HALT, epoch=EPOCH)),
@@ -346,6 +369,62 @@ def test_all_instances_of_a_host_are_counted(keys: tuple[str, ...], asked_: str,
     model = press(shown(TWO_INSTANCES), *keys)
     assert asked(model).text == asked_
     assert asked(model).counted.partition(",")[0] == counted
+
+
+def only(picture: Picture, *targets: str) -> Model:
+    """The view of these TARGETs."""
+    return update(replace(shown(picture), targets=targets), Seen(picture))[0]
+
+
+MANY = Picture(NOW, (host("web-1", pool("media", 8), pool("mail", 2), pool("news", 3)),))
+
+
+@pytest.mark.parametrize(
+    ("picture", "targets", "keys", "asked_", "counted", "reached"),
+    [
+        (FLEET, ("media",), ("R",), "media on web-1", "8 workers", ("media",)),
+        (FLEET, ("m*",), ("R",), "media, mail on web-1", "10 workers", ("media", "mail")),
+        (FLEET, ("media", "mail:*"), ("down", "down", "p"), "mail on web-1", "2 workers", ("mail",)),
+        (ALONE, ("media:0",), (*AT_POOL, "S"), "media:0", "1 worker", ("media:0",)),
+        (ALONE, ("media:0", "media:2"), ("tab", "S"), "media:0, media:2", "2 workers", ("media:0", "media:2")),
+        (ALONE, ("media:1", "mail"), ("S",), "media:1, mail on web-1", "3 workers", ("media:1", "mail")),
+        (
+            *(MANY, ("news", "media:[0-2]"), ("S",), "media:0, media:1 and 2 more on web-1"),
+            *("6 workers", ("media:0", "media:1", "media:2", "news")),
+        ),
+    ],
+)
+def test_a_narrowed_view_acts_on_what_it_shows(
+    picture: Picture,
+    targets: tuple[str, ...],
+    keys: tuple[str, ...],
+    asked_: str,
+    counted: str,
+    reached: tuple[str, ...],
+) -> None:
+    model = press(only(picture, *targets), *keys)
+    assert f" {asked_} " in f"{asked(model).text} "
+    assert asked(model).counted.partition(",")[0] == counted
+    verb = {"R": Verb.RESTART_NOW, "p": Verb.PAUSE, "S": Verb.STOP}[keys[-1]]
+    assert pressed(model, "y")[1] == (Do(Request(verb, reached, "web-1" if picture is FLEET else None)),)
+
+
+@pytest.mark.parametrize(("keys", "counted"), [((), "30 workers, 6 busy"), (("down",), "24 workers, 3 busy")])
+def test_all_hosts_are_an_upper_case_key_with_a_count_of_its_own(keys: tuple[str, ...], counted: str) -> None:
+    model = press(shown(FLEET, 60, 15), *keys, "R")
+    assert f"y yes  A on all hosts ({counted})  n no" in text(model)
+    assert pressed(model, "a") == (model, ())
+
+
+def test_a_narrowed_view_of_a_fleet_reaches_on_all_hosts_what_it_shows() -> None:
+    assert asked(press(only(FLEET, "mail"), "R")).wide == Request(Verb.RESTART_NOW, ("mail",))
+
+
+def test_what_a_narrowed_view_cannot_act_on_says_why() -> None:
+    for picture, keys in ((FLEET, ("R",)), (FLEET, ("down", "r")), (FLEET, (*IN_POOL, "r")), (ALONE, (*AT_POOL, "+"))):
+        model = press(only(picture, "media:1"), *keys)
+        assert model.asking is None
+        assert "only some workers of media are shown" in text(model)
 
 
 def test_a_halted_rollout_goes_on() -> None:
@@ -449,6 +528,16 @@ def test_targets_and_the_filter_narrow_the_events() -> None:
     assert "media: halted" in text(of_pool)
     filtered = press(model, "/", *"mail", "enter")
     assert [told in text(filtered) for told in ("media:0: 1", "mail:0: 2", "fleetd started")] == [False, True, False]
+
+
+def test_targets_narrow_the_incidents() -> None:
+    lost, strange = incident("broker-lost", pool=None), incident(pool={"x": 1})
+    there = [incident(worker="media:0"), incident("long-wait", pool="mail"), lost]
+    picture = Picture(NOW, (host("web-1", incidents=there), host("web-2", incidents=[strange]), host("web-3")))
+    for targets, shown_ in (((), 3), (("mail",), 2), (("media",), 2), (("media:0",), 2), (("media:1",), 1)):
+        model = only(picture, *targets)
+        assert model.scene is not None
+        assert len(model.scene.incidents) == shown_, targets
 
 
 @pytest.mark.parametrize("broken", [{}, {"name": 3}, {"instance": "x"}, {"instance": "x", "host": "y", "pools": [{}]}])

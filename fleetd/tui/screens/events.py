@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from fleetd.tui.figures import clock, moment
+from fleetd.tui.kept import shown_events
 from fleetd.tui.lines import Line, Span, Tone, clip
 from fleetd.tui.look import Look
 from fleetd.tui.model import Model
-from fleetd.tui.narrowing import concerns
-from fleetd.tui.rows import event_matches
 from fleetd.views.picture import Document
 from fleetd.views.wording import WARNINGS
 
@@ -51,10 +50,7 @@ def _none(model: Model) -> Line:
 
 
 def _events(model: Model) -> tuple[Document, ...]:
-    wanted, targets = model.place.filter, model.targets
-    if not wanted and not targets:
-        return model.events
-    return tuple(event for event in model.events if event_matches(event, wanted) and concerns(event, targets))
+    return shown_events(model.events, model.place, model.targets)
 
 
 def _event(model: Model, event: Document) -> Line:

@@ -20,7 +20,7 @@ def foot(model: Model) -> list[Line]:
 
 def _told(model: Model) -> Line:
     match model.asking:
-        case Question(_, text, counted, _, is_dangerous):
+        case Question(_, text, counted, is_dangerous=is_dangerous):
             ground = Tone.ALARM if is_dangerous else Tone.ASKING
             counts = f"  ({counted}) " if counted and len(text) + len(counted) + 8 < model.columns else ""
             return Line(fitted([Span(f" {text}?{counts}")], model.columns), ground=ground)
@@ -88,6 +88,8 @@ def _hint(model: Model, binding: Binding) -> list[Span]:
     hint = binding.hint or ""
     if hint == "queues" and model.place.pane:
         hint = "pools"
+    if binding.action is Action.EVERYWHERE and isinstance(model.asking, Question):
+        hint = f"{hint} ({model.asking.counted_wide})"
     if binding.verb is not None and refusal(model, binding.verb) is not None:
         return [Span(f"{shown(binding.keys[0])} {hint}  ", Tone.STOPPED)]
     key = Span(shown(binding.keys[0]), Tone.BAD if binding.is_dangerous else Tone.KEY)

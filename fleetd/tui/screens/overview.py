@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fleetd.core.alerts import LONG_WAIT
 from fleetd.tui.figures import age, count, rate, runtime, since
 from fleetd.tui.lines import Cell, Line, Span, Tone, fitted, visible
 from fleetd.tui.look import Look, sparkline
@@ -117,8 +118,8 @@ def _queue(look: Look, at: Row, placed: Sequence[Placed], *, is_selected: bool) 
         ready,
         number(count(queue.delayed)),
         number(count(queue.reserved)),
-        number(age(queue.oldest_age), Tone.WORRYING if queue.oldest_age and queue.oldest_age > 1 else Tone.PLAIN),
-        number(wait if wait == "-" else about + wait, Tone.FIGURE),
+        number(age(queue.oldest_age), Tone.WORRYING if _is_long(queue.oldest_age) else Tone.PLAIN),
+        number(wait if wait == "-" else about + wait, Tone.WORRYING if _is_long(queue.wait) else Tone.FIGURE),
         number(rate(jobs.per_minute), Tone.FIGURE),
         lambda width: sparkline(jobs.by_minute, look, width),
         number(runtime(jobs.runtime_avg)),
@@ -127,3 +128,8 @@ def _queue(look: Look, at: Row, placed: Sequence[Placed], *, is_selected: bool) 
         number(count(jobs.done)),
     ]
     return row(placed, cells, is_selected=is_selected)
+
+
+def _is_long(seconds: float | None) -> bool:
+    """As a long wait is told of."""
+    return seconds is not None and seconds > LONG_WAIT

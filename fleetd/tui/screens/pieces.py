@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fleetd.tui.documents import Worker
 from fleetd.tui.figures import count, rate, runtime
-from fleetd.tui.lines import Cell, Line, Span, Tone, clip, fitted, visible, width_of
+from fleetd.tui.lines import Cell, Line, Span, Tone, clip, clip_left, fitted, visible, width_of
 from fleetd.tui.look import Look, sparkline, strip
 from fleetd.tui.model import Cursor, Model
 from fleetd.tui.rows import Order, Row
@@ -15,6 +15,7 @@ from fleetd.tui.scene import Crew
 from fleetd.tui.table import Column, Placed, arranged, header, row
 
 MARGIN = 2  # columns: the mark of the row that is chosen
+_EPOCH = 11  # columns
 
 POOL_COLUMNS = (
     Column("POOL", 14, 34, 0),
@@ -27,7 +28,7 @@ POOL_COLUMNS = (
     Column("MEAN", 7, 7, 8, right=True),
     Column("P95", 7, 7, 6, right=True),
     Column("DONE", 7, 8, 9, right=True),
-    Column("EPOCH", 10, 11, 10, right=True),
+    Column("EPOCH", _EPOCH, _EPOCH, 10, right=True),
 )
 _STATES = {
     "running": Tone.GOOD,
@@ -101,17 +102,22 @@ def crew_row(look: Look, at: Row, placed: Sequence[Placed], *, is_selected: bool
         number(runtime(jobs.runtime_avg)),
         number(runtime(jobs.runtime_p95)),
         number(count(jobs.done)),
-        number(epochs(crew)),
+        _epochs(crew),
     ]
     return row(placed, cells, is_selected=is_selected)
 
 
 def epochs(crew: Crew) -> str:
-    """The workers' epoch; two of them while they are replaced."""
-    known = sorted(
-        {worker.epoch for worker in crew.pool.workers if worker.pid is not None and worker.epoch is not None}
-    )
-    return "-" if not known else str(known[0]) if len(known) == 1 else f"..{known[-1]}"
+    """The workers' epoch, "-" of those that were started under none; two of them while they are replaced."""
+    known = sorted({worker.epoch or 0 for worker in crew.pool.workers if worker.pid is not None})
+    shown = ["-" if epoch == 0 else str(epoch) for epoch in known]
+    return "-" if not shown else shown[0] if len(shown) == 1 else f"{shown[0]}..{shown[-1]}"
+
+
+def _epochs(crew: Crew) -> Cell:
+    """Where two do not fit, the newer one is shown, at the end."""
+    shown = epochs(crew)
+    return number(clip_left(shown, min(_EPOCH, len(shown))))
 
 
 def job_of(worker: Worker) -> str:

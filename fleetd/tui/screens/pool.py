@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleetd.tui.figures import age, clock, count, memory, percent, rate, runtime, since
-from fleetd.tui.lines import Cell, Line, Span, Tone, fitted
+from fleetd.tui.lines import Cell, Line, Span, Tone, clip_left, fitted
 from fleetd.tui.look import TONES, Look, sparkline
 from fleetd.tui.model import Model
 from fleetd.tui.rows import WORKERS, Row, rows
@@ -104,7 +104,7 @@ def _worker(model: Model, look: Look, at: Row, placed: Sequence[Placed], *, is_s
     ended = exit_of(worker)
     when = "" if last is None or last.at is None else f", {clock(last.at)}"
     cells: list[Cell] = [
-        plain(worker.name),
+        lambda width: [Span(clip_left(worker.name, width))],  # the slot, by which they differ, is at its end
         [Span(f"{look.glyphs.shapes[shape]} {shape}", TONES[shape])],
         number("-" if worker.pid is None else str(worker.pid)[:12]),
         number(since(worker.started_at, model.now)),
