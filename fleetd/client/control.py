@@ -72,12 +72,16 @@ class ControlClient:
                     yield body
         raise self._hung_up()
 
+    def pid(self) -> int:
+        """The process that listens, also where it takes no commands.  Raises NotFoundError where none does."""
+        with self._connect() as connection:
+            pid: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        return pid
+
     def until_gone(self) -> Callable[[], None]:
         """A function that waits for the daemon that runs now to have ended."""
-        with self._connect() as connection:
-            pid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         try:
-            process = os.pidfd_open(pid)
+            process = os.pidfd_open(self.pid())
         except ProcessLookupError:
             return lambda: None
 

@@ -159,7 +159,7 @@ class AlertSpec(Struct, frozen=True):
 
     @property
     def is_told(self) -> bool:
-        """Whether somebody is told, beside the events stream."""
+        """Whether somebody is told, beside those who look."""
         return self.webhook is not None or bool(self.command)
 
     def is_for(self, pool: str) -> bool:
@@ -171,6 +171,13 @@ class AlertSpec(Struct, frozen=True):
         return f"AlertSpec({self.id!r}, {self.on.value!r})"
 
 
-def of_events() -> AlertSpec:
-    """What `fleetd events` tells of long waits, whether or not there is an [[alert]] for them."""
-    return AlertSpec("", Word.LONG_WAIT, Above(LONG_WAIT, Unit.SECONDS))
+def built_in() -> tuple[AlertSpec, ...]:
+    """What `fleetd status` shows whether or not there is an [[alert]] for it; nobody is told.
+
+    Their ids are words, which no id of a file is.  The events tell of long waits by these, so they do not flap.
+    """
+    shown = (Word.CRASH_LOOP, Word.GIVEN_UP, Word.BROKER_LOST)
+    return (
+        AlertSpec(Word.LONG_WAIT.value, Word.LONG_WAIT, MEANINGS[Word.LONG_WAIT].above),
+        *(AlertSpec(word.value, word, MEANINGS[word].above, MEANINGS[word].lasting, 0.0) for word in shown),
+    )

@@ -6,6 +6,7 @@ from fleetd.core.effects import Announce
 from fleetd.core.events import QueuesRead
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.figures import row
+from fleetd.core.queues import UNKNOWN, Still
 from fleetd.core.spec import FleetSpec
 from fleetd.core.state import Pool, State
 from fleetd.core.turn import Turn
@@ -18,6 +19,7 @@ def observe(turn: Turn, event: QueuesRead) -> None:
         if pool.spec.broker == event.broker:
             pool.depths = dict(event.depths.get(pool.name, {}))
             _count_flows(turn, pool)
+            _see_what_stands(turn, pool)
     was_lost = state.brokers.get(event.broker) is not None
     state.brokers[event.broker] = event.error
     if event.error is None and was_lost:
@@ -33,6 +35,13 @@ def _count_flows(turn: Turn, pool: Pool) -> None:
             flow = pool.flows.setdefault(queue, row())
             for job in depth.ended:
                 flow.end(job.runtime, turn.now.mono, failed=job.failed)
+
+
+def _see_what_stands(turn: Turn, pool: Pool) -> None:
+    """Note since when each queue stands still; while its broker is out of reach, nothing is seen to move."""
+    now = turn.now.mono
+    for queue, depth in pool.depths.items():
+        pool.still[queue] = pool.still.get(queue, Still(now, UNKNOWN)).after(depth, now)
 
 
 def forget_changed(state: State, spec: FleetSpec) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fleetd.core.alerts import MEANINGS, About, AlertSpec, Word, of_events
+from fleetd.core.alerts import MEANINGS, About, AlertSpec, Word, built_in
 from fleetd.core.effects import Announce, Notify
 from fleetd.core.facts import Fact, Kind, Value
 from fleetd.core.incident import Alerts, Held, Incident, Message, Shared, Sign, Stage, Subject, Told
@@ -125,7 +125,8 @@ def _tell(turn: Turn, incident: Incident) -> None:
     if not told or incident.sending or not _may_tell(turn, incident, told):
         return
     if not incident.alert.is_told:
-        _tell_of_wait(turn, incident, told)
+        if incident.subject.word is Word.LONG_WAIT:  # of what else is shown, the events tell by themselves
+            _tell_of_wait(turn, incident, told)
         settle(turn, incident, told)
         return
     incident.sending = told
@@ -289,7 +290,7 @@ def change_rules(turn: Turn, spec: FleetSpec) -> None:
     """Go on with the alerts of a new spec: incidents of those that are gone are forgotten."""
     alerts = turn.state.alerts
     alerts.is_stale = True
-    rules = {alert.id: alert for alert in (of_events(), *spec.alerts)}
+    rules = {alert.id: alert for alert in (*built_in(), *spec.alerts)}
     alerts.rules = {}
     for alert in rules.values():
         alerts.rules[alert.on] = (*alerts.rules.get(alert.on, ()), alert)

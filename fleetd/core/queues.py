@@ -81,18 +81,38 @@ class Waiting(Struct, frozen=True):
     source: str
 
 
-def waiting(depth: Depth, now: float, runtime: Seconds | None, hands: int, rate: float = 0.0) -> Waiting | None:
+def waiting(
+    depth: Depth, now: float, runtime: Seconds | None, hands: int, rate: float = 0.0, still: Seconds = 0.0
+) -> Waiting | None:
     """How long the next job has waited, or will have; None: nothing tells.
 
     Measured by the age of the oldest job, or by nobody waiting; else estimated as the time to clear the queue: waiting
     jobs / jobs a second, which are the `rate` of late, or hands / mean runtime if that is more.  `hands` are the jobs
     that this host's workers can have in hand at once; where the broker tells of consumers, those are meant instead.
+    Workers that hang, or are gone, clear nothing: it is no less than the time for which the queue has stood `still`.
     """
     if depth.waiting == 0:
         return Waiting(0.0, "measured")
     if depth.oldest_at is not None:
         return Waiting(max(0.0, now - depth.oldest_at), "measured")
     able = 0.0 if not runtime else (depth.consumers or hands) / runtime
-    if depth.waiting is None or max(able, rate) == 0:
+    speed = max(able, rate)
+    if depth.waiting is None or speed == still == 0:
         return None
-    return Waiting(depth.waiting / max(able, rate), "estimated")
+    to_clear = depth.waiting / speed if speed else 0.0
+    return Waiting(max(to_clear, still), "estimated")
+
+
+class Still(Struct, frozen=True):
+    """Since when no job of a queue was taken, by what its broker told at the last read that told anything."""
+
+    since: Seconds
+    depth: Depth
+
+    def after(self, depth: Depth, now: Seconds) -> Still:
+        """After another read: it stands where jobs wait, no fewer than before, and none was taken or has ended."""
+        if depth.waiting is None:
+            return self
+        was = self.depth
+        stands = was.waiting and depth.waiting >= was.waiting and depth.reserved == was.reserved and not depth.ended
+        return Still(self.since if stands else now, depth)

@@ -16,7 +16,7 @@ from fleetd.core.figures import Figures, Ledger
 from fleetd.core.incident import Alerts
 from fleetd.core.membership import Membership
 from fleetd.core.minutes import History
-from fleetd.core.queues import Depth
+from fleetd.core.queues import Depth, Still
 from fleetd.core.records import Counters, JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollState
 from fleetd.core.spec import Bytes, FleetSpec, PoolSpec, Seconds
@@ -259,6 +259,7 @@ class Pool(Struct):
     starts: dict[str, int] = field(default_factory=dict)  # that this daemon ordered, by what led to each
     ledger: Ledger = field(default_factory=Ledger)
     depths: dict[str, Depth] = field(default_factory=dict)  # of its queues, as far as its broker tells
+    still: dict[str, Still] = field(default_factory=dict)  # its queues, since a job was last taken from them
     flows: dict[str, Figures] = field(default_factory=dict)  # jobs of its queues on all hosts, as its broker tells
     without: set[int] = field(default_factory=set)  # slots that should take jobs, and do not
     unproven: set[int] = field(default_factory=set)  # slots that should take jobs, and have never come up
@@ -288,6 +289,7 @@ class Pool(Struct):
     def forget_queues(self) -> None:
         """Nothing is known of them any more."""
         self.depths.clear()
+        self.still.clear()
         self.flows.clear()
 
     def is_pinned(self, slot: int) -> bool:

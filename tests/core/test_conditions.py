@@ -33,6 +33,24 @@ def waits(world: AlertWorld, seconds: float | None, pool: str = "media") -> None
     world.step(QueuesRead("x", {pool: {"q": depth}}))
 
 
+def stages(world: AlertWorld) -> list[str]:
+    """Of the incidents that people are told of."""
+    return [each.stage.value for each in world.state.alerts.incidents.values() if each.alert.is_told]
+
+
+def test_a_queue_without_workers_is_a_long_wait_once_it_has_stood_still_for_long() -> None:
+    world = AlertWorld(spec(alert(Word.LONG_WAIT)))
+    world.step(StopRequested(MEDIA))
+    world.mend()
+    for _ in range(8):
+        world.step(QueuesRead("x", {"media": {"q": Depth(ready=10_000)}}))
+        world.wait(10)
+    assert [message.value for message in world.told] == [70.0]
+    world.step(QueuesRead("x", {"media": {"q": Depth(ready=0)}}))
+    world.wait(SETTLES)
+    assert world.states() == ["opened", "recovered"]
+
+
 def test_a_crash_loop_is_over_when_each_worker_has_lived_for_as_long_as_the_longest_backoff() -> None:
     world = AlertWorld(spec(alert(Word.CRASH_LOOP)))
     world.fail("media:0", "media:1", times=4)
@@ -45,9 +63,9 @@ def test_a_crash_loop_is_over_when_each_worker_has_lived_for_as_long_as_the_long
     world.fail("media:1", times=1)
     assert world.states() == ["opened"], "the same incident"
     world.mend(40)
-    assert [each.stage.value for each in world.state.alerts.incidents.values()] == ["open"]
+    assert stages(world) == ["open"]
     world.wait(LONGEST_BACKOFF)
-    assert [each.stage.value for each in world.state.alerts.incidents.values()] == ["ending"]
+    assert stages(world) == ["ending"]
     world.wait(alert(Word.CRASH_LOOP).recover_after)
     assert world.states() == ["opened", "recovered"]
     assert world.told[1].count == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from fleetd.coordination.local_incidents import Entry
 from fleetd.coordination.port import GATHER, HOLD
-from fleetd.core.alerts import MEANINGS, Word, of_events
+from fleetd.core.alerts import MEANINGS, Word, built_in
 from fleetd.core.effects import Notify
 from fleetd.core.events import AlertTold, QueuesRead
 from fleetd.core.incident import Incident, Message, Subject, Told
@@ -38,7 +39,13 @@ def world(**keys: Any) -> AlertWorld:
 
 def test_every_word_has_a_meaning() -> None:
     assert set(MEANINGS) == set(Word)
-    assert of_events().id == "", "which no id of a file is"
+
+
+def test_what_is_built_in_is_no_alert_of_a_file() -> None:
+    ids = {each.id for each in built_in()}
+    assert len(ids) == len(built_in())
+    assert not any(re.match(r"[0-9a-f]{12}", each) for each in ids)
+    assert not any(each.is_told for each in built_in())
 
 
 def test_what_goes_and_comes_is_one_incident() -> None:
@@ -115,9 +122,10 @@ def test_an_answer_about_something_else_changes_nothing() -> None:
     key = one.sending[0].key
     one.step(AlertTold("other", Told.OPENED))
     one.step(AlertTold(key, Told.RECOVERED))
-    assert next(iter(one.state.alerts.incidents.values())).told is Told.NOTHING
+    (incident,) = (each for each in one.state.alerts.incidents.values() if each.key == key)
+    assert incident.told is Told.NOTHING
     one.step(AlertTold(key, Told.OPENED))
-    assert next(iter(one.state.alerts.incidents.values())).told is Told.OPENED
+    assert incident.told is Told.OPENED
 
 
 def test_what_is_on_no_file_of_this_daemon_is_forgotten() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetd.core.queues import UNKNOWN, Depth, Waiting, waiting
+from fleetd.core.queues import UNKNOWN, Depth, Ended, Still, Waiting, waiting
 
 NOW = 1_000.0
 
@@ -41,3 +41,42 @@ def test_an_estimate_is_by_what_is_done_of_late_if_that_is_more(
     runtime: float | None, rate: float, seconds: float
 ) -> None:
     assert waiting(Depth(ready=8), NOW, runtime, 1, rate) == Waiting(seconds, "estimated")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "workers", "still", "expected"),
+    [
+        pytest.param(1.0, 2, 10_800.0, Waiting(10_800.0, "estimated"), id="workers that hang"),
+        pytest.param(1.0, 2, 9.0, Waiting(50.0, "estimated"), id="a moment between two jobs"),
+        pytest.param(1.0, 0, 300.0, Waiting(300.0, "estimated"), id="no worker"),
+        pytest.param(None, 2, 300.0, Waiting(300.0, "estimated"), id="no job has ended yet"),
+    ],
+)
+def test_a_queue_that_stands_still_is_waited_in_for_as_long(
+    runtime: float | None, workers: int, still: float, expected: Waiting
+) -> None:
+    assert waiting(Depth(ready=100), NOW, runtime, workers, still=still) == expected
+    assert waiting(Depth(ready=100, oldest_at=990.0), NOW, runtime, workers, still=still) == Waiting(10.0, "measured")
+    assert waiting(Depth(ready=0), NOW, runtime, workers, still=still) == Waiting(0.0, "measured")
+    assert waiting(UNKNOWN, NOW, runtime, workers, still=still) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param(Depth(ready=4), Depth(ready=4), False, id="as before"),
+        pytest.param(Depth(ready=4), Depth(ready=9), False, id="more have come"),
+        pytest.param(Depth(ready=4), Depth(ready=3), True, id="one was taken"),
+        pytest.param(Depth(ready=4, due=0), Depth(ready=2, due=2), False, id="some are due"),
+        pytest.param(Depth(ready=4, reserved=2), Depth(ready=4, reserved=3), True, id="one more is in hand"),
+        pytest.param(Depth(ready=4), Depth(ready=5, ended=(Ended(failed=True),)), True, id="one has ended"),
+        pytest.param(Depth(ready=4, ended=()), Depth(ready=5, ended=()), False, id="none has ended"),
+        pytest.param(Depth(ready=0), Depth(ready=9), True, id="none waited"),
+        pytest.param(Depth(ready=9), Depth(ready=0), True, id="none waits"),
+        pytest.param(UNKNOWN, Depth(ready=4), True, id="the first read"),
+    ],
+)
+def test_what_two_reads_tell_of_a_queue_that_moves(before: Depth, after: Depth, expected: bool) -> None:
+    still = Still(100.0, before).after(after, NOW)
+    assert still == Still(NOW if expected else 100.0, after)
+    assert still.after(UNKNOWN, NOW + 1) == still, "a read that failed"

@@ -181,6 +181,38 @@ def test_a_daemon_in_view_that_is_killed_is_a_failure(fleetd: Fleetd) -> None:
     (fleetd.directory / "done").touch()
 
 
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_a_view_of_start_ends_with_its_daemon(fleetd: Fleetd, how: str) -> None:
+    fleetd.configure(POOLS)
+    with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("q quit")
+        wait_for(lambda: fleetd.control.path.exists() and len(fleetd.pids("media")) == 2, "two workers")
+        if how == "stopped":
+            fleetd.run("stop")
+        else:
+            os.kill(fleetd.status()["pid"], signal.SIGKILL)
+        assert live.ended() == (0 if how == "stopped" else 1, None)
+        live.assert_left_clean()
+        assert f"the daemon has ended: {fleetd.log_directory / 'fleetd.log'} says why" in live.written
+        assert "draining: jobs in hand" not in live.written
+    if how == "killed":
+        fleetd.start()  # takes the workers over
+
+
+def test_a_view_of_start_drains_no_daemon_but_its_own(fleetd: Fleetd) -> None:
+    fleetd.configure(POOLS)
+    with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
+        live.sees("q quit")
+        wait_for(lambda: fleetd.control.path.exists() and len(fleetd.pids("media")) == 2, "two workers")
+        live.child.kill(signal.SIGSTOP)
+        fleetd.run("stop")
+        fleetd.start()
+        live.press("q", "q")
+        live.child.kill(signal.SIGCONT)
+        assert live.ended() == (0, None)
+    assert fleetd.status()["state"] == "running"
+
+
 def test_a_view_needs_a_terminal(fleetd: Fleetd) -> None:
     fleetd.configure(POOLS)
     assert "--view needs a terminal" in fleetd.run("start", "--view", code=2).stderr

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from fleetd.core.alerts import Above, Word
-from fleetd.core.events import QueuesRead
+from fleetd.core.events import QueuesRead, StartRequested, Target
 from fleetd.core.queues import Depth
+from fleetd.core.spec import GiveUp
 from fleetd.views.incidents import MOST, IncidentView, open_incidents
 from tests.support.alert_world import AlertWorld, alert, spec
 from tests.support.world import UNIX
@@ -49,6 +50,27 @@ def test_a_long_wait_is_shown_without_any_alert() -> None:
     (view,) = views(world)
     assert (view.event, view.pool, view.queue, view.told) == ("long-wait", "media", "q", False)
     assert view.text == "jobs wait for 1 min 30 s"
+
+
+def test_what_goes_wrong_is_shown_without_any_alert_and_told_by_the_events_that_there_are() -> None:
+    world = AlertWorld(spec(give_up=GiveUp(6, 3600.0)))
+    world.fail(times=5)
+    (view,) = views(world)
+    assert (view.event, view.pool, view.worker, view.told) == ("crash-loop", "media", "media:0", False)
+    world.fail(times=1)
+    assert events(world) == ["crash-loop", "given-up"]
+    world.step(QueuesRead("x", error="refused"))
+    assert "broker-lost" not in events(world), "it has not lasted long enough"
+    world.wait(11)
+    assert events(world) == ["crash-loop", "given-up", "broker-lost"]
+    world.step(QueuesRead("x", {"media": {"q": Depth(ready=0)}}))
+    world.step(StartRequested((Target("media"),)))
+    world.mend()
+    assert views(world) == []
+    assert world.told == []
+    assert world.kinds() == []
+    assert world.state.remembered_now().incidents == ()
+    assert world.kinds("broker.") == ["broker.lost", "broker.reached"]
 
 
 @pytest.mark.parametrize("delivers", [True, False])

@@ -22,7 +22,8 @@ QUEUES: tuple[Metric, ...] = (
     Metric("fleetd_queue_wait_seconds", _GAUGE, ("pool", "queue"),
            "How long the next job will have waited when it starts.", queues.waits),
     Metric("fleetd_queue_wait_estimated", _GAUGE, ("pool", "queue"),
-           "1 where the wait is estimated as the time to clear the queue, 0 where it is measured.", queues.estimated),
+           "1 where the wait is estimated (the time to clear the queue, or to have stood still), 0 if measured.",
+           queues.estimated),
     Metric("fleetd_queue_jobs_total", _COUNTER, ("pool", "queue", "status"),
            "Jobs that were done or failed on this host and told which queue they were of. Goes on over a restart of "
            "the daemon.", queues.jobs),
