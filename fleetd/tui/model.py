@@ -66,7 +66,7 @@ class Place(Struct, frozen=True):
 class Question(Struct, frozen=True):
     """An act that waits for a yes; `wide` is the same on all hosts, where that is something else."""
 
-    request: Request
+    request: Request | None  # None: to leave the view, which drains
     text: str
     counted: str = ""
     wide: Request | None = None
@@ -120,6 +120,7 @@ class Model(Struct, frozen=True):
     message: Message | None = None
     under_way: tuple[Request, ...] = ()  # confirmed, and not yet answered
     targets: tuple[str, ...] = ()  # the only pools and workers to show; none: all
+    leaving_drains: bool = False  # the daemon ends with the view
 
     @property
     def place(self) -> Place:

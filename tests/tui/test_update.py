@@ -42,6 +42,7 @@ from tests.support.pictures import (
     rollout,
     shown,
     text,
+    texts,
     worker,
 )
 
@@ -87,6 +88,7 @@ ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
     Action.REVERSE: ((), lambda m, _: place(m).cursor.reverse),
     Action.HELP: ((), lambda m, _: place(m).screen is Screen.HELP),
     Action.QUIT: ((), lambda _, w: w == (Leave(ExitCode.DONE),)),
+    Action.DRAIN: ((), lambda m, w: w == () and asked(m).text == "Leave and DRAIN all workers"),
     Action.INTERRUPT: ((), lambda _, w: w == (Leave(ExitCode.INTERRUPTED),)),
     Action.SUSPEND: ((), lambda _, w: w == (Suspend(),)),
     Action.REDRAW: ((), lambda _, w: w == (Redraw(),)),
@@ -114,6 +116,7 @@ ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
 # The same action by another binding, which holds elsewhere.
 ELSEWHERE: dict[tuple[Action, Screen | Mode], tuple[tuple[str, ...], Any]] = {
     (Action.BACK, Screen.OVERVIEW): (("/", "m", "enter"), lambda m, _: place(m).filter == ""),
+    (Action.BACK, Screen.HELP): (("?",), lambda m, _: place(m).screen is Screen.OVERVIEW),
     (Action.NO, Mode.FILTERING): (("/", "m"), lambda m, _: place(m).filter == "" and m.asking is None),
 }
 
@@ -129,7 +132,7 @@ def test_keys(index: int, key: str) -> None:
         (row for (action, where), row in ELSEWHERE.items() if action is binding.action and where in binding.where),
         ROWS[binding.action],
     )
-    model = press(shown(), *before)
+    model = press(replace(shown(), leaving_drains=binding.drains is True), *before)
     assert bound(model, key) is binding, "the row leads to a place where another binding holds"
     assert after(*pressed(model, key)), model
 
@@ -153,6 +156,31 @@ def test_nothing_is_done_without_a_yes() -> None:
             for key in binding.keys:
                 _, wishes = pressed(shown(FLEET), "down", key, "n", "escape", "x", " ")
                 assert not any(isinstance(wish, Do) for wish in wishes), key
+
+
+def test_leaving_is_asked_about_where_it_drains() -> None:
+    model = replace(shown(columns=60), leaving_drains=True)
+    assert "q drain" in texts(model)[-1]
+    asking, wishes = pressed(model, "q")
+    assert "Leave and DRAIN all workers?  (10 workers, 2 busy)" in text(asking)
+    assert wishes == ()
+    assert pressed(asking, "y")[1] == (Leave(),)
+    for key in ("n", "q", "escape"):
+        after, wishes = pressed(asking, key)
+        assert (after.asking, wishes) == (None, ())
+    small, _ = update(model, Resized(50, 10))
+    assert "Leave and DRAIN all workers?" in text(press(small, "q"))
+    assert pressed(replace(model, scene=None), "q", "y")[1] == (Leave(),)
+    told = text(press(replace(model, columns=120, rows=80), "?"))
+    assert "leave the view and drain all workers: asks first" in told
+    assert "nothing else ends" not in told
+
+
+@pytest.mark.parametrize("drains", [False, True])
+@pytest.mark.parametrize("key", ["e", "?"])
+def test_q_goes_back_from_what_is_only_looked_at(key: str, drains: bool) -> None:
+    after, wishes = pressed(replace(shown(), leaving_drains=drains), key, "q")
+    assert (place(after).screen, after.asking, wishes) == (Screen.OVERVIEW, None, ())
 
 
 # -- moving ------------------------------------------------------------------------------------------------------------
