@@ -39,6 +39,7 @@ class Action(StrEnum):
     BACK = "back"
     OTHER_PANE = "other pane"
     EVENTS = "events"
+    NOTABLE = "notable"
     LOOK_AT_HOST = "host"
     FOLLOW = "follow"
     FILTER = "filter"
@@ -127,6 +128,10 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("f",), frozenset({Screen.POOL, Screen.WORKER}), Action.FOLLOW, "follow a worker's output", "follow"),
     Binding(("h",), frozenset({Screen.OVERVIEW, Screen.POOL, Screen.WORKER}), Action.LOOK_AT_HOST, "look at the host"),
     Binding(("e",), _SCREENS - {Screen.EVENTS}, Action.EVENTS, "what happened: the events", "events"),
+    Binding(
+        *(("n",), frozenset({Screen.EVENTS}), Action.NOTABLE),
+        *("only what is notable: no starts and no planned ends; all again", "notable"),
+    ),
     Binding(("/",), _FILTERED, Action.FILTER, "show only what holds a text", "filter"),
     Binding(("s",), _LISTS, Action.SORT, "sort by the next column", "sort"),
     Binding(("i",), _LISTS, Action.REVERSE, "sort the other way round"),

@@ -56,6 +56,7 @@ class Place(Struct, frozen=True):
     filter: str = ""
     at_end: bool = False
     shift: int = 0  # columns that are left out on the left
+    notable: bool = False  # only these events
 
     @property
     def cursor(self) -> Cursor:
@@ -115,6 +116,7 @@ class Model(Struct, frozen=True):
     places: tuple[Place, ...] = (Place(),)
     scene: Scene | None = None
     events: tuple[Document, ...] = ()
+    notable: tuple[Document, ...] = ()  # events, as many, which last longer
     output: Output | None = None
     asking: Question | Number | Filtering | None = None
     message: Message | None = None

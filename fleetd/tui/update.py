@@ -237,6 +237,11 @@ def _drain(model: Model) -> Model:
     return replace(model, asking=leaving(model))
 
 
+def _notable(model: Model) -> Model:
+    place = replace(model.place, notable=not model.place.notable, at_end=True)
+    return replace(model, places=(*model.places[:-1], place))
+
+
 def _filter(model: Model) -> Model:
     return replace(model, asking=Filtering(model.place.filter))
 
@@ -261,6 +266,7 @@ _ACTIONS: Mapping[Action, Callable[[Model], Model]] = {
     Action.LOOK_AT_HOST: _host,
     Action.FOLLOW: _follow,
     Action.DRAIN: _drain,
+    Action.NOTABLE: _notable,
     Action.FILTER: _filter,
     Action.SORT: _sort,
     Action.REVERSE: partial(_sort, reverse=True),

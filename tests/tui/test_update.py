@@ -81,6 +81,7 @@ ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
     Action.BACK: (IN_POOL, lambda m, _: place(m).screen is Screen.OVERVIEW),
     Action.OTHER_PANE: ((), lambda m, _: place(m).pane == 1),
     Action.EVENTS: ((), lambda m, _: place(m).screen is Screen.EVENTS and place(m).at_end),
+    Action.NOTABLE: (("e",), lambda m, _: place(m).notable),
     Action.LOOK_AT_HOST: (IN_POOL, lambda m, _: (place(m).screen, place(m).host) == (Screen.HOST, "web-1")),
     Action.FOLLOW: (IN_POOL, lambda m, _: place(m).screen is Screen.WORKER and place(m).at_end),
     Action.FILTER: ((), lambda m, _: asked(m) is not None),
@@ -280,6 +281,27 @@ def test_a_queue_opens_its_pool() -> None:
     assert (place(model).screen, place(model).pool) == (Screen.POOL, "media")
     model = press(shown(FLEET), "tab", "enter")
     assert (place(model).screen, place(model).pane, place(model).filter) == (Screen.OVERVIEW, 0, "media")
+
+
+ROUTINE = [
+    *(event(0, f"worker.{kind}") for kind in ("started", "healthy", "draining", "recycled", "adopted")),
+    event(0, "worker.exited", fields={"planned": True}),
+    event(0, "rollout.progress"),
+]
+
+
+def test_events_of_every_day_do_not_hide_the_others() -> None:
+    crash = event(7, "worker.exited", fields={"planned": False}, text="media:0: ended unplanned")
+    model, _ = update(shown(), Happened((*ROUTINE, crash, event(8, "rollout.halted", text="media: rollout halted"))))
+    for _ in range(300):
+        model, _ = update(model, Happened(tuple(ROUTINE)))
+    assert [told in text(model) for told in ("unplanned", "rollout halted", "media:0: 0")] == [True, True, False]
+    page = press(model, "e")
+    assert [told in text(page) for told in ("unplanned", "rollout halted", "media:0: 0")] == [False, False, True]
+    page = press(page, "n")
+    assert [told in text(page) for told in ("unplanned", "rollout halted", "media:0: 0")] == [True, True, False]
+    assert "EVENTS that are notable  2 of 2" in text(page)
+    assert "media:0: 0" in text(press(page, "n"))
 
 
 def test_events_and_help_are_there_once() -> None:
