@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fleetd.tui.documents import Shape
 from fleetd.tui.lines import visible
-from fleetd.tui.model import Model, Screen
+from fleetd.tui.model import Model, Question, Screen
 from fleetd.tui.rows import Row, key_of, rows
 from fleetd.tui.scene import Crew, Host, Scene
 from fleetd.views.picture import Request, Verb
@@ -66,6 +66,12 @@ def refusal(model: Model, verb: Verb) -> Refusal | None:
     if scene.trouble is not None:
         return Refusal(f"not now: {'Redis' if scene.fleet is not None else 'the daemon'} does not answer")
     return None
+
+
+def leaving(model: Model) -> Question:
+    """What is asked before the view is left where that drains."""
+    crews = [] if model.scene is None else [crew for crew in model.scene.crews if crew.host.live]
+    return Question(None, "Leave and DRAIN all workers", _counted(crews) if crews else "", is_dangerous=True)
 
 
 def chosen(model: Model) -> Row | None:

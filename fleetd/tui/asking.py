@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from fleetd.tui.bindings import Action, Binding
 from fleetd.tui.model import Filtering, Message, Model, Number, Question
-from fleetd.tui.news import Do, Wish
+from fleetd.tui.news import Do, Leave, Wish
 from fleetd.views.picture import Request
 
 _MOST_TYPED = 40  # characters
@@ -25,10 +25,10 @@ def confirming(model: Model, _key: str, binding: Binding | None) -> Next:
         return model, ()
     if binding.action is Action.NO:
         return replace(model, asking=None, message=Message("nothing was done", until=model.now + 3)), ()
+    if binding.action is Action.YES and question.request is None:
+        return model, (Leave(),)
     request = question.request if binding.action is Action.YES else question.wide
-    if request is None:  # there is nothing wider
-        return model, ()
-    return _begun(model, request)
+    return (model, ()) if request is None else _begun(model, request)  # None: there is nothing wider
 
 
 def _begun(model: Model, request: Request) -> Next:

@@ -100,6 +100,7 @@ class Jobs(Struct, frozen=True, gc=False):
     runtime_p95: float | None = None
     wait_p95: float | None = None
     by_minute: tuple[Whole, ...] | None = None
+    failed_lately: Whole | None = None
 
 
 UNTOLD = Jobs()

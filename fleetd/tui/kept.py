@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from fleetd.tui import happened
 from fleetd.tui.model import LONGEST_LINE, MOST_EVENTS, MOST_LINES, Model, Output, Place, Screen
 from fleetd.tui.narrowing import concerns
 from fleetd.tui.rows import event_matches
@@ -14,13 +15,17 @@ from fleetd.views.picture import Document
 
 def with_events(model: Model, events: Sequence[Document]) -> Model:
     """With some that happened, read already."""
-    known = (*model.events, *events)
-    dropped = known[:-MOST_EVENTS]
+    known = replace(
+        model, events=(*model.events, *events), notable=(*model.notable, *filter(happened.is_notable, events))
+    )
+    dropped = replace(known, events=known.events[:-MOST_EVENTS], notable=known.notable[:-MOST_EVENTS])
     places = (
-        _scrolled(place, len(shown_events(dropped, place, model.targets))) if place.screen is Screen.EVENTS else place
+        _scrolled(place, len(shown_events(dropped, place))) if place.screen is Screen.EVENTS else place
         for place in model.places
     )
-    return replace(model, events=known[-MOST_EVENTS:], places=tuple(places))
+    return replace(
+        model, events=known.events[-MOST_EVENTS:], notable=known.notable[-MOST_EVENTS:], places=tuple(places)
+    )
 
 
 def with_lines(model: Model, output: Output, lines: Sequence[str]) -> Model:
@@ -31,8 +36,9 @@ def with_lines(model: Model, output: Output, lines: Sequence[str]) -> Model:
     return replace(model, output=Output(output.worker, known[-MOST_LINES:]), places=(*model.places[:-1], place))
 
 
-def shown_events(events: tuple[Document, ...], place: Place, targets: tuple[str, ...]) -> tuple[Document, ...]:
-    """Those that the filter and the targets leave."""
+def shown_events(model: Model, place: Place) -> tuple[Document, ...]:
+    """Those that are looked at there, and that the filter and the targets leave."""
+    events, targets = model.notable if place.notable else model.events, model.targets
     if not place.filter and not targets:
         return events
     return tuple(event for event in events if event_matches(event, place.filter) and concerns(event, targets))

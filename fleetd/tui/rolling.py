@@ -38,7 +38,7 @@ def rolls(model: Model) -> list[Roll]:
 
 def _why(model: Model, pool: str, state: str) -> str:
     """Why the pool's last rollout was halted; "" where it was not, or that is too long ago."""
-    for event in reversed(model.events) if state == "halted" else ():
+    for event in reversed(model.notable) if state == "halted" else ():
         kind = str(event.get("kind"))
         if event.get("pool") == pool and kind.startswith("rollout."):
             return _reason(event.get("fields", {})) if kind == "rollout.halted" else ""
@@ -57,7 +57,7 @@ def raised_at(model: Model, epoch: int) -> float | None:
         for rollout in model.scene.rollouts:
             if rollout.epoch == epoch and rollout.at is not None:
                 return rollout.at
-    for event in reversed(model.events):
+    for event in reversed(model.notable):
         fields = event.get("fields")
         if event.get("kind") == "epoch.raised" and isinstance(fields, dict) and fields.get("epoch") == epoch:
             at = event.get("at")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleetd.errors import ExitCode
 from fleetd.tui import happened
-from fleetd.tui.acting import Act, Refusal, chosen, proposed
+from fleetd.tui.acting import Act, Refusal, chosen, leaving, proposed
 from fleetd.tui.asking import confirming, filtering, numbering
 from fleetd.tui.bindings import Action, Binding, Mode, bound, mode_of
 from fleetd.tui.kept import with_events, with_lines
@@ -233,6 +233,15 @@ def _screen(screen: Screen, model: Model) -> Model:
     return replace(model, places=(*below, Place(screen, at_end=screen is Screen.EVENTS)))
 
 
+def _drain(model: Model) -> Model:
+    return replace(model, asking=leaving(model))
+
+
+def _notable(model: Model) -> Model:
+    place = replace(model.place, notable=not model.place.notable, at_end=True)
+    return replace(model, places=(*model.places[:-1], place))
+
+
 def _filter(model: Model) -> Model:
     return replace(model, asking=Filtering(model.place.filter))
 
@@ -256,6 +265,8 @@ _ACTIONS: Mapping[Action, Callable[[Model], Model]] = {
     Action.HELP: partial(_screen, Screen.HELP),
     Action.LOOK_AT_HOST: _host,
     Action.FOLLOW: _follow,
+    Action.DRAIN: _drain,
+    Action.NOTABLE: _notable,
     Action.FILTER: _filter,
     Action.SORT: _sort,
     Action.REVERSE: partial(_sort, reverse=True),

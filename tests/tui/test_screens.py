@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from fleetd.tui.bindings import BINDINGS
 from fleetd.tui.bindings import shown as key_shown
 from fleetd.tui.documents import Shape
+from fleetd.tui.lines import Tone
 from fleetd.tui.look import UNICODE, Look, look_of
 from fleetd.tui.model import Model
 from fleetd.tui.news import Happened, Printed, Seen
@@ -29,6 +30,7 @@ from tests.support.pictures import (
     NOW,
     documents,
     event,
+    figures,
     host,
     incident,
     member,
@@ -109,19 +111,19 @@ def test_the_fleet_at_120_columns() -> None:
     assert lines[0].startswith(" fleet acme  · 3 hosts live  · epoch 1790000123 raised ")
     assert ", 3m 3s ago " in lines[0]
     assert lines[1].startswith(
-        " ✓ Redis   ✓ broker default   30 workers ●6 ○6 ▲3 ▼3 !3 ~3 ·3 ✗3   26 jobs/min   18 failed"
+        " ✓ Redis   ✓ broker default   30 workers ●6 ○6 ▲3 ▼3 !3 ~3 ·3 ✗3   26 jobs/min   6 failed/h"
     )
     assert lines[2].startswith(" ▸ rollout 1790000123 running █████████░░░░░░░░░░░ 14 of 30 workers  v42  by kim")
     assert "web-2/app ████░░░░░░ 4/10 rolling   web-1/app ██████████ 10/10 done" in lines[3]
     assert lines[4].split()[:5] == ["POOL▾", "STATE", "WORKERS", "OK", "JOBS/MIN"]
     assert lines[5].startswith("▸ web-1/app  running  up 1d 1h  seen 1s ago  fleetd 0.1.0")
-    assert re.match(r"    media +running +●○▲▼!~·✗ +2/8 +4\.2 +3 ", lines[6])
+    assert re.match(r"    media +running +●○▲▼!~·✗ +2/8 +4\.2 +1 ", lines[6])
     at = next(index for index, line in enumerate(lines) if line.startswith("  QUEUE▾"))
     assert (
         " ".join(lines[at].split())
-        == "QUEUE▾ POOL READY DELAYED RESERVED OLDEST WAIT JOBS/MIN LAST HOUR MEAN P95 FAILED"
+        == "QUEUE▾ POOL READY DELAYED RESERVED OLDEST WAIT JOBS/MIN LAST HOUR MEAN P95 FAILED/H"
     )
-    assert re.match(r"  media +media +12 +5 +2 +33s +~40s +13 +[▁-█]+ +1\.3s +2\.9s +9", lines[at + 1])
+    assert re.match(r"  media +media +12 +5 +2 +33s +~40s +13 +[▁-█]+ +1\.3s +2\.9s +3", lines[at + 1])
 
 
 def test_one_daemon_at_80_columns() -> None:
@@ -144,6 +146,19 @@ def test_a_wait_worries_beyond_a_minute(seconds: float, tones: list[str]) -> Non
     lines = frame(shown(Picture(NOW, (host("web-1", waits),))), LOOK)
     listed = next(line for line in lines if "".join(span.text for span in line.spans).startswith("  media "))
     assert [span.tone for span in listed.spans if span.text.strip(" ~") in {"59s", "1m 0s"}] == tones
+
+
+def test_failures_are_red_for_an_hour() -> None:
+    def tones(lately: int | None, *told: str) -> list[Tone]:
+        jobs = figures(failed=1234, failed_lately=lately)
+        failing = pool("media", 0, jobs=jobs, queues=[queue("media", jobs=jobs)])
+        model = shown(Picture(NOW, (host("web-1", failing),)), 250, 40)
+        lines = [*frame(model, LOOK), *frame(press(model, "down", "enter"), LOOK)]
+        return [span.tone for line in lines for span in line.spans if span.text.strip() in told]
+
+    assert tones(777, "777") == [Tone.BAD] * 5  # the head, twice, the pool, its queue, its page
+    assert tones(777, "1234") == tones(None, "1234") == [Tone.PLAIN] * 3
+    assert Tone.BAD not in tones(0, "0")
 
 
 def test_more_workers_than_columns_are_numbers() -> None:
@@ -200,7 +215,7 @@ def test_a_worker_its_runs_and_its_output() -> None:
 
 def test_help_names_every_key_and_every_shape() -> None:
     told = text(press(shown(ALONE, 200, 80), "?"))
-    for binding in BINDINGS:
+    for binding in (each for each in BINDINGS if not each.drains):
         assert f" {' '.join(map(key_shown, binding.keys))} " in told
         assert binding.help in told
     for shape in Shape:
@@ -276,6 +291,17 @@ def test_a_rollout_that_was_halted_says_why(columns: int, halted_by: str | None,
     lines = texts(shown(replace(FLEET, rollouts=(halted,)), columns, 24))
     assert lines[2].partition("  since")[0].rstrip() == told
     assert lines[3].startswith("   media-2/app ██░░░░░░░░ 5/24 rolling")
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (60, " ▸ rollout 1790000123 running ████░░░░░░ 14 of 30 workers"),
+        (80, " ▸ rollout 1790000123 running █████████░░░░░░░░░░░ 14 of 30 workers  v42  by kim"),
+    ],
+)
+def test_a_rollout_has_its_bar_on_few_columns_too(columns: int, told: str) -> None:
+    assert texts(shown(FLEET, columns, 24))[2].rstrip() == told
 
 
 def rolled(state: str, done: int, *, story: tuple[dict[str, Any], ...] = ()) -> str:

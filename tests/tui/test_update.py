@@ -42,6 +42,7 @@ from tests.support.pictures import (
     rollout,
     shown,
     text,
+    texts,
     worker,
 )
 
@@ -80,6 +81,7 @@ ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
     Action.BACK: (IN_POOL, lambda m, _: place(m).screen is Screen.OVERVIEW),
     Action.OTHER_PANE: ((), lambda m, _: place(m).pane == 1),
     Action.EVENTS: ((), lambda m, _: place(m).screen is Screen.EVENTS and place(m).at_end),
+    Action.NOTABLE: (("e",), lambda m, _: place(m).notable),
     Action.LOOK_AT_HOST: (IN_POOL, lambda m, _: (place(m).screen, place(m).host) == (Screen.HOST, "web-1")),
     Action.FOLLOW: (IN_POOL, lambda m, _: place(m).screen is Screen.WORKER and place(m).at_end),
     Action.FILTER: ((), lambda m, _: asked(m) is not None),
@@ -87,6 +89,7 @@ ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
     Action.REVERSE: ((), lambda m, _: place(m).cursor.reverse),
     Action.HELP: ((), lambda m, _: place(m).screen is Screen.HELP),
     Action.QUIT: ((), lambda _, w: w == (Leave(ExitCode.DONE),)),
+    Action.DRAIN: ((), lambda m, w: w == () and asked(m).text == "Leave and DRAIN all workers"),
     Action.INTERRUPT: ((), lambda _, w: w == (Leave(ExitCode.INTERRUPTED),)),
     Action.SUSPEND: ((), lambda _, w: w == (Suspend(),)),
     Action.REDRAW: ((), lambda _, w: w == (Redraw(),)),
@@ -114,6 +117,7 @@ ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
 # The same action by another binding, which holds elsewhere.
 ELSEWHERE: dict[tuple[Action, Screen | Mode], tuple[tuple[str, ...], Any]] = {
     (Action.BACK, Screen.OVERVIEW): (("/", "m", "enter"), lambda m, _: place(m).filter == ""),
+    (Action.BACK, Screen.HELP): (("?",), lambda m, _: place(m).screen is Screen.OVERVIEW),
     (Action.NO, Mode.FILTERING): (("/", "m"), lambda m, _: place(m).filter == "" and m.asking is None),
 }
 
@@ -129,7 +133,7 @@ def test_keys(index: int, key: str) -> None:
         (row for (action, where), row in ELSEWHERE.items() if action is binding.action and where in binding.where),
         ROWS[binding.action],
     )
-    model = press(shown(), *before)
+    model = press(replace(shown(), leaving_drains=binding.drains is True), *before)
     assert bound(model, key) is binding, "the row leads to a place where another binding holds"
     assert after(*pressed(model, key)), model
 
@@ -153,6 +157,31 @@ def test_nothing_is_done_without_a_yes() -> None:
             for key in binding.keys:
                 _, wishes = pressed(shown(FLEET), "down", key, "n", "escape", "x", " ")
                 assert not any(isinstance(wish, Do) for wish in wishes), key
+
+
+def test_leaving_is_asked_about_where_it_drains() -> None:
+    model = replace(shown(columns=60), leaving_drains=True)
+    assert "q drain" in texts(model)[-1]
+    asking, wishes = pressed(model, "q")
+    assert "Leave and DRAIN all workers?  (10 workers, 2 busy)" in text(asking)
+    assert wishes == ()
+    assert pressed(asking, "y")[1] == (Leave(),)
+    for key in ("n", "q", "escape"):
+        after, wishes = pressed(asking, key)
+        assert (after.asking, wishes) == (None, ())
+    small, _ = update(model, Resized(50, 10))
+    assert "Leave and DRAIN all workers?" in text(press(small, "q"))
+    assert pressed(replace(model, scene=None), "q", "y")[1] == (Leave(),)
+    told = text(press(replace(model, columns=120, rows=80), "?"))
+    assert "leave the view and drain all workers: asks first" in told
+    assert "nothing else ends" not in told
+
+
+@pytest.mark.parametrize("drains", [False, True])
+@pytest.mark.parametrize("key", ["e", "?"])
+def test_q_goes_back_from_what_is_only_looked_at(key: str, drains: bool) -> None:
+    after, wishes = pressed(replace(shown(), leaving_drains=drains), key, "q")
+    assert (place(after).screen, after.asking, wishes) == (Screen.OVERVIEW, None, ())
 
 
 # -- moving ------------------------------------------------------------------------------------------------------------
@@ -252,6 +281,27 @@ def test_a_queue_opens_its_pool() -> None:
     assert (place(model).screen, place(model).pool) == (Screen.POOL, "media")
     model = press(shown(FLEET), "tab", "enter")
     assert (place(model).screen, place(model).pane, place(model).filter) == (Screen.OVERVIEW, 0, "media")
+
+
+ROUTINE = [
+    *(event(0, f"worker.{kind}") for kind in ("started", "healthy", "draining", "recycled", "adopted")),
+    event(0, "worker.exited", fields={"planned": True}),
+    event(0, "rollout.progress"),
+]
+
+
+def test_events_of_every_day_do_not_hide_the_others() -> None:
+    crash = event(7, "worker.exited", fields={"planned": False}, text="media:0: ended unplanned")
+    model, _ = update(shown(), Happened((*ROUTINE, crash, event(8, "rollout.halted", text="media: rollout halted"))))
+    for _ in range(300):
+        model, _ = update(model, Happened(tuple(ROUTINE)))
+    assert [told in text(model) for told in ("unplanned", "rollout halted", "media:0: 0")] == [True, True, False]
+    page = press(model, "e")
+    assert [told in text(page) for told in ("unplanned", "rollout halted", "media:0: 0")] == [False, False, True]
+    page = press(page, "n")
+    assert [told in text(page) for told in ("unplanned", "rollout halted", "media:0: 0")] == [True, True, False]
+    assert "EVENTS that are notable  2 of 2" in text(page)
+    assert "media:0: 0" in text(press(page, "n"))
 
 
 def test_events_and_help_are_there_once() -> None:

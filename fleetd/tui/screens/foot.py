@@ -67,9 +67,10 @@ def _hints(model: Model) -> Line:
     where = mode_of(model) or model.place.screen
     spans: list[Span] = [Span(" ")]
     left = model.columns - 1
-    bindings = [binding for binding in holding(where) if binding.hint is not None and _is_offered(model, binding)]
+    bound = holding(where, drains=model.leaving_drains)
+    bindings = [binding for binding in bound if binding.hint is not None and _is_offered(model, binding)]
     # Help and quit stand first: they must be there when the others do not fit.
-    bindings.sort(key=lambda binding: {"help": 0, "quit": 1}.get(binding.hint or "", 2))
+    bindings.sort(key=lambda binding: {"help": 0, "quit": 1, "drain": 1}.get(binding.hint or "", 2))
     for binding in bindings:
         told = _hint(model, binding)
         left -= width_of(told)

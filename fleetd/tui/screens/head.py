@@ -94,11 +94,11 @@ def _well(model: Model, scene: Scene, look: Look) -> Line:
     crews = [crew for crew in scene.crews if crew.host.live]
     known = [crew.pool.jobs for crew in crews]
     per_minute = [jobs.per_minute for jobs in known if jobs.per_minute is not None]
-    failed = [jobs.failed for jobs in known if jobs.failed is not None]
+    failed = [jobs.failed_lately for jobs in known if jobs.failed_lately is not None]
     if per_minute:
         spans += [Span(rate(sum(per_minute)), Tone.FIGURE), Span(" jobs/min"), _GAP]
     if failed:
-        spans += [Span(count(sum(failed)), Tone.BAD if sum(failed) else Tone.FIGURE), Span(" failed")]
+        spans += [Span(count(sum(failed)), Tone.BAD if sum(failed) else Tone.FIGURE), Span(" failed/h")]
     return Line(fitted(spans, model.columns))
 
 

@@ -12,7 +12,7 @@ from fleetd.tui.model import Model
 from fleetd.tui.rows import POOLS, QUEUES, Row, rows
 from fleetd.tui.scene import Host
 from fleetd.tui.screens import events
-from fleetd.tui.screens.pieces import MARGIN, POOL_COLUMNS, Listing, crew_row, listed, number, plain, state_tone
+from fleetd.tui.screens.pieces import MARGIN, POOL_COLUMNS, Listing, bad_if, crew_row, listed, number, plain, state_tone
 from fleetd.tui.table import Column, Placed, row
 
 _QUEUE_COLUMNS = (
@@ -27,8 +27,9 @@ _QUEUE_COLUMNS = (
     Column("LAST HOUR", 9, 60, 7, right=True),
     Column("MEAN", 7, 7, 11, right=True),
     Column("P95", 7, 7, 10, right=True),
-    Column("FAILED", 6, 7, 9, right=True),
+    Column("FAILED/H", 9, 9, 9, right=True),
     Column("DONE", 7, 8, 12, right=True),
+    Column("FAILED", 6, 7, 13, right=True),
 )
 
 
@@ -124,8 +125,9 @@ def _queue(look: Look, at: Row, placed: Sequence[Placed], *, is_selected: bool) 
         lambda width: sparkline(jobs.by_minute, look, width),
         number(runtime(jobs.runtime_avg)),
         number(runtime(jobs.runtime_p95)),
-        number(count(jobs.failed), Tone.BAD if jobs.failed else Tone.PLAIN),
+        number(count(jobs.failed_lately), bad_if(jobs.failed_lately)),
         number(count(jobs.done)),
+        number(count(jobs.failed)),
     ]
     return row(placed, cells, is_selected=is_selected)
 

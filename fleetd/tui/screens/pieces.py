@@ -23,12 +23,13 @@ POOL_COLUMNS = (
     Column("WORKERS", 12, 400, 2),
     Column("OK", 7, 9, 3, right=True),
     Column("JOBS/MIN", 8, 8, 4, right=True),
-    Column("FAILED", 6, 7, 5, right=True),
+    Column("FAILED/H", 9, 9, 5, right=True),
     Column("LAST HOUR", 9, 60, 7, right=True),
     Column("MEAN", 7, 7, 8, right=True),
     Column("P95", 7, 7, 6, right=True),
     Column("DONE", 7, 8, 9, right=True),
-    Column("EPOCH", _EPOCH, _EPOCH, 10, right=True),
+    Column("FAILED", 6, 7, 10, right=True),
+    Column("EPOCH", _EPOCH, _EPOCH, 11, right=True),
 )
 _STATES = {
     "running": Tone.GOOD,
@@ -49,6 +50,11 @@ def number(text: str, tone: Tone = Tone.PLAIN) -> Cell:
     """A cell of a number, at the right; "-" is dim."""
     tone = Tone.DIM if text == "-" else tone
     return lambda width: [Span(clip(text, width, right=True), tone)]
+
+
+def bad_if(some: int | None) -> Tone:
+    """The tone of a number that should be 0."""
+    return Tone.BAD if some else Tone.PLAIN
 
 
 def state_tone(state: str) -> Tone:
@@ -97,11 +103,12 @@ def crew_row(look: Look, at: Row, placed: Sequence[Placed], *, is_selected: bool
         lambda width: strip(crew.shapes, crew.tally, look, width),
         number(healthy, Tone.GOOD if crew.healthy >= pool.numprocs else Tone.BACKOFF),
         number(rate(jobs.per_minute), Tone.FIGURE),
-        number(count(jobs.failed), Tone.BAD if jobs.failed else Tone.PLAIN),
+        number(count(jobs.failed_lately), bad_if(jobs.failed_lately)),
         lambda width: sparkline(jobs.by_minute, look, width),
         number(runtime(jobs.runtime_avg)),
         number(runtime(jobs.runtime_p95)),
         number(count(jobs.done)),
+        number(count(jobs.failed)),
         _epochs(crew),
     ]
     return row(placed, cells, is_selected=is_selected)

@@ -10,7 +10,7 @@ from fleetd.tui.look import TONES, Look, sparkline
 from fleetd.tui.model import Model
 from fleetd.tui.rows import WORKERS, Row, rows
 from fleetd.tui.scene import Crew
-from fleetd.tui.screens.pieces import Listing, epochs, exit_of, facts, job_of, listed, number, plain, state_tone
+from fleetd.tui.screens.pieces import Listing, bad_if, epochs, exit_of, facts, job_of, listed, number, plain, state_tone
 from fleetd.tui.table import Column, Placed, row
 
 _COLUMNS = (
@@ -74,7 +74,8 @@ def _facts(model: Model, crew: Crew, room: int) -> list[Line]:
         ("healthy", healthy, Tone.GOOD if crew.healthy >= pool.numprocs else Tone.BACKOFF),
         ("epoch", epochs(crew), Tone.PLAIN),
         ("done", count(jobs.done), Tone.PLAIN),
-        ("failed", count(jobs.failed), Tone.BAD if jobs.failed else Tone.PLAIN),
+        ("failed", count(jobs.failed), Tone.PLAIN),
+        ("failed/h", count(jobs.failed_lately), bad_if(jobs.failed_lately)),
         ("jobs/min", rate(jobs.per_minute), Tone.FIGURE),
         ("runtime", runtime(jobs.runtime_avg), Tone.PLAIN),
         ("p95", runtime(jobs.runtime_p95), Tone.PLAIN),
@@ -111,7 +112,7 @@ def _worker(model: Model, look: Look, at: Row, placed: Sequence[Placed], *, is_s
         plain(about, Tone.PLAIN if job is not None else Tone.DIM),
         number(since(None if job is None else job.started_at, model.now), Tone.BUSY),
         number(count(worker.jobs_done)),
-        number(count(worker.jobs_failed), Tone.BAD if worker.jobs_failed else Tone.PLAIN),
+        number(count(worker.jobs_failed)),
         number(memory(worker.rss)),
         number(percent(worker.cpu)),
         number(count(worker.starts)),

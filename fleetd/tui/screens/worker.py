@@ -83,7 +83,7 @@ def _of(model: Model, worker: Worker, host: str) -> Iterator[tuple[str, str, Ton
         yield "job", f"{job_of(worker)} for {since(worker.job.started_at, model.now)}", Tone.BUSY
     yield "says", worker.status or "", Tone.PLAIN
     yield "done", count(worker.jobs_done), Tone.PLAIN
-    yield "failed", count(worker.jobs_failed), Tone.BAD if worker.jobs_failed else Tone.PLAIN
+    yield "failed", count(worker.jobs_failed), Tone.PLAIN
     yield "memory", memory(worker.rss), Tone.PLAIN
     yield "CPU", percent(worker.cpu), Tone.PLAIN
     yield "starts", count(worker.starts), Tone.PLAIN
