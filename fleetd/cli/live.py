@@ -25,17 +25,30 @@ def is_live_by_default() -> bool:
     return can_be_live() and sys.stdin is not None and sys.stdin.isatty()
 
 
-def live(source: Source, targets: Sequence[str] = (), on_term: Callable[[], None] | None = None) -> int:
+def live(
+    source: Source,
+    targets: Sequence[str] = (),
+    on_term: Callable[[], None] | None = None,
+    *,
+    leaving_drains: bool = False,
+) -> int:
     """Show a source until the view is left; `targets` are the only pools and workers shown.  Returns the exit code.
 
-    With `on_term` SIGTERM calls that and leaves the view; without, it ends the process.
+    With `on_term` SIGTERM calls that and leaves the view; without, it ends the process.  `leaving_drains`: whoever
+    leaves it is told that all workers are drained, and asked.
     """
     import asyncio  # noqa: PLC0415 - no command that shows nothing live waits for it
 
-    return asyncio.run(watch(source, targets, on_term))
+    return asyncio.run(watch(source, targets, on_term, leaving_drains=leaving_drains))
 
 
-async def watch(source: Source, targets: Sequence[str] = (), on_term: Callable[[], None] | None = None) -> int:
+async def watch(
+    source: Source,
+    targets: Sequence[str] = (),
+    on_term: Callable[[], None] | None = None,
+    *,
+    leaving_drains: bool = False,
+) -> int:
     """As `live`, in a loop that runs already."""
     from fleetd.tui.app import show  # noqa: PLC0415 - rich, and all that draws, is for the live view only
     from fleetd.tui.look import look_of  # noqa: PLC0415
@@ -49,7 +62,7 @@ async def watch(source: Source, targets: Sequence[str] = (), on_term: Callable[[
         unicode=_takes_utf8(),
     )
     sys.stdout.flush()
-    return await show(source, look, tuple(targets), on_term)
+    return await show(source, look, tuple(targets), on_term, leaving_drains=leaving_drains)
 
 
 def _takes_utf8() -> bool:

@@ -70,18 +70,30 @@ class History(Struct):
 
         No more than the minutes that were seen: a daemon that has just begun tells of one.
         """
-        present = minute_of(unix)
-        seen = min(minutes, max(1, present - minute_of(self.began) + 1))
+        seen = len(self.seen(unix, minutes))
         counts: dict[str, dict[str | None, list[int]]] = {}
-        for minute in range(present - seen + 1, present + 1):
-            for (pool, queue), cell in self.minutes.get(minute, {}).items():
-                its = counts.setdefault(pool, {}).setdefault(queue, [0] * seen)
-                its[minute - present - 1] += cell.done + cell.failed
+        for place, pool, queue, cell in self._cells(unix, seen):
+            counts.setdefault(pool, {}).setdefault(queue, [0] * seen)[place] += cell.done + cell.failed
         return {pool: {queue: tuple(each) for queue, each in its.items()} for pool, its in counts.items()}
+
+    def failed(self, unix: float, minutes: int) -> Mapping[str, Mapping[str | None, int]]:
+        """How many jobs failed in all of the last minutes, by pool and queue."""
+        counts: dict[str, dict[str | None, int]] = {}
+        for _, pool, queue, cell in self._cells(unix, minutes):
+            its = counts.setdefault(pool, {})
+            its[queue] = its.get(queue, 0) + cell.failed
+        return counts
 
     def seen(self, unix: float, minutes: int) -> tuple[int, ...]:
         """No job in each of the last minutes, as far as they were seen."""
         return (0,) * min(minutes, max(1, minute_of(unix) - minute_of(self.began) + 1))
+
+    def _cells(self, unix: float, minutes: int) -> Iterator[tuple[int, str, str | None, _Cell]]:
+        """Of the last minutes, each with the place of its minute, the present one being the last."""
+        first = minute_of(unix) - minutes + 1
+        for place in range(minutes):
+            for (pool, queue), cell in self.minutes.get(first + place, {}).items():
+                yield place, pool, queue, cell
 
     def _cell(self, unix: float, pool: str, queue: str | None) -> _Cell:
         minute = minute_of(unix)

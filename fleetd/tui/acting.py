@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from fleetd.tui.documents import Shape
 from fleetd.tui.lines import visible
-from fleetd.tui.model import Model, Screen
+from fleetd.tui.model import Model, Question, Screen
 from fleetd.tui.rows import Row, key_of, rows
 from fleetd.tui.scene import Crew, Host, Scene
 from fleetd.views.picture import Request, Verb
@@ -26,15 +24,17 @@ _ASKED: Mapping[Verb, str] = {
     Verb.GO_ON: "Go on with {}",
 }
 _OF_ROLLOUTS = frozenset({Verb.HALT, Verb.GO_ON})
+_MOST_NAMED = 3
 
 
 class Act(NamedTuple):
-    """What would be done, in words, and to how many; `wide` is the same on all hosts, where that is more."""
+    """What would be done, in words, and to how many; `wide` is the same on all hosts, where they are more."""
 
     request: Request
     what: str
     counted: str = ""
     wide: Request | None = None
+    counted_wide: str = ""
 
     @property
     def question(self) -> str:
@@ -66,6 +66,12 @@ def refusal(model: Model, verb: Verb) -> Refusal | None:
     if scene.trouble is not None:
         return Refusal(f"not now: {'Redis' if scene.fleet is not None else 'the daemon'} does not answer")
     return None
+
+
+def leaving(model: Model) -> Question:
+    """What is asked before the view is left where that drains."""
+    crews = [] if model.scene is None else [crew for crew in model.scene.crews if crew.host.live]
+    return Question(None, "Leave and DRAIN all workers", _counted(crews) if crews else "", is_dangerous=True)
 
 
 def chosen(model: Model) -> Row | None:
@@ -115,23 +121,67 @@ def _of_chosen(model: Model, verb: Verb) -> Act | Refusal:
         return Refusal(f"{visible(row.host.name)} is gone")
     if row.worker is not None and verb is not Verb.SCALE and scene.fleet is None:
         return Act(Request(verb, (row.worker.name,)), visible(row.worker.name))
-    if row.crew is not None:
-        return _of_crew(scene, row.crew, verb)
-    if row.flow is not None:
-        return _of_crews([crew for crew in scene.crews if crew.pool.name == row.flow.pool], verb, None)
-    assert row.host is not None
-    return _of_host(row.host, _on_host(scene, row.host), verb, fleet=scene.fleet)
+    everywhere = _like(scene, row)
+    crews = everywhere if row.host is None else _on_host(everywhere, row.host)
+    refused = _unfit(scene, row, crews, verb)
+    return _of_crews(model, row, crews, everywhere, verb) if refused is None else refused
 
 
-def _on_host(scene: Scene, host: Host) -> list[Crew]:
-    """All that an act on the host reaches: in a fleet the pools of each of its instances."""
-    return [crew for crew in scene.crews if crew.host is host or (crew.host.host == host.host and crew.host.live)]
+def _like(scene: Scene, row: Row) -> list[Crew]:
+    """The pools of that name wherever they are, all of them for a host."""
+    pool = row.crew.pool.name if row.crew is not None else None if row.flow is None else row.flow.pool
+    return [crew for crew in scene.crews if crew.host.live and pool in {None, crew.pool.name}]
 
 
-def _of_crew(scene: Scene, crew: Crew, verb: Verb) -> Act | Refusal:
-    if scene.fleet is None:
-        return _of_crews([crew], verb, None)
-    return _of_crews([each for each in _on_host(scene, crew.host) if each.pool.name == crew.pool.name], verb, crew.host)
+def _on_host(crews: list[Crew], host: Host) -> list[Crew]:
+    """Those that an act on the host reaches: in a fleet the pools of each of its instances."""
+    return [crew for crew in crews if crew.host.host == host.host]
+
+
+def _unfit(scene: Scene, row: Row, crews: list[Crew], verb: Verb) -> Refusal | None:
+    is_host = row.crew is None and row.flow is None
+    if not crews:
+        return Refusal(f"{visible(row.host.name)} has no pools" if is_host and row.host is not None else "it is gone")
+    if is_host and verb is Verb.SCALE:
+        return Refusal("choose a pool: hosts are not scaled")
+    cut = next((crew.pool.name for crew in crews if crew.pool.cut), None)
+    if cut is not None and (scene.fleet is not None or verb is Verb.SCALE):
+        whole = "a fleet acts on whole pools" if scene.fleet is not None else "pools are scaled as a whole"
+        return Refusal(f"only some workers of {visible(cut)} are shown, and {whole}")
+    return None
+
+
+def _of_crews(model: Model, row: Row, crews: list[Crew], everywhere: list[Crew], verb: Verb) -> Act:
+    """By name where that is not all: what a narrowed view does not show is not reached."""
+    scene = model.scene
+    assert scene is not None
+    is_all = row.crew is None and row.flow is None and not model.targets
+    named = _names(crews)
+    what = "all pools" if is_all else _told(named)
+    if row.host is None and len(hosts := {crew.host.host for crew in crews}) > 1:
+        what += f" on {len(hosts)} hosts"
+    elif row.host is not None and (scene.fleet is not None or row.crew is None):
+        what += f" on {_where(row.host, crews)}"
+    if scene.fleet is None or row.host is None:  # a stop of everything would end the daemon, too: by name there
+        return Act(Request(verb, named), what, _counted(crews))
+    wide = Request(verb, () if is_all else _names(everywhere))
+    return Act(Request(verb, () if is_all else named, row.host.host), what, _counted(crews), wide, _counted(everywhere))
+
+
+def _names(crews: list[Crew]) -> tuple[str, ...]:
+    """Pools, and of one that is not shown whole its workers."""
+    named = (each for crew in crews for each in (_workers(crew) if crew.pool.cut else (crew.pool.name,)))
+    return tuple(dict.fromkeys(named))
+
+
+def _workers(crew: Crew) -> tuple[str, ...]:
+    return tuple(worker.name for worker in crew.pool.workers)
+
+
+def _told(names: tuple[str, ...]) -> str:
+    shown = names if len(names) <= _MOST_NAMED else names[: _MOST_NAMED - 1]
+    more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return visible(", ".join(shown) + more)
 
 
 def _where(host: Host, crews: list[Crew]) -> str:
@@ -139,30 +189,6 @@ def _where(host: Host, crews: list[Crew]) -> str:
     instances = dict.fromkeys(crew.host.name.partition("/")[2] for crew in crews)
     told = f" ({', '.join(instances)})" if len(instances) > 1 else ""
     return visible(f"{host.host}{told}")
-
-
-def _of_crews(crews: list[Crew], verb: Verb, host: Host | None) -> Act | Refusal:
-    """A pool on one host, or wherever it is."""
-    if not crews:
-        return Refusal("it is gone")
-    name = crews[0].pool.name
-    request = Request(verb, (name,), None if host is None else host.host)
-    where = "" if host is None else f" on {_where(host, crews)}"
-    if host is None and len(crews) > 1:
-        where = f" on {len({crew.host.host for crew in crews})} hosts"
-    wide = None if host is None else replace(request, host=None)
-    return Act(request, f"{visible(name)}{where}", _counted(crews), wide)
-
-
-def _of_host(host: Host, crews: list[Crew], verb: Verb, *, fleet: str | None) -> Act | Refusal:
-    if not crews:
-        return Refusal(f"{visible(host.name)} has no pools")
-    if verb is Verb.SCALE:
-        return Refusal("choose a pool: hosts are not scaled")
-    what = f"all pools on {_where(host, crews)}"
-    if fleet is None:  # by name: a stop of everything would end the daemon, too
-        return Act(Request(verb, tuple(crew.pool.name for crew in crews)), what, _counted(crews))
-    return Act(Request(verb, host=host.host), what, _counted(crews), Request(verb))
 
 
 def _counted(crews: list[Crew]) -> str:

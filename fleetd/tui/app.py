@@ -45,14 +45,20 @@ P = ParamSpec("P")
 
 
 async def show(
-    source: Source, look: Look, targets: tuple[str, ...] = (), on_term: Callable[[], None] | None = None
+    source: Source,
+    look: Look,
+    targets: tuple[str, ...] = (),
+    on_term: Callable[[], None] | None = None,
+    *,
+    leaving_drains: bool = False,
 ) -> ExitCode:
     """The live view of a source on standard output, which must be a terminal, until somebody leaves it.
 
     A signal that would end the process ends it all the same, once the terminal is as it was; with `on_term` SIGTERM
-    calls that instead, and leaves the view.
+    calls that instead, and leaves the view.  `leaving_drains`: the daemon ends with it, which keys and help then say.
     """
-    view = _View(source, look, targets, on_term)
+    model = Model(source.can, 0, 0, time.time(), targets=targets, leaving_drains=leaving_drains)
+    view = _View(source, look, model, on_term)
     with view.signals():
         await view.run()
     if view.ended_by is not None:
@@ -64,11 +70,8 @@ async def show(
 class _View:
     """One view, from its beginning to its end."""
 
-    def __init__(
-        self, source: Source, look: Look, targets: tuple[str, ...], on_term: Callable[[], None] | None
-    ) -> None:
-        self._source, self._look, self._on_term = source, look, on_term
-        self._model = Model(source.can, 0, 0, time.time(), targets=targets)
+    def __init__(self, source: Source, look: Look, model: Model, on_term: Callable[[], None] | None) -> None:
+        self._source, self._look, self._model, self._on_term = source, look, model, on_term
         self._wanted = Wanted()
         self._tasks: set[asyncio.Task[None]] = set()
         self._acts: set[asyncio.Task[None]] = set()

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from fleetd.tui.bindings import Action, Binding
 from fleetd.tui.model import Filtering, Message, Model, Number, Question
-from fleetd.tui.news import Do, Wish
+from fleetd.tui.news import Do, Leave, Wish
 from fleetd.views.picture import Request
 
 _MOST_TYPED = 40  # characters
@@ -18,17 +18,17 @@ Next = tuple[Model, tuple[Wish, ...]]
 
 
 def confirming(model: Model, _key: str, binding: Binding | None) -> Next:
-    """Y does it, a does it on all hosts, n leaves it; what is no answer is none."""
+    """Y does it, A does it on all hosts, n leaves it; what is no answer is none."""
     question = model.asking
     assert isinstance(question, Question)
     if binding is None:
         return model, ()
     if binding.action is Action.NO:
         return replace(model, asking=None, message=Message("nothing was done", until=model.now + 3)), ()
+    if binding.action is Action.YES and question.request is None:
+        return model, (Leave(),)
     request = question.request if binding.action is Action.YES else question.wide
-    if request is None:  # there is nothing wider
-        return model, ()
-    return _begun(model, request)
+    return (model, ()) if request is None else _begun(model, request)  # None: there is nothing wider
 
 
 def _begun(model: Model, request: Request) -> Next:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import product
 from typing import NamedTuple
 
 from fleetd.tui.model import Filtering, Model, Number, Question, Screen
@@ -21,6 +22,7 @@ class Action(StrEnum):
     """What a key does."""
 
     QUIT = "quit"
+    DRAIN = "drain"
     INTERRUPT = "interrupt"
     SUSPEND = "suspend"
     REDRAW = "redraw"
@@ -37,6 +39,7 @@ class Action(StrEnum):
     BACK = "back"
     OTHER_PANE = "other pane"
     EVENTS = "events"
+    NOTABLE = "notable"
     LOOK_AT_HOST = "host"
     FOLLOW = "follow"
     FILTER = "filter"
@@ -60,7 +63,10 @@ class Action(StrEnum):
 
 
 class Binding(NamedTuple):
-    """Keys, where they hold, what they do; `hint` is what the foot of the screen says, where it says it."""
+    """Keys, where they hold, what they do; `hint` is what the foot of the screen says, where it says it.
+
+    `drains`: it holds only where leaving the view drains all workers, or only where that does not; None: in both.
+    """
 
     keys: tuple[str, ...]
     where: frozenset[Screen | Mode]
@@ -68,11 +74,16 @@ class Binding(NamedTuple):
     help: str
     hint: str | None = None
     verb: Verb | None = None
+    drains: bool | None = None
 
     @property
     def is_dangerous(self) -> bool:
         """Whether a job in hand may be lost by it, or all may come to a stop: such keys are upper-case."""
         return self.verb in DANGEROUS
+
+    def holds(self, *, drains: bool | None) -> bool:
+        """Whether it does where leaving the view drains, or does not; None: somewhere."""
+        return None in {drains, self.drains} or self.drains is drains
 
 
 DANGEROUS = frozenset({Verb.RESTART_NOW, Verb.STOP, Verb.HALT})
@@ -84,6 +95,7 @@ _LISTS: frozenset[Screen | Mode] = frozenset({Screen.OVERVIEW, Screen.HOST, Scre
 _FILTERED = _LISTS | {Screen.WORKER, Screen.EVENTS}
 _ACTING: frozenset[Screen | Mode] = _LISTS | {Screen.WORKER}
 _TEXTS: frozenset[Screen | Mode] = frozenset({Screen.WORKER, Screen.EVENTS})
+_ASIDE: frozenset[Screen | Mode] = frozenset({Screen.EVENTS, Screen.HELP})
 _BELOW = _SCREENS - {Screen.OVERVIEW}
 _TYPED: frozenset[Screen | Mode] = frozenset({Mode.TYPING_NUMBER, Mode.FILTERING})
 _CONFIRMED: frozenset[Screen | Mode] = frozenset({Mode.CONFIRMING})
@@ -116,16 +128,26 @@ BINDINGS: tuple[Binding, ...] = (
     Binding(("f",), frozenset({Screen.POOL, Screen.WORKER}), Action.FOLLOW, "follow a worker's output", "follow"),
     Binding(("h",), frozenset({Screen.OVERVIEW, Screen.POOL, Screen.WORKER}), Action.LOOK_AT_HOST, "look at the host"),
     Binding(("e",), _SCREENS - {Screen.EVENTS}, Action.EVENTS, "what happened: the events", "events"),
+    Binding(
+        *(("n",), frozenset({Screen.EVENTS}), Action.NOTABLE),
+        *("only what is notable: no starts and no planned ends; all again", "notable"),
+    ),
     Binding(("/",), _FILTERED, Action.FILTER, "show only what holds a text", "filter"),
     Binding(("s",), _LISTS, Action.SORT, "sort by the next column", "sort"),
     Binding(("i",), _LISTS, Action.REVERSE, "sort the other way round"),
     Binding(("?", "f1"), _SCREENS - {Screen.HELP}, Action.HELP, "the keys and the shapes", "help"),
-    Binding(("q",), _SCREENS, Action.QUIT, "leave the view; nothing else ends", "quit"),
-    Binding(("ctrl-c",), _EVERYWHERE, Action.INTERRUPT, "leave the view with exit code 130"),
+    Binding(("q",), _ASIDE, Action.BACK, "back to where you came from"),
+    Binding(("q",), _SCREENS - _ASIDE, Action.QUIT, "leave the view; nothing else ends", "quit", drains=False),
+    Binding(
+        *(("q",), _SCREENS - _ASIDE, Action.DRAIN, "leave the view and drain all workers: asks first", "drain"),
+        drains=True,
+    ),
+    Binding(("ctrl-c",), _EVERYWHERE, Action.INTERRUPT, "leave the view with exit code 130", drains=False),
+    Binding(("ctrl-c",), _EVERYWHERE, Action.INTERRUPT, "leave the view and drain all workers", drains=True),
     Binding(("ctrl-z",), _EVERYWHERE, Action.SUSPEND, "back to the shell; its fg comes back here"),
     Binding(("ctrl-l",), _EVERYWHERE, Action.REDRAW, "draw all anew"),
     Binding(("y",), _CONFIRMED, Action.YES, "do it", "yes"),
-    Binding(("a",), _CONFIRMED, Action.EVERYWHERE, "do it on all hosts", "on all hosts"),
+    Binding(("A",), _CONFIRMED, Action.EVERYWHERE, "do it on all hosts", "on all hosts"),
     Binding(("n", "escape", "q"), _CONFIRMED, Action.NO, "leave it", "no"),
     Binding(("enter",), _TYPED, Action.ACCEPT, "take what was typed", "accept"),
     Binding(("escape",), _TYPED, Action.NO, "leave it as it was", "leave it"),
@@ -148,21 +170,21 @@ def mode_of(model: Model) -> Mode | None:
 
 def bound(model: Model, key: str) -> Binding | None:
     """What a key does now, None: nothing."""
-    return _TABLE.get((mode_of(model) or model.place.screen, key))
+    return _TABLE.get((mode_of(model) or model.place.screen, key, model.leaving_drains))
 
 
-def holding(where: Screen | Mode) -> tuple[Binding, ...]:
-    """The bindings that hold there, in the order of the table."""
-    return tuple(binding for binding in BINDINGS if where in binding.where)
+def holding(where: Screen | Mode, *, drains: bool | None) -> tuple[Binding, ...]:
+    """The bindings that hold there where leaving the view drains, or does not, in the order of the table; None: all."""
+    return tuple(binding for binding in BINDINGS if where in binding.where and binding.holds(drains=drains))
 
 
-def _table() -> dict[tuple[Screen | Mode, str], Binding]:
-    table: dict[tuple[Screen | Mode, str], Binding] = {}
-    for binding in BINDINGS:
-        for where in binding.where:
-            for key in binding.keys:
-                assert (where, key) not in table, f"{key!r} is bound twice in {where}"
-                table[where, key] = binding
+def _table() -> dict[tuple[Screen | Mode, str, bool], Binding]:
+    table: dict[tuple[Screen | Mode, str, bool], Binding] = {}
+    for binding, drains in product(BINDINGS, (False, True)):
+        if binding.holds(drains=drains):
+            for where, key in product(binding.where, binding.keys):
+                assert (where, key, drains) not in table, f"{key!r} is bound twice in {where}"
+                table[where, key, drains] = binding
     return table
 
 

@@ -100,6 +100,7 @@ class Jobs(Struct, frozen=True, gc=False):
     runtime_p95: float | None = None
     wait_p95: float | None = None
     by_minute: tuple[Whole, ...] | None = None
+    failed_lately: Whole | None = None
 
 
 UNTOLD = Jobs()
@@ -145,8 +146,16 @@ class Incident(Struct, frozen=True):
         return (self.event, *(each for each in about if each is not None))
 
 
+class PoolRollout(Struct, frozen=True, gc=False):
+    """A rollout of a pool on its host that is not over; slots, and those that are rolled."""
+
+    state: str = ""
+    total: Whole = 0
+    done: Whole = 0
+
+
 class Pool(Struct, frozen=True):
-    """A pool and its workers."""
+    """A pool and its workers; `cut`: some of them are not shown, since TARGETs do not name them."""
 
     name: str
     framework: str = ""
@@ -157,6 +166,8 @@ class Pool(Struct, frozen=True):
     broker: str | None = None
     queues: tuple[Queue, ...] = ()
     workers: tuple[Worker, ...] = ()
+    rollout: PoolRollout | None = None
+    cut: bool = False
 
 
 class Membership(Struct, frozen=True):
@@ -189,10 +200,11 @@ class HostDocument(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """What a rollout was halted by on a host."""
+    """What a rollout was halted by on a host, with the last lines of the worker's output."""
 
     worker: str | None = None
     reason: str | None = None
+    lines: tuple[str, ...] = ()
 
 
 class HostRollout(Struct, frozen=True):

@@ -83,6 +83,15 @@ def clip(text: str, width: int, *, right: bool = False, more: str = "…") -> st
     return " " * (width - taken) + text if right else text + " " * (width - taken)
 
 
+def clip_left(text: str, width: int, *, more: str = "…") -> str:
+    """As `clip`, but the end is what is shown: of names that begin alike."""
+    text = visible(text[-width * _MOST_CHARACTERS - 1 :]) if width > 0 else ""
+    if columns(text) <= width:
+        return clip(text, width)
+    starts = (at for at in range(1, len(text)) if columns(text[at:]) < width and columns(text[at]))  # no mark first
+    return clip(more + text[next(starts, len(text)) :], width)
+
+
 def _cut(text: str, width: int) -> str:
     return text[:width] if text.isascii() else set_cell_size(text, width)
 

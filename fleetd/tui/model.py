@@ -56,6 +56,7 @@ class Place(Struct, frozen=True):
     filter: str = ""
     at_end: bool = False
     shift: int = 0  # columns that are left out on the left
+    notable: bool = False  # only these events
 
     @property
     def cursor(self) -> Cursor:
@@ -66,10 +67,11 @@ class Place(Struct, frozen=True):
 class Question(Struct, frozen=True):
     """An act that waits for a yes; `wide` is the same on all hosts, where that is something else."""
 
-    request: Request
+    request: Request | None  # None: to leave the view, which drains
     text: str
     counted: str = ""
     wide: Request | None = None
+    counted_wide: str = ""
     is_dangerous: bool = False
 
 
@@ -114,11 +116,13 @@ class Model(Struct, frozen=True):
     places: tuple[Place, ...] = (Place(),)
     scene: Scene | None = None
     events: tuple[Document, ...] = ()
+    notable: tuple[Document, ...] = ()  # events, as many, which last longer
     output: Output | None = None
     asking: Question | Number | Filtering | None = None
     message: Message | None = None
     under_way: tuple[Request, ...] = ()  # confirmed, and not yet answered
     targets: tuple[str, ...] = ()  # the only pools and workers to show; none: all
+    leaving_drains: bool = False  # the daemon ends with the view
 
     @property
     def place(self) -> Place:

@@ -24,11 +24,11 @@ def narrowed(picture: Picture, targets: Sequence[str]) -> Picture:
 
 
 def concerns(event: Document, targets: Sequence[str]) -> bool:
-    """Whether an event is of what the targets name, or of no pool at all."""
+    """Whether an event or an incident is of what the targets name, or of no pool at all."""
     pool, worker = event.get("pool"), event.get("worker")
-    if not targets or not pool:
+    if not targets or not isinstance(pool, str) or not pool:
         return True
-    if worker:
+    if worker and isinstance(worker, str):
         return any(fnmatchcase(name, target) for name in (pool, worker) for target in targets)
     return any(fnmatchcase(pool, target.partition(":")[0]) for target in targets)
 
@@ -47,15 +47,24 @@ def _narrowed(document: Document, targets: Sequence[str]) -> Document | None:
         except NotFoundError:  # it is on another host
             continue
     pools = [shown for pool in document["pools"] if (shown := _pool(pool, wanted)) is not None]
-    return {**document, "pools": pools} if pools else None
+    return {**document, "pools": pools, **_incidents(document, targets)} if pools else None
+
+
+def _incidents(document: Document, targets: Sequence[str]) -> Mapping[str, Any]:
+    """Those of what the targets name; whether they can be read at all is seen later."""
+    there = document.get("incidents")
+    if not isinstance(there, (list, tuple)):
+        return {}
+    return {"incidents": [each for each in there if not isinstance(each, Mapping) or concerns(each, targets)]}
 
 
 def _pool(pool: Mapping[str, Any], wanted: set[Target]) -> Mapping[str, Any] | None:
     name = pool["name"]
     if Target(name) in wanted:
         return pool
-    workers = [each for each in pool.get("workers", ()) if Target(name, _slot(each["name"])) in wanted]
-    return {**pool, "workers": workers} if workers else None
+    there = pool.get("workers", ())
+    workers = [each for each in there if Target(name, _slot(each["name"])) in wanted]
+    return {**pool, "workers": workers, "cut": len(workers) < len(there)} if workers else None
 
 
 def _slot(worker: str) -> int | None:

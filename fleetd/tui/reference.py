@@ -31,9 +31,10 @@ def _shapes() -> Iterator[str]:
 def _keys() -> Iterator[str]:
     yield "| key | where | what it does |"
     yield "|---|---|---|"
-    for binding in bindings():
+    for binding in bindings(drains=None):
         keys = " ".join(f"`{shown(key)}`" for key in binding.keys)
-        yield f"| {keys} | {_where(binding)} | {binding.help} |"
+        which = ", in `fleetd start --view`" if binding.drains else ""
+        yield f"| {keys} | {_where(binding)}{which} | {binding.help} |"
 
 
 def _where(binding: Binding) -> str:

@@ -1,7 +1,8 @@
-"""What the events tell of restarts: a daemon's own rollouts, and when an epoch was raised."""
+"""A daemon's own rollouts, and when an epoch was raised."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -13,45 +14,41 @@ _AHEAD = 86_400  # seconds that an epoch may be ahead of the clock
 
 
 class Roll(Struct, frozen=True):
-    """A pool that is being moved to a new release; `halted` says why it is not going on."""
+    """A pool that is being moved to a new release; `why` it is not going on, as far as the events tell."""
 
     pool: str
+    state: str
     done: int
-    slots: int
-    halted: str | None = None
+    total: int
+    why: str = ""
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether somebody has to look."""
+        return self.state == "halted"
 
 
 def rolls(model: Model) -> list[Roll]:
-    """The pools of a daemon that are rolled now, by its events."""
-    found: dict[str, Roll] = {}
-    for event in model.events:
-        kind, pool = event.get("kind"), event.get("pool")
-        if kind == "daemon.started":
-            found.clear()
-        elif isinstance(kind, str) and isinstance(pool, str) and kind.startswith("rollout."):
-            roll = _after(found.get(pool), pool, kind, event.get("fields"))
-            if roll is None:
-                found.pop(pool, None)
-            else:
-                found[pool] = roll
-    return list(found.values())
+    """The pools of a daemon that are being rolled, those that were halted first."""
+    crews = () if model.scene is None else model.scene.crews
+    rolling = [(crew.pool.name, crew.pool.rollout) for crew in crews if crew.pool.rollout is not None]
+    found = [Roll(name, roll.state, roll.done, roll.total, _why(model, name, roll.state)) for name, roll in rolling]
+    return sorted(found, key=lambda roll: not roll.is_halted)
 
 
-def _after(before: Roll | None, pool: str, kind: str, fields: Any) -> Roll | None:
-    told = fields if isinstance(fields, dict) else {}
-    done = _number(told.get("done"), 0 if before is None else before.done)
-    slots = _number(told.get("slots"), 0 if before is None else before.slots)
-    if kind in {"rollout.started", "rollout.resumed"}:
-        return Roll(pool, 0 if kind == "rollout.started" else done, slots)
-    if kind == "rollout.progress":
-        return Roll(pool, done, slots)
-    if kind == "rollout.halted":
-        return Roll(pool, done, slots, str(told.get("reason") or "failed"))
-    return None
+def _why(model: Model, pool: str, state: str) -> str:
+    """Why the pool's last rollout was halted; "" where it was not, or that is too long ago."""
+    for event in reversed(model.notable) if state == "halted" else ():
+        kind = str(event.get("kind"))
+        if event.get("pool") == pool and kind.startswith("rollout."):
+            return _reason(event.get("fields", {})) if kind == "rollout.halted" else ""
+    return ""
 
 
-def _number(value: Any, otherwise: int) -> int:
-    return value if isinstance(value, int) else otherwise
+def _reason(fields: Mapping[str, Any]) -> str:
+    """With the last line of the worker that failed."""
+    reason, lines = str(fields.get("reason", "")), fields.get("lines")
+    return f"{reason}: {lines[-1]}" if lines and isinstance(lines, (list, tuple)) else reason
 
 
 def raised_at(model: Model, epoch: int) -> float | None:
@@ -60,7 +57,7 @@ def raised_at(model: Model, epoch: int) -> float | None:
         for rollout in model.scene.rollouts:
             if rollout.epoch == epoch and rollout.at is not None:
                 return rollout.at
-    for event in reversed(model.events):
+    for event in reversed(model.notable):
         fields = event.get("fields")
         if event.get("kind") == "epoch.raised" and isinstance(fields, dict) and fields.get("epoch") == epoch:
             at = event.get("at")

@@ -70,7 +70,7 @@ POOLS: tuple[Order, ...] = (
     Order("STATE", _crew(lambda crew: _place_of(crew.pool.state, _POOL_STATES))),
     Order("OK", _crew(lambda crew: _most(crew.pool.numprocs))),
     Order("JOBS/MIN", _crew(lambda crew: _most(crew.pool.jobs.per_minute))),
-    Order("FAILED", _crew(lambda crew: _most(crew.pool.jobs.failed))),
+    Order("FAILED/H", _crew(lambda crew: _most(crew.pool.jobs.failed_lately))),
 )
 QUEUES: tuple[Order, ...] = (
     Order("QUEUE", None),
@@ -78,7 +78,7 @@ QUEUES: tuple[Order, ...] = (
     Order("OLDEST", _flow(lambda flow: _most(flow.queue.oldest_age))),
     Order("WAIT", _flow(lambda flow: _most(flow.queue.wait))),
     Order("JOBS/MIN", _flow(lambda flow: _most(flow.queue.jobs.per_minute))),
-    Order("FAILED", _flow(lambda flow: _most(flow.queue.jobs.failed))),
+    Order("FAILED/H", _flow(lambda flow: _most(flow.queue.jobs.failed_lately))),
 )
 WORKERS: tuple[Order, ...] = (
     Order("WORKER", None),

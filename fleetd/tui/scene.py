@@ -179,6 +179,7 @@ def _together(told: list[Jobs]) -> Jobs:
         runtime_p95=max((jobs.runtime_p95 for jobs in told if jobs.runtime_p95 is not None), default=None),
         wait_p95=max((jobs.wait_p95 for jobs in told if jobs.wait_p95 is not None), default=None),
         by_minute=tuple(map(sum, zip(*padded, strict=True))) if padded else None,
+        failed_lately=_sum(jobs.failed_lately for jobs in told),
     )
 
 

@@ -9,14 +9,12 @@ from msgspec.structs import replace
 
 from fleetd.errors import ExitCode
 from fleetd.tui import happened
-from fleetd.tui.acting import Act, Refusal, chosen, proposed
+from fleetd.tui.acting import Act, Refusal, chosen, leaving, proposed
 from fleetd.tui.asking import confirming, filtering, numbering
 from fleetd.tui.bindings import Action, Binding, Mode, bound, mode_of
+from fleetd.tui.kept import with_events, with_lines
 from fleetd.tui.lines import visible
 from fleetd.tui.model import (
-    LONGEST_LINE,
-    MOST_EVENTS,
-    MOST_LINES,
     Filtering,
     Message,
     Model,
@@ -93,11 +91,9 @@ def _told(model: Model, news: News) -> Model:
         case Seen(picture):
             return replace(_later(model, max(model.now, picture.seen_at)), scene=read(narrowed(picture, model.targets)))
         case Happened(events):
-            return replace(model, events=(*model.events, *map(happened.read, events))[-MOST_EVENTS:])
+            return with_events(model, tuple(map(happened.read, events)))
         case Printed(worker, lines) if model.output is not None and model.output.worker == worker:
-            before = model.output.lines if model.output.error is None else ()  # after an end the last ones come again
-            kept = (*before, *(line[:LONGEST_LINE] for line in lines))[-MOST_LINES:]
-            return replace(model, output=Output(worker, kept))
+            return with_lines(model, model.output, lines)
         case OutputEnded(worker, why) if model.output is not None and model.output.worker == worker:
             return replace(model, output=replace(model.output, error=why))
         case Answered(request, text, is_bad):
@@ -150,11 +146,12 @@ def _asked(model: Model, binding: Binding, verb: Verb) -> Model:
     match act:
         case Refusal(why):
             return replace(model, message=Message(f"{binding.help.partition(':')[0]}: {why}", is_bad=True))
-        case Act(request, what, _, _) if verb is Verb.SCALE:
+        case Act() if verb is Verb.SCALE:
             proposal = "+1" if binding.action is Action.MORE else "-1"
-            return replace(model, asking=Number(request, what, proposal, is_proposed=True))
-        case Act(request, _, counted, wide):
-            return replace(model, asking=Question(request, act.question, counted, wide, binding.is_dangerous))
+            return replace(model, asking=Number(act.request, act.what, proposal, is_proposed=True))
+        case Act(request, _, counted, wide, counted_wide):
+            question = Question(request, act.question, counted, wide, counted_wide, binding.is_dangerous)
+            return replace(model, asking=question)
 
 
 _ANYWHERE: Mapping[Action, Wish] = {
@@ -236,6 +233,15 @@ def _screen(screen: Screen, model: Model) -> Model:
     return replace(model, places=(*below, Place(screen, at_end=screen is Screen.EVENTS)))
 
 
+def _drain(model: Model) -> Model:
+    return replace(model, asking=leaving(model))
+
+
+def _notable(model: Model) -> Model:
+    place = replace(model.place, notable=not model.place.notable, at_end=True)
+    return replace(model, places=(*model.places[:-1], place))
+
+
 def _filter(model: Model) -> Model:
     return replace(model, asking=Filtering(model.place.filter))
 
@@ -259,6 +265,8 @@ _ACTIONS: Mapping[Action, Callable[[Model], Model]] = {
     Action.HELP: partial(_screen, Screen.HELP),
     Action.LOOK_AT_HOST: _host,
     Action.FOLLOW: _follow,
+    Action.DRAIN: _drain,
+    Action.NOTABLE: _notable,
     Action.FILTER: _filter,
     Action.SORT: _sort,
     Action.REVERSE: partial(_sort, reverse=True),

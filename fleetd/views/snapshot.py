@@ -20,13 +20,10 @@ from fleetd.core.state import LastExit, Moment, Phase, Pool, Run, Slot, State
 from fleetd.core.waits import wait_of
 from fleetd.views.control_characters import made_visible
 from fleetd.views.incidents import IncidentView, open_incidents
+from fleetd.views.lately import Lately, lately
 
 SCHEMA = 1
-MINUTES = 60  # that are told one by one
 MOST_CLASSES = 20  # of jobs that a picture shows: those with the most jobs
-
-
-Lately = Mapping[str | None, tuple[int, ...]]  # jobs in each of the last minutes, by queue
 
 
 class Sample(Struct, frozen=True):
@@ -101,9 +98,10 @@ class JobsView(Struct, frozen=True):
     runtime_p95: float | None
     wait_p95: float | None
     by_minute: tuple[int, ...] | None  # that ended in each of the last minutes, 60 if so many were seen; not of a class
+    failed_lately: int | None  # in those minutes
 
 
-UNTOLD = JobsView(None, None, None, None, None, None, None)
+UNTOLD = JobsView(None, None, None, None, None, None, None, None)
 
 
 class QueueView(Struct, frozen=True):
@@ -212,7 +210,7 @@ def snapshot(
     state: State, now: Moment, identity: Identity, samples: Mapping[str, Sample], pools: frozenset[str] | None = None
 ) -> Snapshot:
     """The picture of the state now; `pools` narrows it, `samples` are by run."""
-    lately, none = state.history.lately(now.unix, MINUTES), state.history.seen(now.unix, MINUTES)
+    by_pool = lately(state.history, now.unix, state.pools)
     return Snapshot(
         schema=SCHEMA,
         instance=identity.instance,
@@ -225,7 +223,7 @@ def snapshot(
         brokers=tuple(_brokers(state)),
         incidents=open_incidents(state),
         pools=tuple(
-            _pool(state, pool, now, samples, {None: none, **lately.get(name, {})})
+            _pool(state, pool, now, samples, by_pool[name])
             for name, pool in state.pools.items()
             if pools is None or name in pools
         ),
@@ -282,18 +280,17 @@ _STATE_OF_PHASE = {
 }
 
 
-def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample], lately: Lately) -> PoolView:
-    by_minute, tells = tuple(map(sum, zip(*lately.values(), strict=True))), _tells(pool)
-    epochs, runtimes = state.epochs_for_new(pool.name), pool.ledger.runtimes
+def _pool(state: State, pool: Pool, now: Moment, samples: Mapping[str, Sample], hour: Lately) -> PoolView:
+    tells, epochs, runtimes = _tells(pool), state.epochs_for_new(pool.name), pool.ledger.runtimes
     return PoolView(
         name=pool.name,
         framework=pool.spec.framework,
         state=pool_state(state, pool),
         paused=pool.is_paused,
         numprocs=pool.numprocs,
-        jobs=_jobs(pool.ledger.pool, now, by_minute) if tells else UNTOLD,
+        jobs=_jobs(pool.ledger.pool, now, *hour.of_all()) if tells else UNTOLD,
         broker=pool.spec.broker,
-        queues=tuple(_queue(pool, name, now, lately) for name in pool.spec.launch.queues),
+        queues=tuple(_queue(pool, name, now, hour) for name in pool.spec.launch.queues),
         classes=tuple(_classes(pool, now)),
         workers=tuple(_workers(state, pool, now, samples)),
         epoch=None if epochs is None else epochs.greatest,
@@ -354,7 +351,9 @@ def _tells(pool: Pool) -> bool:
     return pool.spec.reports_jobs or told or not pool.ledger.pool.is_empty
 
 
-def _jobs(figures: Figures, now: Moment, by_minute: tuple[int, ...] | None = None) -> JobsView:
+def _jobs(
+    figures: Figures, now: Moment, by_minute: tuple[int, ...] | None = None, failed_lately: int | None = None
+) -> JobsView:
     return JobsView(
         done=figures.done,
         failed=figures.failed,
@@ -363,6 +362,7 @@ def _jobs(figures: Figures, now: Moment, by_minute: tuple[int, ...] | None = Non
         runtime_p95=_p95(figures.runtimes),
         wait_p95=_p95(figures.waits),
         by_minute=by_minute,
+        failed_lately=failed_lately,
     )
 
 
@@ -371,7 +371,7 @@ def _p95(values: Sequence[float]) -> float | None:
     return round(sorted(values)[ceil(0.95 * len(values)) - 1], 6) if values else None
 
 
-def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
+def _queue(pool: Pool, name: str, now: Moment, hour: Lately) -> QueueView:
     depth = pool.depths.get(name, UNKNOWN)
     figures, flow = pool.ledger.queues.get(name), pool.flows.get(name)
     wait = wait_of(pool, name, now)
@@ -385,7 +385,7 @@ def _queue(pool: Pool, name: str, now: Moment, lately: Lately) -> QueueView:
         oldest_age=age,
         wait=None if wait is None else round(wait.seconds, 3),
         wait_source=None if wait is None else wait.source,
-        jobs=UNTOLD if figures is None else _jobs(figures, now, lately.get(name, (0,) * len(lately[None]))),
+        jobs=UNTOLD if figures is None else _jobs(figures, now, *hour.of(name)),
         all_jobs=None if flow is None else _jobs(flow, now),
     )
 

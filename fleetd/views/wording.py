@@ -35,6 +35,17 @@ WARNINGS = frozenset(
         Kind.ALERT_FAILED,
     }
 )
+# What belongs to the day: each worker tells it again and again.  So do ends that were planned.
+ROUTINE = frozenset(
+    {
+        Kind.WORKER_STARTED,
+        Kind.WORKER_HEALTHY,
+        Kind.WORKER_DRAINING,
+        Kind.WORKER_RECYCLED,
+        Kind.WORKER_ADOPTED,
+        Kind.ROLLOUT_PROGRESS,
+    }
+)
 
 
 def sentence(fact: Fact) -> str:

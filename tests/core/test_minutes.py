@@ -39,6 +39,15 @@ def test_how_many_ended_in_each_of_the_last_minutes() -> None:
     assert (history.lately(100 * MINUTE, 4), history.seen(100 * MINUTE, 4)) == ({}, (0, 0, 0, 0))
 
 
+def test_how_many_failed_in_the_last_minutes() -> None:
+    history = History()
+    for minute, queue, failed in ((1, "high", True), (3, "high", True), (4, None, True), (5, "high", False)):
+        history.end(minute * MINUTE + 30, "media", queue, None, failed=failed)
+    assert history.failed(5 * MINUTE + 59, 4) == {"media": {"high": 1, None: 1}}
+    assert history.failed(5 * MINUTE + 59, 5) == {"media": {"high": 2, None: 1}}
+    assert history.failed(100 * MINUTE, 4) == {}
+
+
 def test_no_more_minutes_than_were_seen() -> None:
     history = History(began=3 * MINUTE + 59)
     history.end(4 * MINUTE, "media", None, None, failed=False)

@@ -52,7 +52,7 @@ def worker(name: str, state: str = "running", **keys: Any) -> dict[str, Any]:
 def figures(**keys: Any) -> dict[str, Any]:
     minutes = tuple(range(60))
     told = {"done": 812, "failed": 3, "per_minute": 4.25, "runtime_avg": 1.3, "runtime_p95": 2.9, "wait_p95": 0.4}
-    return {**told, "by_minute": minutes, **keys}
+    return {**told, "by_minute": minutes, "failed_lately": 1, **keys}
 
 
 def queue(name: str, **keys: Any) -> dict[str, Any]:

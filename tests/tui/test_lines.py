@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleetd.tui.lines import Span, clip, columns, fitted
+from fleetd.tui.lines import Span, clip, clip_left, columns, fitted
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,21 @@ def test_a_text_is_cut_to_its_columns_and_says_so(text: str, shown: str) -> None
 )
 def test_spans_are_cut_to_their_columns_and_say_so(texts: tuple[str, ...], shown: str) -> None:
     assert "".join(span.text for span in fitted([Span(text) for text in texts], 5)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("media:0", 9, "media:0  "),
+        ("media:0", 7, "media:0"),
+        ("transcode:12", 9, "…scode:12"),
+        ("語語語語:12", 8, "…語語:12"),
+        ("語語語語:12", 7, "…語:12 "),
+        ("x\x07" * 9, 5, "…\\x07"),
+        ("abc", 1, "…"),
+        ("abc", 0, ""),
+        ("a\u0301" * 9, 4, "…" + "a\u0301" * 3),
+    ],
+)
+def test_a_text_that_is_cut_on_the_left(text: str, width: int, shown: str) -> None:
+    assert clip_left(text, width) == shown

@@ -127,7 +127,7 @@ def test_hostile_output_and_job_names(daemon: Fleetd) -> None:
         assert re.search(r"out 1 .*\\u202e語", shown)
         live.press("escape", "escape", "e")
         live.sees("worker.started")
-        live.press("q")
+        live.press("q", "q")
         assert live.ended() == (0, None)
         body = live.written.partition("\x1b[?1049h")[2].rpartition("\x1b[?1049l")[0]
         assert "\x1b]" not in body

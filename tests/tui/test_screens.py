@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from fleetd.tui.bindings import BINDINGS
 from fleetd.tui.bindings import shown as key_shown
 from fleetd.tui.documents import Shape
+from fleetd.tui.lines import Tone
 from fleetd.tui.look import UNICODE, Look, look_of
 from fleetd.tui.model import Model
 from fleetd.tui.news import Happened, Printed, Seen
@@ -29,6 +30,7 @@ from tests.support.pictures import (
     NOW,
     documents,
     event,
+    figures,
     host,
     incident,
     member,
@@ -109,19 +111,19 @@ def test_the_fleet_at_120_columns() -> None:
     assert lines[0].startswith(" fleet acme  · 3 hosts live  · epoch 1790000123 raised ")
     assert ", 3m 3s ago " in lines[0]
     assert lines[1].startswith(
-        " ✓ Redis   ✓ broker default   30 workers ●6 ○6 ▲3 ▼3 !3 ~3 ·3 ✗3   26 jobs/min   18 failed"
+        " ✓ Redis   ✓ broker default   30 workers ●6 ○6 ▲3 ▼3 !3 ~3 ·3 ✗3   26 jobs/min   6 failed/h"
     )
     assert lines[2].startswith(" ▸ rollout 1790000123 running █████████░░░░░░░░░░░ 14 of 30 workers  v42  by kim")
     assert "web-2/app ████░░░░░░ 4/10 rolling   web-1/app ██████████ 10/10 done" in lines[3]
     assert lines[4].split()[:5] == ["POOL▾", "STATE", "WORKERS", "OK", "JOBS/MIN"]
     assert lines[5].startswith("▸ web-1/app  running  up 1d 1h  seen 1s ago  fleetd 0.1.0")
-    assert re.match(r"    media +running +●○▲▼!~·✗ +2/8 +4\.2 +3 ", lines[6])
+    assert re.match(r"    media +running +●○▲▼!~·✗ +2/8 +4\.2 +1 ", lines[6])
     at = next(index for index, line in enumerate(lines) if line.startswith("  QUEUE▾"))
     assert (
         " ".join(lines[at].split())
-        == "QUEUE▾ POOL READY DELAYED RESERVED OLDEST WAIT JOBS/MIN LAST HOUR MEAN P95 FAILED"
+        == "QUEUE▾ POOL READY DELAYED RESERVED OLDEST WAIT JOBS/MIN LAST HOUR MEAN P95 FAILED/H"
     )
-    assert re.match(r"  media +media +12 +5 +2 +33s +~40s +13 +[▁-█]+ +1\.3s +2\.9s +9", lines[at + 1])
+    assert re.match(r"  media +media +12 +5 +2 +33s +~40s +13 +[▁-█]+ +1\.3s +2\.9s +3", lines[at + 1])
 
 
 def test_one_daemon_at_80_columns() -> None:
@@ -136,6 +138,27 @@ def test_a_wait_that_was_measured_is_not_marked_as_a_guess() -> None:
     measured = {**pool("media"), "queues": [queue("media", wait_source="measured")]}
     assert " 40s" in text(shown(Picture(NOW, (host("web-1", measured),))))
     assert "~40s" not in text(shown(Picture(NOW, (host("web-1", measured),))))
+
+
+@pytest.mark.parametrize(("seconds", "tones"), [(59.9, ["plain", "figure"]), (60.1, ["worrying", "worrying"])])
+def test_a_wait_worries_beyond_a_minute(seconds: float, tones: list[str]) -> None:
+    waits = {**pool("media"), "queues": [queue("media", oldest_age=seconds, wait=seconds)]}
+    lines = frame(shown(Picture(NOW, (host("web-1", waits),))), LOOK)
+    listed = next(line for line in lines if "".join(span.text for span in line.spans).startswith("  media "))
+    assert [span.tone for span in listed.spans if span.text.strip(" ~") in {"59s", "1m 0s"}] == tones
+
+
+def test_failures_are_red_for_an_hour() -> None:
+    def tones(lately: int | None, *told: str) -> list[Tone]:
+        jobs = figures(failed=1234, failed_lately=lately)
+        failing = pool("media", 0, jobs=jobs, queues=[queue("media", jobs=jobs)])
+        model = shown(Picture(NOW, (host("web-1", failing),)), 250, 40)
+        lines = [*frame(model, LOOK), *frame(press(model, "down", "enter"), LOOK)]
+        return [span.tone for line in lines for span in line.spans if span.text.strip() in told]
+
+    assert tones(777, "777") == [Tone.BAD] * 5  # the head, twice, the pool, its queue, its page
+    assert tones(777, "1234") == tones(None, "1234") == [Tone.PLAIN] * 3
+    assert Tone.BAD not in tones(0, "0")
 
 
 def test_more_workers_than_columns_are_numbers() -> None:
@@ -156,6 +179,29 @@ def test_a_pool_at_200_columns() -> None:
     assert re.match(r"  media:4 +! backoff +- +- +- +40 ", lines[at + 5])
 
 
+@pytest.mark.parametrize(
+    ("epochs", "shown_", "row"),
+    [
+        ((None, None), "-", " -"),
+        ((EPOCH, EPOCH), str(EPOCH), f" {EPOCH}"),
+        ((None, EPOCH), f"-..{EPOCH}", f" …{EPOCH}"),
+        ((EPOCH - 9, EPOCH), f"{EPOCH - 9}..{EPOCH}", f" …{EPOCH}"),
+    ],
+)
+def test_the_epochs_of_a_pool(epochs: tuple[int | None, int | None], shown_: str, row: str) -> None:
+    workers = [worker(f"media:{slot}", epoch=epoch) for slot, epoch in enumerate(epochs)]
+    model = shown(Picture(NOW, (host("web-1", {**pool("media", 2), "workers": workers}),)), 165)
+    listed = next(line for line in texts(model) if line.startswith("    media"))
+    assert listed.rstrip().endswith(row)
+    assert shown_ == "-" or f"epoch {shown_} " in text(press(model, "down", "enter"))
+
+
+def test_workers_with_a_long_name_are_told_apart() -> None:
+    model = shown(Picture(NOW, (host("web-1", pool("transcode-of-videos", 12)),)), 60, 40)
+    told = text(press(model, "down", "enter"))
+    assert [f"{slot} " in told for slot in ("eos:0", "eos:9", "os:10", "os:11")] == [True] * 4
+
+
 def test_a_worker_its_runs_and_its_output() -> None:
     model = crowded(ALONE, 100, 30, *SCREENS["worker"])
     lines = texts(model)
@@ -169,7 +215,7 @@ def test_a_worker_its_runs_and_its_output() -> None:
 
 def test_help_names_every_key_and_every_shape() -> None:
     told = text(press(shown(ALONE, 200, 80), "?"))
-    for binding in BINDINGS:
+    for binding in (each for each in BINDINGS if not each.drains):
         assert f" {' '.join(map(key_shown, binding.keys))} " in told
         assert binding.help in told
     for shape in Shape:
@@ -219,23 +265,50 @@ def test_hosts_with_the_same_trouble_have_one_incident() -> None:
     assert narrow[2].rstrip() == " ✗ long-wait media high on web-2/app for 1h 1m   and 1 more"
 
 
-def test_a_rollout_that_was_halted_says_why() -> None:
-    error = {"worker": "media:1", "reason": "start-failed", "lines": []}
-    stuck = {"name": "web-2/app", "state": "rolling", "done": 4, "total": 10, "error": error}
-    told = text(shown(replace(FLEET, rollouts=(rollout("halted", hosts=[stuck]),))))
-    assert "✗ rollout 1790000123 halted" in told
-    assert "web-2/app: media:1: start-failed" in told
+ERROR = {"worker": "transcode:1", "reason": "start-failed", "lines": ["Traceback", "ImportError: no module codecs"]}
+STUCK = {"name": "media-2/app", "state": "rolling", "done": 5, "total": 24, "error": ERROR}
+WHY = " ✗ rollout 1790000123 halted media-2/app: transcode:1: start-failed: ImportError"
 
 
-def test_a_daemon_s_own_rollout_is_known_by_its_events() -> None:
-    model = shown(ALONE)
-    story = [("rollout.started", {"slots": 8}), ("rollout.progress", {"slots": 8, "done": 2})]
-    model, _ = update(model, Happened(tuple(event(0, kind, fields=fields) for kind, fields in story)))
-    assert "rolling  media ██░░░░░░░░ 2/8" in text(model)
-    model, _ = update(model, Happened((event(0, "rollout.halted", fields={"slots": 8, "reason": "start-failed"}),)))
-    assert "2/8 HALTED: start-failed" in text(model)
-    model, _ = update(model, Happened((event(0, "rollout.done", fields={"slots": 8}),)))
-    assert "rolling" not in text(model)
+@pytest.mark.parametrize(
+    ("columns", "halted_by", "told"),
+    [
+        (60, "media-2/app", WHY[:59] + "…"),
+        (80, "media-2/app", WHY[:79] + "…"),
+        (120, "media-2/app", WHY + ": no module codecs"),
+        (200, "media-2/app", WHY + ": no module codecs  ████░░░░░░░░░░░░░░░░ 5 of 24 workers  release 43  by kim"),
+        (80, "ann@ci", " ✗ rollout 1790000123 halted by ann@ci  ████░░░░░░░░░░░░░░░░ 5 of 24 workers"),
+        (
+            120,
+            "ann@ci",
+            " ✗ rollout 1790000123 halted by ann@ci  ████░░░░░░░░░░░░░░░░ 5 of 24 workers  release 43  by kim",
+        ),
+        (120, None, WHY + ": no module codecs"),
+    ],
+)
+def test_a_rollout_that_was_halted_says_why(columns: int, halted_by: str | None, told: str) -> None:
+    halted = rollout("halted", label="release 43", halted_by=halted_by, hosts=[STUCK])
+    lines = texts(shown(replace(FLEET, rollouts=(halted,)), columns, 24))
+    assert lines[2].partition("  since")[0].rstrip() == told
+    assert lines[3].startswith("   media-2/app ██░░░░░░░░ 5/24 rolling")
+
+
+def rolled(state: str, done: int, *, story: tuple[dict[str, Any], ...] = ()) -> str:
+    """The head of the view of a daemon that rolls a pool."""
+    rolling = pool("media", rollout={"state": state, "total": 8, "done": done})
+    model, _ = update(shown(Picture(NOW, (host("web-1", pool("mail"), rolling),))), Happened(story))
+    return "\n".join(texts(model)[:4])
+
+
+def test_a_daemon_s_own_rollout() -> None:
+    halted = event(0, "rollout.halted", fields={"reason": "start-failed", "lines": ["one", "no codecs"]})
+    assert "rolling  media ██░░░░░░░░ 2/8  " in rolled("running", 2)
+    assert "media HALTED ██░░░░░░░░ 2/8  " in rolled("halted", 2)  # so long ago that no event of it is kept
+    assert "media HALTED: start-failed: no codecs ██░░░░░░░░ 2/8  " in rolled(
+        "halted", 2, story=(halted, event(1, "rollout.halted", pool="mail"))
+    )
+    assert "start-failed" not in rolled("halted", 2, story=(halted, event(1, "rollout.resumed")))
+    assert "rolling" not in text(shown(ALONE))
 
 
 @pytest.mark.parametrize(

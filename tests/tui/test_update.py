@@ -34,6 +34,7 @@ from tests.support.pictures import (
     documents,
     event,
     host,
+    incident,
     member,
     pool,
     press,
@@ -41,6 +42,7 @@ from tests.support.pictures import (
     rollout,
     shown,
     text,
+    texts,
     worker,
 )
 
@@ -79,6 +81,7 @@ ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
     Action.BACK: (IN_POOL, lambda m, _: place(m).screen is Screen.OVERVIEW),
     Action.OTHER_PANE: ((), lambda m, _: place(m).pane == 1),
     Action.EVENTS: ((), lambda m, _: place(m).screen is Screen.EVENTS and place(m).at_end),
+    Action.NOTABLE: (("e",), lambda m, _: place(m).notable),
     Action.LOOK_AT_HOST: (IN_POOL, lambda m, _: (place(m).screen, place(m).host) == (Screen.HOST, "web-1")),
     Action.FOLLOW: (IN_POOL, lambda m, _: place(m).screen is Screen.WORKER and place(m).at_end),
     Action.FILTER: ((), lambda m, _: asked(m) is not None),
@@ -86,6 +89,7 @@ ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
     Action.REVERSE: ((), lambda m, _: place(m).cursor.reverse),
     Action.HELP: ((), lambda m, _: place(m).screen is Screen.HELP),
     Action.QUIT: ((), lambda _, w: w == (Leave(ExitCode.DONE),)),
+    Action.DRAIN: ((), lambda m, w: w == () and asked(m).text == "Leave and DRAIN all workers"),
     Action.INTERRUPT: ((), lambda _, w: w == (Leave(ExitCode.INTERRUPTED),)),
     Action.SUSPEND: ((), lambda _, w: w == (Suspend(),)),
     Action.REDRAW: ((), lambda _, w: w == (Redraw(),)),
@@ -113,6 +117,7 @@ ROWS: dict[Action, tuple[tuple[str, ...], Any]] = {
 # The same action by another binding, which holds elsewhere.
 ELSEWHERE: dict[tuple[Action, Screen | Mode], tuple[tuple[str, ...], Any]] = {
     (Action.BACK, Screen.OVERVIEW): (("/", "m", "enter"), lambda m, _: place(m).filter == ""),
+    (Action.BACK, Screen.HELP): (("?",), lambda m, _: place(m).screen is Screen.OVERVIEW),
     (Action.NO, Mode.FILTERING): (("/", "m"), lambda m, _: place(m).filter == "" and m.asking is None),
 }
 
@@ -128,7 +133,7 @@ def test_keys(index: int, key: str) -> None:
         (row for (action, where), row in ELSEWHERE.items() if action is binding.action and where in binding.where),
         ROWS[binding.action],
     )
-    model = press(shown(), *before)
+    model = press(replace(shown(), leaving_drains=binding.drains is True), *before)
     assert bound(model, key) is binding, "the row leads to a place where another binding holds"
     assert after(*pressed(model, key)), model
 
@@ -152,6 +157,31 @@ def test_nothing_is_done_without_a_yes() -> None:
             for key in binding.keys:
                 _, wishes = pressed(shown(FLEET), "down", key, "n", "escape", "x", " ")
                 assert not any(isinstance(wish, Do) for wish in wishes), key
+
+
+def test_leaving_is_asked_about_where_it_drains() -> None:
+    model = replace(shown(columns=60), leaving_drains=True)
+    assert "q drain" in texts(model)[-1]
+    asking, wishes = pressed(model, "q")
+    assert "Leave and DRAIN all workers?  (10 workers, 2 busy)" in text(asking)
+    assert wishes == ()
+    assert pressed(asking, "y")[1] == (Leave(),)
+    for key in ("n", "q", "escape"):
+        after, wishes = pressed(asking, key)
+        assert (after.asking, wishes) == (None, ())
+    small, _ = update(model, Resized(50, 10))
+    assert "Leave and DRAIN all workers?" in text(press(small, "q"))
+    assert pressed(replace(model, scene=None), "q", "y")[1] == (Leave(),)
+    told = text(press(replace(model, columns=120, rows=80), "?"))
+    assert "leave the view and drain all workers: asks first" in told
+    assert "nothing else ends" not in told
+
+
+@pytest.mark.parametrize("drains", [False, True])
+@pytest.mark.parametrize("key", ["e", "?"])
+def test_q_goes_back_from_what_is_only_looked_at(key: str, drains: bool) -> None:
+    after, wishes = pressed(replace(shown(), leaving_drains=drains), key, "q")
+    assert (place(after).screen, after.asking, wishes) == (Screen.OVERVIEW, None, ())
 
 
 # -- moving ------------------------------------------------------------------------------------------------------------
@@ -186,6 +216,28 @@ def test_text_is_scrolled_and_follows_at_its_end() -> None:
     model, _ = update(model, Happened((event(101),)))
     assert "media:0: 101" in text(model)
     assert "media:0: 0\n" in text(press(model, "home")) + "\n"
+
+
+def first_of(model: Model, mark: str) -> str:
+    """The first line on the screen that has the mark."""
+    return next(line for line in text(model).splitlines() if mark in line)
+
+
+@pytest.mark.parametrize("filter_", ["", "7"])
+def test_what_is_read_stays_when_old_lines_are_dropped(filter_: str) -> None:
+    typed = ("/", *filter_, "enter") if filter_ else ()
+    at_events, _ = update(press(shown(rows=20), "e"), Happened(documents(1000)))
+    at_events = press(at_events, *typed, "home", *["page-down"] * 5)
+    after, _ = update(at_events, Happened(tuple(event(number) for number in range(2000, 2060))))
+    assert first_of(after, "media:0: ") == first_of(at_events, "media:0: ")
+    below_help, _ = update(press(at_events, "?"), Happened(tuple(event(number) for number in range(2000, 2060))))
+    assert first_of(press(below_help, "escape"), "media:0: ") == first_of(at_events, "media:0: ")
+    lines = [f"line {number}" for number in range(1300)]
+    at_output, _ = update(press(shown(rows=30), *AT_WORKER), Printed("media:0", tuple(lines[:1000])))
+    at_output = press(at_output, *typed, "page-up")
+    after, _ = update(at_output, Printed("media:0", tuple(lines[1000:])))
+    assert text(at_output).splitlines()[14].startswith("line ")
+    assert text(after).splitlines()[14] == text(at_output).splitlines()[14]
 
 
 # -- from screen to screen ---------------------------------------------------------------------------------------------
@@ -229,6 +281,27 @@ def test_a_queue_opens_its_pool() -> None:
     assert (place(model).screen, place(model).pool) == (Screen.POOL, "media")
     model = press(shown(FLEET), "tab", "enter")
     assert (place(model).screen, place(model).pane, place(model).filter) == (Screen.OVERVIEW, 0, "media")
+
+
+ROUTINE = [
+    *(event(0, f"worker.{kind}") for kind in ("started", "healthy", "draining", "recycled", "adopted")),
+    event(0, "worker.exited", fields={"planned": True}),
+    event(0, "rollout.progress"),
+]
+
+
+def test_events_of_every_day_do_not_hide_the_others() -> None:
+    crash = event(7, "worker.exited", fields={"planned": False}, text="media:0: ended unplanned")
+    model, _ = update(shown(), Happened((*ROUTINE, crash, event(8, "rollout.halted", text="media: rollout halted"))))
+    for _ in range(300):
+        model, _ = update(model, Happened(tuple(ROUTINE)))
+    assert [told in text(model) for told in ("unplanned", "rollout halted", "media:0: 0")] == [True, True, False]
+    page = press(model, "e")
+    assert [told in text(page) for told in ("unplanned", "rollout halted", "media:0: 0")] == [False, False, True]
+    page = press(page, "n")
+    assert [told in text(page) for told in ("unplanned", "rollout halted", "media:0: 0")] == [True, True, False]
+    assert "EVENTS that are notable  2 of 2" in text(page)
+    assert "media:0: 0" in text(press(page, "n"))
 
 
 def test_events_and_help_are_there_once() -> None:
@@ -308,9 +381,9 @@ def test_what_is_asked_of_a_daemon(keys: tuple[str, ...], request_: Request) -> 
     ("keys", "request_"),
     [
         (("r", "y"), Request(Verb.RESTART, host="web-1")),
-        (("r", "a"), Request(Verb.RESTART)),
+        (("r", "A"), Request(Verb.RESTART)),
         (("down", "p", "y"), Request(Verb.PAUSE, ("media",), "web-1")),
-        (("down", "p", "a"), Request(Verb.PAUSE, ("media",))),
+        (("down", "p", "A"), Request(Verb.PAUSE, ("media",))),
         (("tab", "u", "y"), Request(Verb.RESUME, ("media",))),
         ((*IN_POOL, "r", "y"), Request(Verb.RESTART, ("media",), "web-1")),  # a fleet restarts pools
         (("H", "y"), Request(Verb.HALT, epoch=EPOCH)),
@@ -346,6 +419,62 @@ def test_all_instances_of_a_host_are_counted(keys: tuple[str, ...], asked_: str,
     model = press(shown(TWO_INSTANCES), *keys)
     assert asked(model).text == asked_
     assert asked(model).counted.partition(",")[0] == counted
+
+
+def only(picture: Picture, *targets: str) -> Model:
+    """The view of these TARGETs."""
+    return update(replace(shown(picture), targets=targets), Seen(picture))[0]
+
+
+MANY = Picture(NOW, (host("web-1", pool("media", 8), pool("mail", 2), pool("news", 3)),))
+
+
+@pytest.mark.parametrize(
+    ("picture", "targets", "keys", "asked_", "counted", "reached"),
+    [
+        (FLEET, ("media",), ("R",), "media on web-1", "8 workers", ("media",)),
+        (FLEET, ("m*",), ("R",), "media, mail on web-1", "10 workers", ("media", "mail")),
+        (FLEET, ("media", "mail:*"), ("down", "down", "p"), "mail on web-1", "2 workers", ("mail",)),
+        (ALONE, ("media:0",), (*AT_POOL, "S"), "media:0", "1 worker", ("media:0",)),
+        (ALONE, ("media:0", "media:2"), ("tab", "S"), "media:0, media:2", "2 workers", ("media:0", "media:2")),
+        (ALONE, ("media:1", "mail"), ("S",), "media:1, mail on web-1", "3 workers", ("media:1", "mail")),
+        (
+            *(MANY, ("news", "media:[0-2]"), ("S",), "media:0, media:1 and 2 more on web-1"),
+            *("6 workers", ("media:0", "media:1", "media:2", "news")),
+        ),
+    ],
+)
+def test_a_narrowed_view_acts_on_what_it_shows(
+    picture: Picture,
+    targets: tuple[str, ...],
+    keys: tuple[str, ...],
+    asked_: str,
+    counted: str,
+    reached: tuple[str, ...],
+) -> None:
+    model = press(only(picture, *targets), *keys)
+    assert f" {asked_} " in f"{asked(model).text} "
+    assert asked(model).counted.partition(",")[0] == counted
+    verb = {"R": Verb.RESTART_NOW, "p": Verb.PAUSE, "S": Verb.STOP}[keys[-1]]
+    assert pressed(model, "y")[1] == (Do(Request(verb, reached, "web-1" if picture is FLEET else None)),)
+
+
+@pytest.mark.parametrize(("keys", "counted"), [((), "30 workers, 6 busy"), (("down",), "24 workers, 3 busy")])
+def test_all_hosts_are_an_upper_case_key_with_a_count_of_its_own(keys: tuple[str, ...], counted: str) -> None:
+    model = press(shown(FLEET, 60, 15), *keys, "R")
+    assert f"y yes  A on all hosts ({counted})  n no" in text(model)
+    assert pressed(model, "a") == (model, ())
+
+
+def test_a_narrowed_view_of_a_fleet_reaches_on_all_hosts_what_it_shows() -> None:
+    assert asked(press(only(FLEET, "mail"), "R")).wide == Request(Verb.RESTART_NOW, ("mail",))
+
+
+def test_what_a_narrowed_view_cannot_act_on_says_why() -> None:
+    for picture, keys in ((FLEET, ("R",)), (FLEET, ("down", "r")), (FLEET, (*IN_POOL, "r")), (ALONE, (*AT_POOL, "+"))):
+        model = press(only(picture, "media:1"), *keys)
+        assert model.asking is None
+        assert "only some workers of media are shown" in text(model)
 
 
 def test_a_halted_rollout_goes_on() -> None:
@@ -449,6 +578,16 @@ def test_targets_and_the_filter_narrow_the_events() -> None:
     assert "media: halted" in text(of_pool)
     filtered = press(model, "/", *"mail", "enter")
     assert [told in text(filtered) for told in ("media:0: 1", "mail:0: 2", "fleetd started")] == [False, True, False]
+
+
+def test_targets_narrow_the_incidents() -> None:
+    lost, strange = incident("broker-lost", pool=None), incident(pool={"x": 1})
+    there = [incident(worker="media:0"), incident("long-wait", pool="mail"), lost]
+    picture = Picture(NOW, (host("web-1", incidents=there), host("web-2", incidents=[strange]), host("web-3")))
+    for targets, shown_ in (((), 3), (("mail",), 2), (("media",), 2), (("media:0",), 2), (("media:1",), 1)):
+        model = only(picture, *targets)
+        assert model.scene is not None
+        assert len(model.scene.incidents) == shown_, targets
 
 
 @pytest.mark.parametrize("broken", [{}, {"name": 3}, {"instance": "x"}, {"instance": "x", "host": "y", "pools": [{}]}])

@@ -208,11 +208,11 @@ def test_queues_as_their_broker_tells_and_the_jobs_that_came_from_them() -> None
     host.passes(2.0)
     host.tell(JobReported(run, LineMeaning.FAILED, Source.SOCKET, "j"))
     _, queue = host.picture().pools[0].queues
-    jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0, (1,))
+    jobs = JobsView(0, 1, 1.0, 2.0, 2.0, 3.0, (1,), 1)
     assert queue == QueueView("low", 6, 2, 1, 3, None, 14.0, "estimated", jobs, None)
     assert host.picture().pools[0].jobs == jobs
     (encode,) = host.picture().pools[0].classes
-    assert (encode.name, encode.jobs) == ("Encode", replace(jobs, by_minute=None))
+    assert (encode.name, encode.jobs) == ("Encode", replace(jobs, by_minute=None, failed_lately=None))
     assert host.picture().brokers == (BrokerView("main", reachable=True, error=None),)
 
 
@@ -256,6 +256,17 @@ def test_minutes_that_were_seen_are_told_one_by_one() -> None:
     assert host.picture().pools[0].jobs.by_minute == (1, 1, 0)
     host.passes(6000.0)
     assert host.picture().pools[0].jobs.by_minute == (0,) * 60
+
+
+def test_failures_of_the_last_hour_are_told_beside_all() -> None:
+    host = Host(pool(reports_jobs=True))
+    host.started()
+    (run,) = host.runs
+    host.tell(JobReported(run, LineMeaning.FAILED, Source.OUTPUT, "j"))
+    host.passes(59 * 60.0)
+    assert [(jobs.failed, jobs.failed_lately) for jobs in (host.picture().pools[0].jobs,)] == [(1, 1)]
+    host.passes(60.0)
+    assert [(jobs.failed, jobs.failed_lately) for jobs in (host.picture().pools[0].jobs,)] == [(1, 0)]
 
 
 def test_ninety_five_in_a_hundred_are_not_above_the_p95() -> None:

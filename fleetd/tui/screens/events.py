@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fleetd.tui.figures import clock, moment
+from fleetd.tui.kept import shown_events
 from fleetd.tui.lines import Line, Span, Tone, clip
 from fleetd.tui.look import Look
 from fleetd.tui.model import Model
-from fleetd.tui.narrowing import concerns
-from fleetd.tui.rows import event_matches
 from fleetd.views.picture import Document
 from fleetd.views.wording import WARNINGS
 
@@ -32,14 +33,15 @@ def draw(model: Model, _look: Look, room: int, top: int) -> list[Line]:
     found = _events(model)
     shown = found[top : top + heights(model, room)[0]]
     following = "goes on with what is new" if model.place.at_end else "End goes on with what is new"
-    told = f" EVENTS  {top + len(shown)} of {len(found)}, {following}" if found else " EVENTS"
+    which = " that are notable" if model.place.notable else ""
+    told = f" EVENTS{which}  {top + len(shown)} of {len(found)}, {following}" if found else f" EVENTS{which}"
     title = Line([Span(clip(told, model.columns), Tone.HEAD)], ground=Tone.HEAD)
     return [title, *(_event(model, event) for event in shown)] if shown else [title, _none(model)]
 
 
 def newest(model: Model, room: int) -> list[Line]:
-    """The last ones in so many lines, with a title, where there is room for some."""
-    found = _events(model)
+    """The last notable ones in so many lines, with a title, where there is room for some."""
+    found = shown_events(model, replace(model.place, notable=True))
     if room < _LEAST or not found:
         return []
     title = Line([Span(clip("  EVENTS", model.columns), Tone.HEAD)], ground=Tone.HEAD)
@@ -51,10 +53,7 @@ def _none(model: Model) -> Line:
 
 
 def _events(model: Model) -> tuple[Document, ...]:
-    wanted, targets = model.place.filter, model.targets
-    if not wanted and not targets:
-        return model.events
-    return tuple(event for event in model.events if event_matches(event, wanted) and concerns(event, targets))
+    return shown_events(model, model.place)
 
 
 def _event(model: Model, event: Document) -> Line:

@@ -20,7 +20,7 @@ def foot(model: Model) -> list[Line]:
 
 def _told(model: Model) -> Line:
     match model.asking:
-        case Question(_, text, counted, _, is_dangerous):
+        case Question(_, text, counted, is_dangerous=is_dangerous):
             ground = Tone.ALARM if is_dangerous else Tone.ASKING
             counts = f"  ({counted}) " if counted and len(text) + len(counted) + 8 < model.columns else ""
             return Line(fitted([Span(f" {text}?{counts}")], model.columns), ground=ground)
@@ -67,9 +67,10 @@ def _hints(model: Model) -> Line:
     where = mode_of(model) or model.place.screen
     spans: list[Span] = [Span(" ")]
     left = model.columns - 1
-    bindings = [binding for binding in holding(where) if binding.hint is not None and _is_offered(model, binding)]
+    bound = holding(where, drains=model.leaving_drains)
+    bindings = [binding for binding in bound if binding.hint is not None and _is_offered(model, binding)]
     # Help and quit stand first: they must be there when the others do not fit.
-    bindings.sort(key=lambda binding: {"help": 0, "quit": 1}.get(binding.hint or "", 2))
+    bindings.sort(key=lambda binding: {"help": 0, "quit": 1, "drain": 1}.get(binding.hint or "", 2))
     for binding in bindings:
         told = _hint(model, binding)
         left -= width_of(told)
@@ -88,6 +89,8 @@ def _hint(model: Model, binding: Binding) -> list[Span]:
     hint = binding.hint or ""
     if hint == "queues" and model.place.pane:
         hint = "pools"
+    if binding.action is Action.EVERYWHERE and isinstance(model.asking, Question):
+        hint = f"{hint} ({model.asking.counted_wide})"
     if binding.verb is not None and refusal(model, binding.verb) is not None:
         return [Span(f"{shown(binding.keys[0])} {hint}  ", Tone.STOPPED)]
     key = Span(shown(binding.keys[0]), Tone.BAD if binding.is_dangerous else Tone.KEY)

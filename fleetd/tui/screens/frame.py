@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fleetd.tui.lines import Line, Span, Tone, clip
 from fleetd.tui.look import Look
-from fleetd.tui.model import LEAST_COLUMNS, LEAST_ROWS, Model, Screen
+from fleetd.tui.model import LEAST_COLUMNS, LEAST_ROWS, Model, Question, Screen
 from fleetd.tui.screens import events, help, host, overview, pool, worker  # noqa: A004 - the screen
 from fleetd.tui.screens.foot import FOOT, foot
 from fleetd.tui.screens.head import head, head_height
@@ -67,5 +67,7 @@ def _room(model: Model) -> int:
 
 def _too_small(model: Model) -> list[Line]:
     told = (f"too small: {model.columns}x{model.rows}", f"{LEAST_COLUMNS}x{LEAST_ROWS} is the least; q quits")
+    if isinstance(model.asking, Question):  # a key may have been pressed blindly
+        told = (f"{model.asking.text}?", "y: yes, n: no")
     lines = [Line([Span(clip(text, model.columns), Tone.WORRYING)]) for text in told]
     return [*lines, *[Line()] * model.rows][: max(0, model.rows)]

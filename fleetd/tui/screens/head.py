@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from fleetd.tui.documents import HostDocument, Rollout, Shape
+from fleetd.tui.documents import HostDocument, Shape
 from fleetd.tui.figures import age, clock, count, moment, rate, since
-from fleetd.tui.lines import Line, Span, Tone, beside, clip, fitted, visible, width_of
-from fleetd.tui.look import TONES, Look, bar
+from fleetd.tui.lines import Line, Span, Tone, beside, fitted, visible, width_of
+from fleetd.tui.look import TONES, Look
 from fleetd.tui.model import Model
-from fleetd.tui.rolling import Roll, raised_at, rolls
+from fleetd.tui.rolling import raised_at
 from fleetd.tui.scene import OpenIncident, Scene
+from fleetd.tui.screens import rollouts
 
 _GAP = Span("   ")
-_BAR = 10  # columns
 _ROOMY = 100  # columns
 _WORDY = 150  # columns
-_MOST_OF_ROLLOUTS = 4  # lines, and at most a fifth of the screen
 
 
 def head(model: Model, look: Look) -> list[Line]:
@@ -30,7 +29,7 @@ def head(model: Model, look: Look) -> list[Line]:
         lines.append(_trouble(model, model.scene, look))
     if model.scene.incidents:
         lines.append(_incidents(model, model.scene, look))
-    return [*lines, *_rollouts(model, look)]
+    return [*lines, *rollouts.draw(model, look)]
 
 
 def head_height(model: Model) -> int:
@@ -38,7 +37,7 @@ def head_height(model: Model) -> int:
     scene = model.scene
     if scene is None:
         return 2
-    return 2 + (scene.trouble is not None) + bool(scene.incidents) + _rollout_height(model)
+    return 2 + (scene.trouble is not None) + bool(scene.incidents) + rollouts.height(model)
 
 
 # -- who -------------------------------------------------------------------------------------------------------------
@@ -95,11 +94,11 @@ def _well(model: Model, scene: Scene, look: Look) -> Line:
     crews = [crew for crew in scene.crews if crew.host.live]
     known = [crew.pool.jobs for crew in crews]
     per_minute = [jobs.per_minute for jobs in known if jobs.per_minute is not None]
-    failed = [jobs.failed for jobs in known if jobs.failed is not None]
+    failed = [jobs.failed_lately for jobs in known if jobs.failed_lately is not None]
     if per_minute:
         spans += [Span(rate(sum(per_minute)), Tone.FIGURE), Span(" jobs/min"), _GAP]
     if failed:
-        spans += [Span(count(sum(failed)), Tone.BAD if sum(failed) else Tone.FIGURE), Span(" failed")]
+        spans += [Span(count(sum(failed)), Tone.BAD if sum(failed) else Tone.FIGURE), Span(" failed/h")]
     return Line(fitted(spans, model.columns))
 
 
@@ -182,85 +181,3 @@ def _where(scene: Scene, incident: OpenIncident) -> list[Span]:
         return []
     hosts = incident.hosts
     return [Span(f" on {visible(hosts[0][:40]) if len(hosts) == 1 else f'{len(hosts)} hosts'}")]
-
-
-# -- rollouts ----------------------------------------------------------------------------------------------------------
-
-
-def _rollout_height(model: Model) -> int:
-    scene = model.scene
-    assert scene is not None
-    most = min(_MOST_OF_ROLLOUTS, model.rows // 5)
-    under_way = [rollout for rollout in scene.rollouts if rollout.is_under_way]
-    if under_way:
-        return min(most, sum(2 if rollout.hosts else 1 for rollout in under_way))
-    return min(most, 1 if scene.fleet is None and rolls(model) else 0)
-
-
-def _rollouts(model: Model, look: Look) -> list[Line]:
-    height, scene = _rollout_height(model), model.scene
-    assert scene is not None
-    if not height:
-        return []
-    lines: list[Line] = []
-    for rollout in scene.rollouts:
-        if rollout.is_under_way:
-            lines.append(_rollout(model, rollout, look))
-            if rollout.hosts:
-                lines.append(_bars(model, rollout, look))
-    return lines[:height] if lines else [_local(model, rolls(model), look)]
-
-
-def _rollout(model: Model, rollout: Rollout, look: Look) -> Line:
-    done = sum(host.done for host in rollout.hosts)
-    total = sum(host.total for host in rollout.hosts)
-    halted = rollout.state == "halted"
-    spans = [
-        Span(f" {look.glyphs.bad if halted else look.glyphs.chosen} "),
-        Span(f"rollout {rollout.epoch} {visible(rollout.state)} ", Tone.BAD if halted else Tone.STRONG),
-        *bar(done, total, look, 2 * _BAR, Tone.BAD if halted else Tone.GOOD),
-        Span(f" {done} of {total} workers"),
-    ]
-    if rollout.label:
-        spans.append(Span(f"  {clip(rollout.label, min(30, len(rollout.label)))}", Tone.STRONG))
-    why = next((host for host in rollout.hosts if host.error), None)
-    if why is not None and why.error is not None:
-        told = f"  {why.name}: {why.error.worker}: {why.error.reason}"
-        spans.append(Span(visible(told[:200]), Tone.BAD))
-    elif rollout.who:
-        spans.append(Span(f"  by {visible(rollout.who[:60])}", Tone.DIM))
-    spans.append(Span(f"  since {since(rollout.at, model.now)}", Tone.DIM))
-    return Line(fitted(spans, model.columns))
-
-
-def _bars(model: Model, rollout: Rollout, look: Look) -> Line:
-    """A bar for each host, as many as fit: those that roll and those that failed first."""
-    first = {"failed": 0, "halted": 0, "rolling": 1}
-    hosts = sorted(rollout.hosts, key=lambda host: (0 if host.error else first.get(host.state, 2), host.name))
-    spans = [Span("   ")]
-    left = model.columns - 3
-    for index, host in enumerate(hosts):
-        tone = Tone.BAD if host.error else Tone.GOOD
-        told = [
-            Span(f"{visible(host.name[:40])} "),
-            *bar(host.done, host.total, look, _BAR, tone),
-            Span(f" {host.done}/{host.total} {visible(host.state[:12])}   ", tone if host.error else Tone.DIM),
-        ]
-        more = f"and {len(hosts) - index} more"
-        if width_of(told) + (len(more) if index < len(hosts) - 1 else 0) > left:
-            spans.append(Span(more, Tone.DIM))
-            break
-        spans += told
-        left -= width_of(told)
-    return Line(fitted(spans, model.columns))
-
-
-def _local(model: Model, under_way: list[Roll], look: Look) -> Line:
-    """Of a daemon that is asked alone: each pool that it rolls."""
-    spans = [Span(f" {look.glyphs.chosen} "), Span("rolling  ", Tone.STRONG)]
-    for roll in under_way:
-        tone = Tone.BAD if roll.halted else Tone.GOOD
-        spans += [Span(f"{visible(roll.pool[:40])} "), *bar(roll.done, roll.slots, look, _BAR, tone)]
-        told = f" {roll.done}/{roll.slots}{' HALTED: ' + visible(roll.halted[:80]) if roll.halted else ''}   "
-        spans.append(Span(told, tone))
-    return Line(fitted(spans, model.columns))

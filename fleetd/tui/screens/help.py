@@ -26,11 +26,11 @@ MEANINGS = {
 _KEYS = 22  # columns
 
 
-def bindings() -> Iterator[Binding]:
-    """Every binding once, in the order of the table."""
+def bindings(*, drains: bool | None) -> Iterator[Binding]:
+    """Every binding once, in the order of the table: where leaving the view drains, or does not; None: of both."""
     seen: set[Binding] = set()
     for where in (*Screen, *Mode):
-        for binding in holding(where):
+        for binding in holding(where, drains=drains):
             if binding not in seen:
                 seen.add(binding)
                 yield binding
@@ -41,9 +41,9 @@ def heights(_model: Model, room: int) -> tuple[int, int]:
     return max(1, room), 0
 
 
-def length(_model: Model) -> int:
+def length(model: Model) -> int:
     """Lines there are."""
-    return len(list(bindings())) + len(Shape) + 5
+    return len(list(bindings(drains=model.leaving_drains))) + len(Shape) + 5
 
 
 def draw(model: Model, look: Look, room: int, top: int) -> list[Line]:
@@ -60,7 +60,7 @@ def _lines(model: Model, look: Look) -> Iterator[Line]:
     yield Line([Span(" more workers than columns: the number of each", Tone.DIM)])
     yield Line()
     yield Line([Span(clip(" KEYS", width), Tone.HEAD)], ground=Tone.HEAD)
-    for binding in bindings():
+    for binding in bindings(drains=model.leaving_drains):
         yield _binding(model, binding)
     yield Line()
 

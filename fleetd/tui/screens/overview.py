@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fleetd.core.alerts import LONG_WAIT
 from fleetd.tui.figures import age, count, rate, runtime, since
 from fleetd.tui.lines import Cell, Line, Span, Tone, fitted, visible
 from fleetd.tui.look import Look, sparkline
@@ -11,7 +12,7 @@ from fleetd.tui.model import Model
 from fleetd.tui.rows import POOLS, QUEUES, Row, rows
 from fleetd.tui.scene import Host
 from fleetd.tui.screens import events
-from fleetd.tui.screens.pieces import MARGIN, POOL_COLUMNS, Listing, crew_row, listed, number, plain, state_tone
+from fleetd.tui.screens.pieces import MARGIN, POOL_COLUMNS, Listing, bad_if, crew_row, listed, number, plain, state_tone
 from fleetd.tui.table import Column, Placed, row
 
 _QUEUE_COLUMNS = (
@@ -26,8 +27,9 @@ _QUEUE_COLUMNS = (
     Column("LAST HOUR", 9, 60, 7, right=True),
     Column("MEAN", 7, 7, 11, right=True),
     Column("P95", 7, 7, 10, right=True),
-    Column("FAILED", 6, 7, 9, right=True),
+    Column("FAILED/H", 9, 9, 9, right=True),
     Column("DONE", 7, 8, 12, right=True),
+    Column("FAILED", 6, 7, 13, right=True),
 )
 
 
@@ -117,13 +119,19 @@ def _queue(look: Look, at: Row, placed: Sequence[Placed], *, is_selected: bool) 
         ready,
         number(count(queue.delayed)),
         number(count(queue.reserved)),
-        number(age(queue.oldest_age), Tone.WORRYING if queue.oldest_age and queue.oldest_age > 1 else Tone.PLAIN),
-        number(wait if wait == "-" else about + wait, Tone.FIGURE),
+        number(age(queue.oldest_age), Tone.WORRYING if _is_long(queue.oldest_age) else Tone.PLAIN),
+        number(wait if wait == "-" else about + wait, Tone.WORRYING if _is_long(queue.wait) else Tone.FIGURE),
         number(rate(jobs.per_minute), Tone.FIGURE),
         lambda width: sparkline(jobs.by_minute, look, width),
         number(runtime(jobs.runtime_avg)),
         number(runtime(jobs.runtime_p95)),
-        number(count(jobs.failed), Tone.BAD if jobs.failed else Tone.PLAIN),
+        number(count(jobs.failed_lately), bad_if(jobs.failed_lately)),
         number(count(jobs.done)),
+        number(count(jobs.failed)),
     ]
     return row(placed, cells, is_selected=is_selected)
+
+
+def _is_long(seconds: float | None) -> bool:
+    """As a long wait is told of."""
+    return seconds is not None and seconds > LONG_WAIT

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from fleetd.tui.documents import Worker
 from fleetd.tui.figures import count, rate, runtime
-from fleetd.tui.lines import Cell, Line, Span, Tone, clip, fitted, visible, width_of
+from fleetd.tui.lines import Cell, Line, Span, Tone, clip, clip_left, fitted, visible, width_of
 from fleetd.tui.look import Look, sparkline, strip
 from fleetd.tui.model import Cursor, Model
 from fleetd.tui.rows import Order, Row
@@ -15,6 +15,7 @@ from fleetd.tui.scene import Crew
 from fleetd.tui.table import Column, Placed, arranged, header, row
 
 MARGIN = 2  # columns: the mark of the row that is chosen
+_EPOCH = 11  # columns
 
 POOL_COLUMNS = (
     Column("POOL", 14, 34, 0),
@@ -22,12 +23,13 @@ POOL_COLUMNS = (
     Column("WORKERS", 12, 400, 2),
     Column("OK", 7, 9, 3, right=True),
     Column("JOBS/MIN", 8, 8, 4, right=True),
-    Column("FAILED", 6, 7, 5, right=True),
+    Column("FAILED/H", 9, 9, 5, right=True),
     Column("LAST HOUR", 9, 60, 7, right=True),
     Column("MEAN", 7, 7, 8, right=True),
     Column("P95", 7, 7, 6, right=True),
     Column("DONE", 7, 8, 9, right=True),
-    Column("EPOCH", 10, 11, 10, right=True),
+    Column("FAILED", 6, 7, 10, right=True),
+    Column("EPOCH", _EPOCH, _EPOCH, 11, right=True),
 )
 _STATES = {
     "running": Tone.GOOD,
@@ -48,6 +50,11 @@ def number(text: str, tone: Tone = Tone.PLAIN) -> Cell:
     """A cell of a number, at the right; "-" is dim."""
     tone = Tone.DIM if text == "-" else tone
     return lambda width: [Span(clip(text, width, right=True), tone)]
+
+
+def bad_if(some: int | None) -> Tone:
+    """The tone of a number that should be 0."""
+    return Tone.BAD if some else Tone.PLAIN
 
 
 def state_tone(state: str) -> Tone:
@@ -96,22 +103,28 @@ def crew_row(look: Look, at: Row, placed: Sequence[Placed], *, is_selected: bool
         lambda width: strip(crew.shapes, crew.tally, look, width),
         number(healthy, Tone.GOOD if crew.healthy >= pool.numprocs else Tone.BACKOFF),
         number(rate(jobs.per_minute), Tone.FIGURE),
-        number(count(jobs.failed), Tone.BAD if jobs.failed else Tone.PLAIN),
+        number(count(jobs.failed_lately), bad_if(jobs.failed_lately)),
         lambda width: sparkline(jobs.by_minute, look, width),
         number(runtime(jobs.runtime_avg)),
         number(runtime(jobs.runtime_p95)),
         number(count(jobs.done)),
-        number(epochs(crew)),
+        number(count(jobs.failed)),
+        _epochs(crew),
     ]
     return row(placed, cells, is_selected=is_selected)
 
 
 def epochs(crew: Crew) -> str:
-    """The workers' epoch; two of them while they are replaced."""
-    known = sorted(
-        {worker.epoch for worker in crew.pool.workers if worker.pid is not None and worker.epoch is not None}
-    )
-    return "-" if not known else str(known[0]) if len(known) == 1 else f"..{known[-1]}"
+    """The workers' epoch, "-" of those that were started under none; two of them while they are replaced."""
+    known = sorted({worker.epoch or 0 for worker in crew.pool.workers if worker.pid is not None})
+    shown = ["-" if epoch == 0 else str(epoch) for epoch in known]
+    return "-" if not shown else shown[0] if len(shown) == 1 else f"{shown[0]}..{shown[-1]}"
+
+
+def _epochs(crew: Crew) -> Cell:
+    """Where two do not fit, the newer one is shown, at the end."""
+    shown = epochs(crew)
+    return number(clip_left(shown, min(_EPOCH, len(shown))))
 
 
 def job_of(worker: Worker) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleetd.tui.figures import age, clock, count, memory, percent, rate, runtime, since
-from fleetd.tui.lines import Cell, Line, Span, Tone, fitted
+from fleetd.tui.lines import Cell, Line, Span, Tone, clip_left, fitted
 from fleetd.tui.look import TONES, Look, sparkline
 from fleetd.tui.model import Model
 from fleetd.tui.rows import WORKERS, Row, rows
 from fleetd.tui.scene import Crew
-from fleetd.tui.screens.pieces import Listing, epochs, exit_of, facts, job_of, listed, number, plain, state_tone
+from fleetd.tui.screens.pieces import Listing, bad_if, epochs, exit_of, facts, job_of, listed, number, plain, state_tone
 from fleetd.tui.table import Column, Placed, row
 
 _COLUMNS = (
@@ -74,7 +74,8 @@ def _facts(model: Model, crew: Crew, room: int) -> list[Line]:
         ("healthy", healthy, Tone.GOOD if crew.healthy >= pool.numprocs else Tone.BACKOFF),
         ("epoch", epochs(crew), Tone.PLAIN),
         ("done", count(jobs.done), Tone.PLAIN),
-        ("failed", count(jobs.failed), Tone.BAD if jobs.failed else Tone.PLAIN),
+        ("failed", count(jobs.failed), Tone.PLAIN),
+        ("failed/h", count(jobs.failed_lately), bad_if(jobs.failed_lately)),
         ("jobs/min", rate(jobs.per_minute), Tone.FIGURE),
         ("runtime", runtime(jobs.runtime_avg), Tone.PLAIN),
         ("p95", runtime(jobs.runtime_p95), Tone.PLAIN),
@@ -104,14 +105,14 @@ def _worker(model: Model, look: Look, at: Row, placed: Sequence[Placed], *, is_s
     ended = exit_of(worker)
     when = "" if last is None or last.at is None else f", {clock(last.at)}"
     cells: list[Cell] = [
-        plain(worker.name),
+        lambda width: [Span(clip_left(worker.name, width))],  # the slot, by which they differ, is at its end
         [Span(f"{look.glyphs.shapes[shape]} {shape}", TONES[shape])],
         number("-" if worker.pid is None else str(worker.pid)[:12]),
         number(since(worker.started_at, model.now)),
         plain(about, Tone.PLAIN if job is not None else Tone.DIM),
         number(since(None if job is None else job.started_at, model.now), Tone.BUSY),
         number(count(worker.jobs_done)),
-        number(count(worker.jobs_failed), Tone.BAD if worker.jobs_failed else Tone.PLAIN),
+        number(count(worker.jobs_failed)),
         number(memory(worker.rss)),
         number(percent(worker.cpu)),
         number(count(worker.starts)),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fleetd.tui.acting import chosen
 from fleetd.tui.documents import Worker
 from fleetd.tui.figures import clock, count, memory, percent, since
+from fleetd.tui.kept import shown_lines
 from fleetd.tui.lines import Line, Span, Tone, clip, fitted
 from fleetd.tui.look import TONES, Look
 from fleetd.tui.model import Model
@@ -47,9 +48,7 @@ def _shifted(text: str, shift: int, width: int) -> str:
 
 
 def _lines(model: Model) -> tuple[str, ...]:
-    lines = () if model.output is None else model.output.lines
-    wanted = model.place.filter.casefold()
-    return tuple(line for line in lines if wanted in line.casefold()) if wanted else lines
+    return () if model.output is None else shown_lines(model.output.lines, model.place)
 
 
 def _title(model: Model, look: Look, total: int, last: int) -> Line:
@@ -84,7 +83,7 @@ def _of(model: Model, worker: Worker, host: str) -> Iterator[tuple[str, str, Ton
         yield "job", f"{job_of(worker)} for {since(worker.job.started_at, model.now)}", Tone.BUSY
     yield "says", worker.status or "", Tone.PLAIN
     yield "done", count(worker.jobs_done), Tone.PLAIN
-    yield "failed", count(worker.jobs_failed), Tone.BAD if worker.jobs_failed else Tone.PLAIN
+    yield "failed", count(worker.jobs_failed), Tone.PLAIN
     yield "memory", memory(worker.rss), Tone.PLAIN
     yield "CPU", percent(worker.cpu), Tone.PLAIN
     yield "starts", count(worker.starts), Tone.PLAIN
