@@ -293,6 +293,17 @@ def test_a_rollout_that_was_halted_says_why(columns: int, halted_by: str | None,
     assert lines[3].startswith("   media-2/app ██░░░░░░░░ 5/24 rolling")
 
 
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        (60, " ▸ rollout 1790000123 running ████░░░░░░ 14 of 30 workers"),
+        (80, " ▸ rollout 1790000123 running █████████░░░░░░░░░░░ 14 of 30 workers  v42  by kim"),
+    ],
+)
+def test_a_rollout_has_its_bar_on_few_columns_too(columns: int, told: str) -> None:
+    assert texts(shown(FLEET, columns, 24))[2].rstrip() == told
+
+
 def rolled(state: str, done: int, *, story: tuple[dict[str, Any], ...] = ()) -> str:
     """The head of the view of a daemon that rolls a pool."""
     rolling = pool("media", rollout={"state": state, "total": 8, "done": done})

@@ -12,6 +12,7 @@ from fleetd.tui.model import Model
 from fleetd.tui.rolling import Roll, rolls
 
 _BAR = 10  # columns
+_ROOMY = 80  # columns
 _MOST = 4  # lines, and at most a fifth of the screen
 
 
@@ -55,7 +56,10 @@ def _rollout(model: Model, rollout: Rollout, look: Look) -> Line:
     if halted:
         spans.append(Span(f"{visible(_why(rollout)[: 4 * model.columns])}  ", Tone.BAD))
     pieces = [
-        [*bar(done, total, look, 2 * _BAR, Tone.BAD if halted else Tone.GOOD), Span(f" {done} of {total} workers")]
+        [
+            *bar(done, total, look, _BAR if model.columns < _ROOMY else 2 * _BAR, Tone.BAD if halted else Tone.GOOD),
+            Span(f" {done} of {total} workers"),
+        ]
     ]
     if rollout.label:
         pieces.append([Span(f"  {clip(rollout.label, min(30, len(rollout.label)))}", Tone.STRONG)])
