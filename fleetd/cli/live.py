@@ -25,21 +25,11 @@ def is_live_by_default() -> bool:
     return can_be_live() and sys.stdin is not None and sys.stdin.isatty()
 
 
-def live(
-    source: Source,
-    targets: Sequence[str] = (),
-    on_term: Callable[[], None] | None = None,
-    *,
-    leaving_drains: bool = False,
-) -> int:
-    """Show a source until the view is left; `targets` are the only pools and workers shown.  Returns the exit code.
-
-    With `on_term` SIGTERM calls that and leaves the view; without, it ends the process.  `leaving_drains`: whoever
-    leaves it is told that all workers are drained, and asked.
-    """
+def live(source: Source, targets: Sequence[str] = ()) -> int:
+    """Show a source until the view is left; `targets` are the only pools and workers shown.  Returns the exit code."""
     import asyncio  # noqa: PLC0415 - no command that shows nothing live waits for it
 
-    return asyncio.run(watch(source, targets, on_term, leaving_drains=leaving_drains))
+    return asyncio.run(watch(source, targets))
 
 
 async def watch(
@@ -49,7 +39,11 @@ async def watch(
     *,
     leaving_drains: bool = False,
 ) -> int:
-    """As `live`, in a loop that runs already."""
+    """As `live`, in a loop that runs already.
+
+    With `on_term` SIGTERM calls that and leaves the view; without, it ends the process.  `leaving_drains`: whoever
+    leaves it is told that all workers are drained, and asked.
+    """
     from fleetd.tui.app import show  # noqa: PLC0415 - rich, and all that draws, is for the live view only
     from fleetd.tui.look import look_of  # noqa: PLC0415
 

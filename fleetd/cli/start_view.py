@@ -64,7 +64,7 @@ def _look_on(client: ControlClient, process: int, on_term: Callable[[], None]) -
 
     async def look_on() -> None:
         loop = asyncio.get_running_loop()
-        view = loop.create_task(watch(host_source(client), on_term=on_term))
+        view = loop.create_task(watch(host_source(client), on_term=on_term, leaving_drains=True))
 
         def leave() -> None:
             loop.remove_reader(process)  # it is told without end

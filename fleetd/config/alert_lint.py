@@ -8,7 +8,7 @@ from fleetd.config.alerts import ReadAlert
 from fleetd.config.pools import ReadPool
 from fleetd.config.problems import Finding, Problem, Severity
 from fleetd.config.webhook_url import parse
-from fleetd.core.alerts import AlertSpec, Word
+from fleetd.core.alerts import MEANINGS, About, AlertSpec, Word
 from fleetd.core.spec import LineMeaning, PoolSpec
 
 _WARNING, _ERROR = Severity.WARNING, Severity.ERROR
@@ -39,8 +39,8 @@ def lint_alerts(tables: tuple[ReadAlert, ...], pools: Mapping[str, ReadPool], *,
 
 
 def _alert(table: ReadAlert, alert: AlertSpec, pools: Mapping[str, ReadPool], *, in_fleet: bool) -> Iterator[Finding]:
-    if alert.on is Word.REDIS_LOST and not in_fleet:
-        yield _finding(_ERROR, table, "on", "redis-lost can never come true without a [fleet]", "take it out")
+    if MEANINGS[alert.on].about is About.FLEET and not in_fleet:
+        yield _finding(_ERROR, table, "on", f"{alert.on} can never come true without a [fleet]", "take it out")
     named = [pools[name].spec for name in alert.pools if name in pools]
     specs = named or [pool.spec for pool in pools.values()]
     if alert.on in _NEEDED:

@@ -15,7 +15,7 @@ from fleetd.config.reader import Reader
 from fleetd.config.tree import Node
 from fleetd.core.alerts import MEANINGS, RECOVER_AFTER, About, Above, AlertSpec, Meaning, Unit, Word
 
-_WITHOUT_POOLS = frozenset({Word.REDIS_LOST})
+_WITHOUT_POOLS = frozenset(word for word, meaning in MEANINGS.items() if meaning.about is About.FLEET)
 _WITH_QUEUES = frozenset({Word.LONG_WAIT, Word.JOB_FAILURES})
 _ID_DIGITS = 12
 _WRITTEN = {Unit.COUNT: "a number", Unit.SHARE: 'a share such as "25%"', Unit.SECONDS: 'a duration such as "5m"'}

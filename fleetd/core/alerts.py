@@ -27,6 +27,7 @@ class Word(StrEnum):
     OUTPUT_DROPPED = "output-dropped"
     BROKER_LOST = "broker-lost"
     REDIS_LOST = "redis-lost"
+    NAME_TAKEN = "name-taken"
 
 
 class Unit(StrEnum):
@@ -135,6 +136,13 @@ MEANINGS = {
             "The Redis of the fleet does not answer. Each host tells it for itself, since hosts meet nowhere else.",
             "It answers again.",
             lasting=10.0,
+        ),
+        Meaning(
+            Word.NAME_TAKEN, About.FLEET,
+            "Another daemon has this host's name in the fleet: no restart or pause of the fleet reaches it. It tells "
+            "it for itself.",
+            "It is a member.",
+            lasting=60.0,
         ),
     )
 }  # fmt: skip

@@ -57,6 +57,8 @@ def _look_at_event(turn: Turn, event: Event) -> None:
                 _waits(turn, pool)
     elif isinstance(event, FleetObserved | FleetLost):
         _redis(turn, event)
+        if isinstance(event, FleetObserved):
+            _name(turn, event)
         for name in turn.state.pools if Word.ROLLOUT_HALTED in turn.state.alerts.rules else ():
             _rollout(turn, name)  # somebody else may have halted it
 
@@ -290,6 +292,11 @@ def _redis(turn: Turn, event: FleetObserved | FleetLost) -> None:
     sign = Sign(error=event.error) if isinstance(event, FleetLost) else None
     for alert in rules_on(turn.state.alerts, Word.REDIS_LOST):
         note(turn, alert, Subject(Word.REDIS_LOST), sign)
+
+
+def _name(turn: Turn, event: FleetObserved) -> None:
+    for alert in rules_on(turn.state.alerts, Word.NAME_TAKEN):
+        note(turn, alert, Subject(Word.NAME_TAKEN), Sign() if event.held_by_other else None)
 
 
 # -- output ----------------------------------------------------------------------------------------------------------

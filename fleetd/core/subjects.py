@@ -20,7 +20,7 @@ def is_gone(state: State, alert: AlertSpec, subject: Subject) -> bool:
             return pool is None or subject.detail not in pool.spec.launch.queues or not is_of(alert, subject.detail)
         case Word.BROKER_LOST:
             return subject.detail not in {each.spec.broker for each in state.pools.values()}
-        case Word.REDIS_LOST:
+        case Word.REDIS_LOST | Word.NAME_TAKEN:
             return state.fleet is None
         case _:
             return False

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fleetd.coordination.cancelling import ended
 from fleetd.core.alerts import AlertSpec
@@ -25,6 +25,9 @@ from fleetd.shell.fact_log import FactLog
 from fleetd.shell.reaper import Reaper
 from fleetd.views.alert_text import document
 from fleetd.views.snapshot import Identity
+
+if TYPE_CHECKING:
+    from fleetd.brokers.threads import Threads
 
 TRIED_FOR = 600.0  # seconds, from the first attempt on, also over a restart of the daemon
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds between attempts
@@ -52,6 +55,7 @@ class Alerting:
         self._reaper = reaper
         self._waiting: dict[str, deque[Message]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._lookups: dict[str, Threads] = {}  # of each host one at a time, however often it is tried again
 
     def follow(self, spec: FleetSpec) -> None:
         """Import what its alerts are told by: once one is to be, the files may be those of another version."""
@@ -126,11 +130,13 @@ class Alerting:
         await (self._by_webhook if alert.webhook is not None else self._by_command)(alert, told)
 
     async def _by_webhook(self, alert: AlertSpec, told: Mapping[str, Any]) -> None:
+        from fleetd.brokers.threads import Threads  # noqa: PLC0415 - only where it is used
         from fleetd.config.webhook_url import parse  # noqa: PLC0415 - only where it is used
         from fleetd.shell.webhook import post  # noqa: PLC0415 - only where it is used
 
         assert alert.webhook is not None
-        await post(parse(alert.webhook), encode_any(told))
+        target = parse(alert.webhook)
+        await post(target, encode_any(told), self._lookups.setdefault(target.host, Threads(1)))
 
     async def _by_command(self, alert: AlertSpec, told: Mapping[str, Any]) -> None:
         from fleetd.shell.alert_command import run  # noqa: PLC0415 - only where it is used

@@ -1,4 +1,4 @@
-"""Posting to a webhook: one POST by HTTP/1.1 in the loop, without a thread or a library, and ended when time is up."""
+"""Posting to a webhook: one POST by HTTP/1.1 in the loop, without a library, and ended when time is up."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import ssl
 
 from fleetd import tls
+from fleetd.brokers.threads import Threads
 from fleetd.config.webhook_url import Target
 from fleetd.core.spec import Seconds
 from fleetd.errors import FleetdError
@@ -21,14 +22,17 @@ class NotTakenError(FleetdError):
     """It was not taken; says why in one line, and nothing of the URL."""
 
 
-async def post(target: Target, body: bytes, limit: Seconds = LIMIT) -> None:
-    """Post a JSON document, within `limit` seconds.  Raises NotTakenError."""
+async def post(target: Target, body: bytes, lookups: Threads, limit: Seconds = LIMIT) -> None:
+    """Post a JSON document, within `limit` seconds; its host is looked up in one of the threads.
+
+    Raises NotTakenError.
+    """
     if target.is_tls:
         tls.make_available()
     try:
         async with asyncio.timeout(limit):
             context = await asyncio.to_thread(ssl.create_default_context) if target.is_tls else None
-            status = await _posted(target, body, context)
+            status = await _posted(target, body, lookups, context)
     except TimeoutError:
         raise NotTakenError(f"no answer within {limit:g} s") from None
     except ssl.SSLCertVerificationError as error:
@@ -52,8 +56,8 @@ def _why(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else "it cannot be reached"
 
 
-async def _posted(target: Target, body: bytes, context: ssl.SSLContext | None) -> int:
-    reader, writer = await asyncio.open_connection(target.host, target.port, ssl=context)
+async def _posted(target: Target, body: bytes, lookups: Threads, context: ssl.SSLContext | None) -> int:
+    reader, writer = await _connected(target, lookups, context)
     try:
         writer.write(_head(target, len(body)) + body)
         await writer.drain()
@@ -67,6 +71,26 @@ async def _posted(target: Target, body: bytes, context: ssl.SSLContext | None) -
         return int(status[1])
     finally:
         writer.transport.abort()
+
+
+async def _connected(
+    target: Target, lookups: Threads, context: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """At the first of its addresses where somebody listens.
+
+    A name server that hangs would hold up the loop's end, were it asked in one of the loop's own threads.
+    """
+    found = await lookups.run(lambda: socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
+    name = None if context is None else target.host
+    refused = OSError()
+    for *_, address in found:
+        try:
+            return await asyncio.open_connection(str(address[0]), target.port, ssl=context, server_hostname=name)
+        except ssl.SSLError:  # somebody listens
+            raise
+        except OSError as error:
+            refused = error
+    raise refused
 
 
 def _head(target: Target, length: int) -> bytes:

@@ -90,6 +90,7 @@ def test_nobody_sees_whom_it_tells() -> None:
         ('on = "job-failures"\nabove = "3"', '.above: "3" is a string, where a number is wanted'),
         ('on = "long-wait"\nabove = -1', ".above: is out of range"),
         ('on = "redis-lost"\npools = ["mail"]', ".pools: redis-lost is about no pool"),
+        ('on = "name-taken"\npools = ["mail"]', ".pools: name-taken is about no pool"),
         ('on = ["long-wait", "crash-loop"]\nqueues = ["a"]', ".queues: crash-loop is about no queue"),
         ('on = "crash-loop"\npools = ["madia"]', ".pools: there is no pool madia; did you mean media?"),
         ('on = "crash-loop"\nevery = 3', ".every: unknown key"),
@@ -116,6 +117,7 @@ def findings(text: str, target: str = WEBHOOK) -> list[str]:
     ("text", "finding"),
     [
         ('on = "redis-lost"', "error: pool.toml:8: alert.1.on: redis-lost can never come true without a [fleet]"),
+        ('on = "name-taken"', "error: pool.toml:8: alert.1.on: name-taken can never come true without a [fleet]"),
         ('on = "long-wait"', "warning: pool.toml:8: alert.1.on: long-wait can never come true for any pool"),
         ('on = "long-wait"\npools = ["mail"]', "error: pool.toml:9: alert.1.pools: long-wait can never come true"),
         ('on = "given-up"', "warning: pool.toml:8: alert.1.on: given-up can never come true for any pool: it never"),

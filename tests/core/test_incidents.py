@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
 
+from fleetd.coordination.beats import compose
 from fleetd.coordination.local_incidents import Entry
 from fleetd.coordination.port import GATHER, HOLD
 from fleetd.core.alerts import MEANINGS, Word, built_in
@@ -23,7 +24,7 @@ from fleetd.core.incidents import AWAY, MOST_INHERITED, MOST_NEWS, RESTORED, sai
 from fleetd.core.queues import Depth
 from fleetd.core.spec import FleetSpec
 from tests.support.alert_world import SETTLES, AlertWorld, alert, spec
-from tests.support.fleet_world import FleetWorld, Host
+from tests.support.fleet_world import FleetWorld, Host, answered
 from tests.support.world import UNIX
 
 
@@ -366,6 +367,27 @@ def test_a_lost_redis_is_told_by_each_host_and_its_end_by_one() -> None:
         hosts.advance(4)
     hosts.advance(100)
     assert len(hosts.told) == 4, "a moment is not worth it"
+
+
+def test_a_name_that_another_daemon_has_is_told_by_who_is_no_member() -> None:
+    hosts = fleet(*ALL, word=Word.NAME_TAKEN, lasting=5.0)
+    another = compose(hosts.of("a").state, hosts.of("a").spec, "id-of-another")
+
+    def held(seconds: float) -> None:
+        for _ in range(int(seconds)):
+            answered(hosts.coordinator().beat(another))
+            hosts.advance(1)
+
+    with hosts.cut("a"):
+        hosts.advance(15)
+        answered(hosts.coordinator().beat(another))
+    held(4)
+    assert hosts.told == [], "a moment is not worth it"
+    held(60)
+    assert hosts.told == [("opened", ("a",))]
+    hosts.advance(60)
+    assert hosts.told[1:] == [("recovered", ("a",))]
+    assert [len(host.state.alerts.incidents) for host in hosts.hosts.values()] == [0, 0, 0]
 
 
 def test_the_memory_of_the_fleet_may_be_lost() -> None:

@@ -65,9 +65,11 @@ def test_leaving_waits_a_moment_for_what_was_confirmed(fleetd: Fleetd) -> None:
 def test_leaving_the_view_of_start_drains(fleetd: Fleetd) -> None:
     fleetd.configure(POOLS)
     with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-        live.sees("q quit")
+        live.sees("q drain")
         wait_for(lambda: fleetd.control.path.exists() and len(fleetd.pids("media")) == 2, "two workers")
-        live.press("q")
+        live.press("?", "q", "q")
+        live.sees("Leave and DRAIN all workers?")
+        live.press("y")
         assert live.ended() == (0, None)
         live.assert_left_clean()
         assert "draining: jobs in hand finish; Ctrl-C ends them now" in live.written
@@ -78,7 +80,7 @@ def test_a_second_ctrl_c_ends_workers_that_do_not_drain(fleetd: Fleetd) -> None:
     deaf = ["sh", "-c", 'trap "" TERM; echo deaf; while :; do sleep 1; done']
     fleetd.configure({"media": {"command": deaf, "stop-timeout": "1h", "healthy-after": "100ms"}})
     with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-        live.sees("q quit")
+        live.sees("q drain")
         wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
         live.press("ctrl-c")
         live.sees("draining")
@@ -91,7 +93,7 @@ def test_a_second_ctrl_c_ends_workers_that_do_not_drain(fleetd: Fleetd) -> None:
 def test_a_daemon_in_view_drains_when_its_terminal_is_gone(fleetd: Fleetd) -> None:
     fleetd.configure(POOLS)
     with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-        live.sees("q quit")
+        live.sees("q drain")
         wait_for(lambda: fleetd.control.path.exists() and len(fleetd.pids("media")) == 2, "two workers")
         live.child.kill(signal.SIGKILL)
         wait_for(lambda: not fleetd.processes(), "the daemon and its workers to end")
@@ -119,7 +121,7 @@ def viewed_at_work(fleetd: Fleetd) -> Iterator[LiveView]:
     """A daemon in the view of `start`, whose worker runs."""
     configure_job(fleetd)
     with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-        live.sees("q quit")
+        live.sees("q drain")
         wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
         yield live
 
@@ -130,10 +132,10 @@ def test_a_terminal_that_goes_while_a_daemon_drains_costs_no_job(fleetd: Fleetd,
     with ServiceManager(fleetd.directory / "manager.sock") as manager:
         fleetd.environment["NOTIFY_SOCKET"] = str(manager.path)
         with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-            live.sees("q quit")
+            live.sees("q drain")
             wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
             daemon = psutil.Process(fleetd.status()["pid"])
-            live.press("q")
+            live.press("q", "y")
             wait_for(lambda: has_asked(fleetd), "the drain")
             live.child.kill(number)
             assert live.ended() == (None, number)
@@ -173,7 +175,7 @@ def test_a_second_sigterm_to_a_view_of_start_ends_jobs(fleetd: Fleetd) -> None:
 def test_a_daemon_in_view_that_is_killed_is_a_failure(fleetd: Fleetd) -> None:
     with viewed_at_work(fleetd) as live:
         pid = fleetd.status()["pid"]
-        live.press("q")
+        live.press("q", "y")
         wait_for(lambda: has_asked(fleetd), "the drain")
         os.kill(pid, signal.SIGKILL)
         assert live.ended() == (1, None)
@@ -185,7 +187,7 @@ def test_a_daemon_in_view_that_is_killed_is_a_failure(fleetd: Fleetd) -> None:
 def test_a_view_of_start_ends_with_its_daemon(fleetd: Fleetd, how: str) -> None:
     fleetd.configure(POOLS)
     with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-        live.sees("q quit")
+        live.sees("q drain")
         wait_for(lambda: fleetd.control.path.exists() and len(fleetd.pids("media")) == 2, "two workers")
         if how == "stopped":
             fleetd.run("stop")
@@ -202,12 +204,12 @@ def test_a_view_of_start_ends_with_its_daemon(fleetd: Fleetd, how: str) -> None:
 def test_a_view_of_start_drains_no_daemon_but_its_own(fleetd: Fleetd) -> None:
     fleetd.configure(POOLS)
     with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
-        live.sees("q quit")
+        live.sees("q drain")
         wait_for(lambda: fleetd.control.path.exists() and len(fleetd.pids("media")) == 2, "two workers")
         live.child.kill(signal.SIGSTOP)
         fleetd.run("stop")
         fleetd.start()
-        live.press("q", "q")
+        live.press("q", "y")
         live.child.kill(signal.SIGCONT)
         assert live.ended() == (0, None)
     assert fleetd.status()["state"] == "running"

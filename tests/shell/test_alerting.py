@@ -9,6 +9,7 @@ import os
 import resource
 import socket
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from fleetd.brokers.threads import Threads
 from fleetd.config.webhook_url import parse
 from fleetd.core.alerts import Word
 from fleetd.core.events import AlertTold, Event
@@ -57,13 +59,13 @@ def hook() -> Iterator[Receiver]:
 
 def refusal(url: str, limit: float = 5.0) -> str:
     with pytest.raises(FleetdError) as raised:
-        asyncio.run(post(parse(url), BODY, limit))
+        asyncio.run(post(parse(url), BODY, Threads(1), limit))
     assert SECRET not in str(raised.value)
     return str(raised.value)
 
 
 def test_a_document_is_posted_whole_to_its_path(hook: Receiver) -> None:
-    asyncio.run(post(parse(hook.url), BODY))
+    asyncio.run(post(parse(hook.url), BODY, Threads(1)))
     assert hook.taken == [TOLD]
     (head,) = hook.heads
     assert head["path"] == f"/services/{SECRET}?thread=1"
@@ -88,6 +90,41 @@ def test_who_does_not_answer_is_not_waited_for(hook: Receiver) -> None:
     assert refusal(f"http://127.0.0.1:{hook.port + 0}/{SECRET}".replace("http:", "https:")).startswith("no TLS")
 
 
+def test_a_name_server_that_hangs_holds_nothing_up_and_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answers = [], threading.Event()
+
+    def ask(host: str, *_: Any, **__: Any) -> Any:
+        asked.append(host)
+        answers.wait(60)
+        raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+    async def try_again() -> None:
+        lookups = Threads(1)
+        for _ in range(3):
+            with pytest.raises(FleetdError, match="no answer within"):
+                await post(parse(f"http://hooks.example/{SECRET}"), BODY, lookups, SHORT)
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    began = time.monotonic()
+    asyncio.run(try_again())
+    assert time.monotonic() - began < 30, "the loop's end waits for no thread"
+    assert asked == ["hooks.example"]
+    answers.set()
+
+
+def test_the_first_address_that_listens_is_taken(hook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    look_up = socket.getaddrinfo
+
+    def ask(host: str, port: int, *rest: Any, **more: Any) -> Any:
+        assert host == "hooks.example"
+        return [*look_up("127.0.0.2", port, *rest, **more), *look_up("127.0.0.1", port, *rest, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    asyncio.run(post(parse(hook.url.replace("127.0.0.1", "hooks.example")), BODY, Threads(1)))
+    assert hook.taken == [TOLD]
+    assert hook.heads[0]["Host"] == f"hooks.example:{hook.port}"
+
+
 def test_where_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
@@ -105,7 +142,7 @@ def test_what_is_no_http_is_said_to_be_none(answer: bytes) -> None:
         async with await asyncio.start_server(say, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             with pytest.raises(FleetdError) as raised:
-                await post(parse(f"http://127.0.0.1:{port}/"), BODY)
+                await post(parse(f"http://127.0.0.1:{port}/"), BODY, Threads(1))
         return str(raised.value)
 
     assert "does not speak HTTP" in asyncio.run(ask())
@@ -123,7 +160,7 @@ def test_a_certificate_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert refusal(hook.url).startswith("its certificate is not valid: ")
         assert hook.asked == []
         monkeypatch.setenv("SSL_CERT_FILE", str(ca.certificate))
-        asyncio.run(post(parse(hook.url), BODY))
+        asyncio.run(post(parse(hook.url), BODY, Threads(1)))
         assert hook.taken == [TOLD]
 
 
