@@ -123,22 +123,10 @@ def _timeouts(pool: ReadPool) -> Iterator[Finding]:
 
 def _limits(pool: ReadPool) -> Iterator[Finding]:
     spec = pool.spec
-    for key, limit, enforced in (
-        ("job-timeout", spec.job_timeout, spec.times_own_jobs),
-        ("max-jobs", spec.max_jobs, spec.counts_own_jobs),
-    ):
-        if limit is None or enforced or spec.reports_jobs:
-            continue
-        means = {pattern.meaning for pattern in spec.patterns}
-        if LineMeaning.DONE not in means:
-            message = f"{spec.framework} neither has a flag for it nor reports jobs, so that fleetd may hear of none"
-            remedy = "tell of jobs on the notify socket (fleetd.worker), or use a framework that reports them"
-            yield _finding(_WARNING, pool, key, message, remedy)
-        elif not (LineMeaning.READY in means and spec.ready is Ready.LINE):
-            message = f"{spec.framework} reports jobs only where the application is set up for it"
-            remedy = "set it up (docs/worker.md)"
-            remedy += ', and say so by ready = "line"' if LineMeaning.READY in means else ""
-            yield _finding(_WARNING, pool, key, message, remedy)
+    if spec.job_timeout is not None and not (spec.times_own_jobs or spec.reports_starts):
+        yield from _unheard(pool, "job-timeout", LineMeaning.STARTED, "when jobs start")
+    if spec.max_jobs is not None and not (spec.counts_own_jobs or spec.reports_jobs):
+        yield from _unheard(pool, "max-jobs", LineMeaning.DONE, "jobs")
     for key in ("max-jobs", "max-memory", "max-lifetime"):
         if f"{key}-jitter" in pool.values and key not in pool.values:
             yield _finding(_WARNING, pool, f"{key}-jitter", f"does nothing without {key}", f"add {key}")
@@ -146,6 +134,25 @@ def _limits(pool: ReadPool) -> Iterator[Finding]:
         yield _finding(_WARNING, pool, "python", "does nothing without preload or entry", "take it out, or add one")
     if "max-memory-of" in pool.values and "max-memory" not in pool.values:
         yield _finding(_WARNING, pool, "max-memory-of", "does nothing without max-memory", "add max-memory")
+
+
+def _unheard(pool: ReadPool, key: str, needed: LineMeaning, what: str) -> Iterator[Finding]:
+    """A limit that fleetd has to enforce by lines that no worker surely prints."""
+    framework = pool.spec.framework
+    means = {pattern.meaning for pattern in pool.spec.patterns}
+    if needed not in means:
+        message = (
+            f"{framework} gets no flag for it from a command of the pool's own, and does not report {what}"
+            if key in pool.framework.enforces
+            else f"{framework} neither has a flag for it nor reports {what}"
+        ) + ", so that fleetd may hear of none"
+        remedy = "tell of jobs on the notify socket (fleetd.worker), or use a framework that reports them"
+        yield _finding(_WARNING, pool, key, message, remedy)
+    elif not (LineMeaning.READY in means and pool.spec.ready is Ready.LINE):
+        message = f"{framework} reports jobs only where the application is set up for it"
+        remedy = "set it up (docs/worker.md)"
+        remedy += ', and say so by ready = "line"' if LineMeaning.READY in means else ""
+        yield _finding(_WARNING, pool, key, message, remedy)
 
 
 def _failures(pool: ReadPool) -> Iterator[Finding]:

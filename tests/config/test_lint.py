@@ -36,11 +36,21 @@ POOL = '[pool.media]\ncommand = ["worker"]\n'
 LARAVEL = '[pool.media]\nframework = "laravel"\n'
 BROKER = '[broker.default]\nurl = "redis://h:1/0"\nretry-after = "90s"\n'
 SILENT = (
-    "command neither has a flag for it nor reports jobs, so that fleetd may hear of none; "
+    ", so that fleetd may hear of none; "
     "tell of jobs on the notify socket (fleetd.worker), or use a framework that reports them"
 )
+NO_STARTS = "neither has a flag for it nor reports when jobs start" + SILENT
 SOLID_QUEUE = '[pool.media]\nframework = "solid_queue"\n'
 BULLMQ = '[pool.media]\nframework = "bullmq"\nmax-jobs = 5\n'
+ENDS_ONLY = """[framework.own]
+command = ["worker"]
+[[framework.own.patterns]]
+meaning = "done"
+literal = "done"
+regex = "^done"
+[pool.media]
+framework = "own"
+"""
 UNSURE = "reports jobs only where the application is set up for it; set it up (docs/worker.md)"
 
 CASES = [
@@ -107,8 +117,22 @@ CASES = [
             "make start-timeout longer"
         ),
     ),
-    (POOL + 'job-timeout = "5m"', f"warning: pool.toml:3: pool.media.job-timeout: {SILENT}"),
-    (POOL + "max-jobs = 5", f"warning: pool.toml:3: pool.media.max-jobs: {SILENT}"),
+    (POOL + 'job-timeout = "5m"', f"warning: pool.toml:3: pool.media.job-timeout: command {NO_STARTS}"),
+    (
+        POOL + "max-jobs = 5",
+        f"warning: pool.toml:3: pool.media.max-jobs: command neither has a flag for it nor reports jobs{SILENT}",
+    ),
+    (
+        POOL + 'framework = "celery"\nmax-jobs = 5\njob-timeout = "5m"',
+        (
+            "warning: pool.toml:5: pool.media.job-timeout: celery gets no flag for it from a command of the pool's "
+            f"own, and does not report when jobs start{SILENT}"
+        ),
+    ),
+    (
+        ENDS_ONLY + 'max-jobs = 5\njob-timeout = "5m"',
+        f"warning: pool.toml:10: pool.media.job-timeout: own {NO_STARTS}",
+    ),
     (
         POOL + "max-jobs-jitter = 5",
         "warning: pool.toml:3: pool.media.max-jobs-jitter: does nothing without max-jobs; add max-jobs",
@@ -166,6 +190,7 @@ def test_contradictions(text: str, finding: str) -> None:
         POOL + 'give-up = { failures = 100000, within = "3000d" }',
         '[pool.media]\ncommand = ["worker", "{queues}"]\nqueues = ["a"]',
         '[pool.media]\ncommand = ["worker", "--only=a"]\nqueues = ["a"]',
+        '[pool.media]\nframework = "celery"\noptions = { app = "p" }\njob-timeout = "5m"\nmax-jobs = 3',
         '[pool.media]\nframework = "rq"\nqueues = ["a"]\njob-timeout = "5m"\nmax-jobs = 3',
         BULLMQ + 'ready = "line"',
     ],
