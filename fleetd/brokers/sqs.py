@@ -72,6 +72,10 @@ def _shared(spec: BrokerSpec) -> _Account:
     return _Account(spec)
 
 
+class _ForbiddenError(UnreachableError):
+    """A queue that the user may not read: Amazon permits by queue, so that others may be read all the same."""
+
+
 class _Sqs:
     """All queues of one account and region."""
 
@@ -84,17 +88,22 @@ class _Sqs:
         names = list(dict.fromkeys(name for place in places for name in place.ready))
         try:
             async with asyncio.timeout(_WITHIN):
-                found = dict(zip(names, await self._all(names), strict=True))
+                answers = await self._all(names)
         except TimeoutError:
             raise self._account.silent() from None
+        refused = [answer for answer in answers if isinstance(answer, _ForbiddenError)]
+        if refused and len(refused) == len(answers):
+            raise refused[0]
+        depths = [UNKNOWN if isinstance(answer, _ForbiddenError) else answer for answer in answers]
+        found = dict(zip(names, depths, strict=True))
         return {place: _sum([found[name] for name in place.ready]) for place in places}
 
     async def close(self) -> None:
         """Let go of all connections."""
         self._account.close()
 
-    async def _all(self, names: Iterable[str]) -> list[Depth]:
-        """The first that fails is the answer: the others would fail alike, or are asked again soon."""
+    async def _all(self, names: Iterable[str]) -> list[Depth | _ForbiddenError]:
+        """The first that fails otherwise is the answer: the others would fail alike, or are asked again soon."""
         calls = [asyncio.ensure_future(self._threads.run(partial(self._depth, name))) for name in names]
         try:
             return await asyncio.gather(*calls)
@@ -103,8 +112,11 @@ class _Sqs:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
 
-    def _depth(self, name: str) -> Depth:
-        attributes = self._account.attributes(name, _DEPTH)
+    def _depth(self, name: str) -> Depth | _ForbiddenError:
+        try:
+            attributes = self._account.attributes(name, _DEPTH)
+        except _ForbiddenError as error:
+            return error
         if attributes is None:
             return UNKNOWN
         ready, delayed, reserved = (int(attributes[key]) for key in _DEPTH)
@@ -197,7 +209,7 @@ class _Account:
         if code in _LOGIN:
             return UnreachableError(f"{self._label}: the credentials are refused ({code})")
         if code in _FORBIDDEN:
-            return UnreachableError(f"{self._label}: queue {queue}: the user lacks {_NEEDS} ({code})")
+            return _ForbiddenError(f"{self._label}: queue {queue}: the user lacks {_NEEDS} ({code})")
         if _THROTTLED.search(code):
             return UnreachableError(f"{self._label}: too many requests ({code}): read less often, with `every`")
         if code.isdigit() or code in {"InternalError", "InternalFailure", "ServiceUnavailable"}:

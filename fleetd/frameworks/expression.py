@@ -6,13 +6,16 @@ What an atom matches is asked of `re` itself.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from functools import cache
+from typing import AnyStr
 
 from msgspec import Struct
 
 ANY = (1 << 256) - 1
 _SHORT = 32  # a repeat of at most this many does not count as a long one
+_DEEPEST = 50  # groups in groups; `re` and what walks a tree recurse
 _QUANTIFIER = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})([?+]?)", re.ASCII)
 _CLASS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|[0-7]{3}|.)", re.DOTALL)
@@ -70,12 +73,20 @@ class NotAllowedError(Exception):
     """The expression uses what cannot be judged; the message says what."""
 
 
+def compiled(expression: AnyStr, flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[AnyStr]:
+    """The expression, without Python's warning that a later one may read it in another way.  Raises what `re` does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(expression, flags)
+
+
 class _Parser:
     """Recursive descent over the text of an expression that `re` has accepted."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.depth = 0
 
     def choice(self) -> Node:
         branches = [self.sequence()]
@@ -107,8 +118,12 @@ class _Parser:
         assert opening is not None
         if self.text.startswith("?", opening.end()):
             raise NotAllowedError("may use only the groups (…), (?:…), (?>…), (?P<name>…), (?i:…) and lookarounds")
+        if self.depth == _DEEPEST:
+            raise NotAllowedError(f"has groups in groups, more than {_DEEPEST} deep")
         self.at = opening.end()
+        self.depth += 1
         body = self.choice()
+        self.depth -= 1
         self.at += 1  # the closing parenthesis
         if opening[3]:
             return Look(body, required=opening[3] == "=")
@@ -142,8 +157,8 @@ def _atom(text: str) -> Atom:
         return Atom(ANY, assertion=True, anchor=text in {"^", r"\A"})
     if text[0] == "\\" and text[1:2].isdigit() and text[1] != "0" and len(text) < 4:  # noqa: PLR2004 - \123 is octal
         raise NotAllowedError(f"refers back to a group ({text}), which cannot be judged")
-    compiled = re.compile(text.encode("latin-1"), re.DOTALL | re.IGNORECASE)
-    return Atom(sum(1 << byte for byte in range(256) if compiled.fullmatch(bytes((byte,)))))
+    single = compiled(text.encode("latin-1"), re.DOTALL | re.IGNORECASE)
+    return Atom(sum(1 << byte for byte in range(256) if single.fullmatch(bytes((byte,)))))
 
 
 def repeats(node: Node) -> Iterator[Repeat]:

@@ -251,7 +251,7 @@ def _env(top: Table) -> Mapping[str, str]:
     table = top.take("env", reading.mapping) or {}
     for name, value in table.items():
         if not isinstance(value, str):
-            top.complain(f"env.{name}", f"must be text, not {value!r}")
+            top.complain(f"env.{name}", f"must be text, not {reading.shown(value)}")
     return MappingProxyType({name: value for name, value in table.items() if isinstance(value, str)})
 
 

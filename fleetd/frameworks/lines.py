@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from fleetd.core.moments import moment
 from fleetd.core.spec import LineMeaning, LinePattern, Seconds
+from fleetd.frameworks.expression import compiled
 from fleetd.frameworks.possessive import is_anchored, written_out
 
 LONGEST = 4096  # bytes of a line that are looked at; the rest of it is skipped
@@ -188,7 +189,7 @@ def _amount(text: str) -> Seconds:
 
 
 def _form(pattern: LinePattern) -> _Form:
-    regex = re.compile(written_out(pattern.regex).encode())
+    regex = compiled(written_out(pattern.regex).encode())
     numbers = {name: regex.groupindex.get(name, 0) for name in ("id", "name", "queue", "runtime", "enqueued_at")}
     # A search tries every place of a line, even where the pattern can match at its beginning only.
     find = regex.match if is_anchored(pattern.regex) else regex.search

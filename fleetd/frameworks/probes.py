@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from fleetd.core.spec import EMPTY, Seconds
 from fleetd.frameworks import reading, template
+from fleetd.frameworks.expression import compiled
 from fleetd.frameworks.keys import PROBE_KEYS, PROBE_MEANINGS
 from fleetd.frameworks.reading import Table
 
@@ -36,7 +37,7 @@ class Probe(Struct, frozen=True):
 
     def value(self, output: str) -> str | None:
         """What the first line that matches has in the group `value` ("" without one); None: no line matches."""
-        expression = re.compile(self.regex)
+        expression = compiled(self.regex)
         for line in output.splitlines():
             match = expression.search(COLOURS.sub("", line)[:MOST_OF_A_LINE])
             if match is not None:
@@ -81,7 +82,7 @@ def read(
 
 def version_of(text: str) -> Version:
     """The numbers of a version: "11.27.0-dev" is (11, 27, 0)."""
-    match = re.match(r"\d+(?:\.\d+)*", text)
+    match = re.match(r"\d{1,30}(?:\.\d{1,30})*", text)
     return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
@@ -104,5 +105,5 @@ def _since(entry: Table, options: Mapping[str, str | None]) -> Mapping[str, str]
 
 def _version(value: object) -> str:
     if not version_of(reading.text(value)):
-        raise reading.WrongFormError(f'must be a version such as "11.27", not {value!r}')
+        raise reading.WrongFormError(f'must be a version such as "11.27", not {reading.shown(value)}')
     return reading.text(value)

@@ -15,6 +15,9 @@ T = TypeVar("T")
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
 _UNITS = (86400, 3600, 60, 1)
+_LONGEST = 10 * 365 * 86400  # seconds, as in pools
+_MOST = 10**12  # more of anything is a slip
+_MOST_SHOWN = 60  # characters of a wrong value
 
 
 class Complaint(Struct, frozen=True):
@@ -86,10 +89,19 @@ class Table:
                 self.complain(key, "is not known" + (f": did you mean {near[0]}?" if near else ""))
 
 
+def shown(value: Any) -> str:
+    """A value that is wrong, short enough for a message."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return "such a number"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
 def text(value: Any) -> str:
     """Any text."""
     if not isinstance(value, str):
-        raise WrongFormError(f"must be text, not {value!r}")
+        raise WrongFormError(f"must be text, not {shown(value)}")
     return value
 
 
@@ -110,29 +122,32 @@ def one_line(value: Any) -> str:
 def whole(value: Any) -> int:
     """A whole number."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise WrongFormError(f"must be a whole number, not {value!r}")
+        raise WrongFormError(f"must be a whole number, not {shown(value)}")
     return value
 
 
 def count(value: Any) -> int:
     """A whole number of at least 1."""
     if whole(value) < 1:
-        raise WrongFormError(f"must be at least 1, not {value}")
+        raise WrongFormError(f"must be at least 1, not {shown(value)}")
+    if value > _MOST:
+        raise WrongFormError(f"must be at most {_MOST}")
     return whole(value)
 
 
 def flag(value: Any) -> bool:
     """Either true or false."""
     if not isinstance(value, bool):
-        raise WrongFormError(f"must be true or false, not {value!r}")
+        raise WrongFormError(f"must be true or false, not {shown(value)}")
     return value
 
 
 def exit_code(value: Any) -> int:
     """A number that a process can exit with; a key of a table is text."""
-    number = int(value) if isinstance(value, str) and value.isdecimal() else whole(value)
+    is_short = isinstance(value, str) and value.isdecimal() and len(value) < 10  # noqa: PLR2004 - no code has more
+    number = int(value) if is_short else whole(value)
     if not 0 <= number <= 255:  # noqa: PLR2004 - wait(2): eight bits
-        raise WrongFormError(f"must be an exit code from 0 to 255, not {value!r}")
+        raise WrongFormError(f"must be an exit code from 0 to 255, not {shown(value)}")
     return number
 
 
@@ -140,24 +155,30 @@ def signal(value: Any) -> int:
     """A signal's number, given by its name."""
     number = number_of(text(value))
     if number is None:
-        raise WrongFormError(f"must be the name of a signal, such as TERM, not {value!r}")
+        raise WrongFormError(f"must be the name of a signal, such as TERM, not {shown(value)}")
     return number
 
 
 def duration(value: Any) -> float:
     """Seconds: a number, or text such as "90s", "15m", "1h30m"."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return float(value)
+        return _bounded(value)
     match = _DURATION.fullmatch(value) if isinstance(value, str) and value else None
     if match is None:
-        raise WrongFormError(f'must be a duration such as 90, "90s" or "1h30m", not {value!r}')
-    return sum(float(part) * unit for part, unit in zip(match.groups(), _UNITS, strict=True) if part)
+        raise WrongFormError(f'must be a duration such as 90, "90s" or "1h30m", not {shown(value)}')
+    return _bounded(sum(float(part) * unit for part, unit in zip(match.groups(), _UNITS, strict=True) if part))
+
+
+def _bounded(seconds: float) -> float:
+    if seconds > _LONGEST:
+        raise WrongFormError("must not be longer than ten years")
+    return float(seconds)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """A table."""
     if not isinstance(value, Mapping):
-        raise WrongFormError(f"must be a table, not {value!r}")
+        raise WrongFormError(f"must be a table, not {shown(value)}")
     return value
 
 
@@ -166,7 +187,7 @@ def several(form: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
 
     def read(value: Any) -> tuple[T, ...]:
         if not isinstance(value, list):
-            raise WrongFormError(f"must be a list, not {value!r}")
+            raise WrongFormError(f"must be a list, not {shown(value)}")
         return tuple(form(item) for item in value)
 
     return read
@@ -177,7 +198,7 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
     def read(value: Any) -> str:
         if value not in choices:
-            raise WrongFormError(f"must be one of {', '.join(choices)}, not {value!r}")
+            raise WrongFormError(f"must be one of {', '.join(choices)}, not {shown(value)}")
         return text(value)
 
     return read

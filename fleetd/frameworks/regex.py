@@ -21,6 +21,7 @@ from fleetd.frameworks.expression import (
     Sequence,
     all_bytes,
     children,
+    compiled,
     first_bytes,
     first_bytes_of,
     is_anchored,
@@ -31,6 +32,7 @@ from fleetd.frameworks.expression import (
 )
 
 GROUPS = ("id", "name", "queue", "runtime", "enqueued_at")
+LONGEST = 4096  # characters: judging takes the square of them at worst
 MOST_DEGREE = 2
 MOST_WAYS = {1: 1000, 2: 4}  # by degree: what is looked at of a line (lines.py) takes below 50 ms
 
@@ -39,13 +41,15 @@ _Before = tuple[Node, ...] | None
 
 def problems(expression: str, groups: tuple[str, ...] = GROUPS) -> list[str]:
     """What is wrong with an expression, one sentence each; none if it may be used.  `groups` are those it may have."""
+    if len(expression) > LONGEST:
+        return [f"is longer than {LONGEST} characters"]
     try:
-        compiled = re.compile(expression.encode())
-    except re.error as error:
+        regex = compiled(expression.encode())
+    except (re.error, OverflowError, RecursionError) as error:
         return [f"is no regular expression: {error}"]
     found = [
         f"has a group {group}: only {', '.join(groups)} {'have' if groups[1:] else 'has'} a meaning"
-        for group in compiled.groupindex
+        for group in regex.groupindex
         if group not in groups
     ]
     try:

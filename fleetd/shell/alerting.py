@@ -61,6 +61,7 @@ class Alerting:
         """Import what its alerts are told by: once one is to be, the files may be those of another version."""
         if any(alert.webhook is not None for alert in spec.alerts):
             import_module("fleetd.shell.webhook")
+            import_module("fleetd.brokers.threads")
         if any(alert.command for alert in spec.alerts):
             import_module("fleetd.shell.alert_command")
 

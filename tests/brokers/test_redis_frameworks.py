@@ -16,6 +16,7 @@ from fleetd.brokers.opening import open_broker
 from fleetd.core.queues import Depth
 from fleetd.core.spec import BrokerSpec
 from fleetd.frameworks.framework import builtin
+from tests.support.celery_app import CeleryApp
 from tests.support.laravel import LaravelApp
 from tests.support.redis_server import RedisServer
 from tests.support.rq_app import SCRIPTS, RqApp
@@ -39,6 +40,23 @@ def depth(framework: str, queue: str, server: RedisServer) -> Depth:
             await broker.close()
 
     return asyncio.run(steps())
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_celery(redis_server: RedisServer, tmp_path: Path, *, tells: bool) -> None:
+    """The publisher writes the time into the message where it says `connect()`."""
+    app = CeleryApp(tmp_path / "app", redis_server.url, tells=tells)
+    began = time.time()
+    app.enqueue(2, queue="media")
+    first = time.time()
+    app.enqueue(1, queue="media", first=3)
+    found = depth("celery", "media", redis_server)
+    assert found.ready == 3
+    if tells:
+        assert found.oldest_at is not None
+        assert began <= found.oldest_at <= first
+    else:
+        assert found.oldest_at is None
 
 
 def test_rq(rq: RqApp, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -85,6 +86,7 @@ class Amazon(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
         self.status, self.code, self.wait = 200, "", 0.0
+        self.only = ""  # the queue that this answer is for; "" for all
         self.now, self.most, self.targets = 0, 0, list[str]()
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.serve_forever, args=(0.05,))
@@ -112,18 +114,20 @@ class Answer(BaseHTTPRequestHandler):
             amazon.now += 1
             amazon.most = max(amazon.most, amazon.now)
             amazon.targets.append(self.headers["X-Amz-Target"])
-        self.rfile.read(int(self.headers["Content-Length"]))
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name = asked.get("QueueName") or asked["QueueUrl"].rpartition("/")[2]
         if amazon.wait:
             time.sleep(amazon.wait)
         with amazon.lock:
             amazon.now -= 1
         names = ("", "Delayed", "NotVisible")
         counts = ", ".join(f'"ApproximateNumberOfMessages{name}": "7"' for name in names)
-        body = f'{{"QueueUrl": "{amazon.endpoint}/1/q", "Attributes": {{{counts}}}}}'
-        if amazon.code:
+        body = f'{{"QueueUrl": "{amazon.endpoint}/1/{name}", "Attributes": {{{counts}}}}}'
+        is_refused = bool(amazon.code) and amazon.only in {"", name}
+        if is_refused:
             message = "User: arn:aws:iam::1:user/s0meone may not"
             body = f'{{"__type": "com.amazonaws.sqs#{amazon.code}", "message": "{message}"}}'
-        self.send_response(amazon.status)
+        self.send_response(amazon.status if is_refused or not amazon.code else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
@@ -213,6 +217,15 @@ def test_refusals_are_one_line_each(amazon: Amazon) -> None:
         await broker.close()
 
     asyncio.run(whole())
+
+
+def test_a_queue_that_may_not_be_read_is_unknown_while_others_are_read(amazon: Amazon) -> None:
+    amazon.status, amazon.code, amazon.only = 400, "AccessDeniedException", "secret"
+    broker = sqs.open(spec(amazon.endpoint))
+    found = depths_of(broker, [place("q"), place("secret"), place("q", "secret")])
+    assert found == [Depth(ready=7, delayed=7, reserved=7), UNKNOWN, UNKNOWN]
+    with pytest.raises(UnreachableError, match=r"queue secret: the user lacks sqs:GetQueueUrl"):
+        depths_of(sqs.open(spec(amazon.endpoint)), [place("secret")])
 
 
 def assert_no_secret(error: Exception) -> None:

@@ -125,8 +125,8 @@ CASES = [
     (
         POOL + 'framework = "celery"\nmax-jobs = 5\njob-timeout = "5m"',
         (
-            "warning: pool.toml:5: pool.media.job-timeout: celery gets no flag for it from a command of the pool's own, "
-            f"and does not report when jobs start{SILENT}"
+            "warning: pool.toml:5: pool.media.job-timeout: celery gets no flag for it from a command of the pool's "
+            f"own, and does not report when jobs start{SILENT}"
         ),
     ),
     (

@@ -149,10 +149,7 @@ CASES = (
         on_redis(celery_that_tells),
         "fleetd.worker",
         marks=(*REDIS, *FULL),
-        notes={
-            "depth": f"{IN_THE_QUEUE} What its workers have fetched is not told apart by queue.",
-            "age": NO_TIME,
-        },
+        notes={"depth": f"{IN_THE_QUEUE} What its workers have fetched is not told apart by queue."},
     ),
     Case(
         "Celery",

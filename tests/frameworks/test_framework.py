@@ -128,6 +128,25 @@ def test_a_command_line_holds_what_is_set(name: str, given: dict[str, Any], expe
     assert line(shipped(name), **given) == expected
 
 
+NINES = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ({"stop-timeout": NINES}, "stop-timeout must not be longer than ten years"),
+        ({"stop-timeout": f"{NINES}d"}, "stop-timeout must not be longer than ten years"),
+        ({"stop-timeout": 10**400}, "stop-timeout must not be longer than ten years"),
+        ({"jobs-at-once": 10**400}, "jobs-at-once must be at most 1000000000000"),
+        ({"exit-codes": [10**5000]}, "exit-codes must be an exit code from 0 to 255, not such a number"),
+        ({"exit-reasons": {NINES: "stop"}}, f"exit-reasons.{NINES} must be a whole number, not '{NINES[:59]}…"),
+        ({"exit-reasons": {"256": "stop"}}, "exit-reasons.256 must be an exit code from 0 to 255, not '256'"),
+    ],
+)
+def test_numbers_beyond_all_use_are_refused(table: dict[str, Any], complaint: str) -> None:
+    assert complaints(table) == [complaint]
+
+
 def test_a_framework_without_a_command_leaves_it_to_the_pool() -> None:
     assert shipped("command").command is None
     assert shipped("rq").command is not None

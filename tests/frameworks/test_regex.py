@@ -81,6 +81,10 @@ def test_short_repeats_that_can_share_a_text_in_very_many_ways_are_refused(expre
         (r"(?x)a b", "may use only the groups"),
         (r"(?P<id>a)(?P=id)", "may use only the groups"),
         (r"(a)?(?(1)b|c)", "may use only the groups"),
+        (r"\d{1,99999999999}", "is no regular expression: the repetition number is too large"),
+        ("(" * 60 + "a" + ")" * 60, "has groups in groups, more than 50 deep"),
+        ("(" * 2000 + "a" + ")" * 2000, "is no regular expression: maximum recursion depth exceeded"),
+        ("^" + "(?:a|b)" * 600, "is longer than 4096 characters"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(expression: str, complaint: str) -> None:
@@ -101,6 +105,7 @@ def test_what_cannot_be_judged_is_refused(expression: str, complaint: str) -> No
         r"\x41\101\{",
         r"ü+",
         r"a{,3}b{x}",
+        r"[[a]{3} in [a&&b]",  # of which Python warns
         r"^(?: (?!\d++(?:ms|m) )\w++)+$",
         r"^(?=.*id=(?P<id>\w+))(?=.*name=(?P<name>\w+)).* done",
         r"^(?P<queue>(?:[^ :]|:(?! ))+) (?P<name>(?:[^ :]|:(?! ))+) (?P<id>(?:[^ :]|:(?! ))+) ok",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from celery import Celery
+from celery.signals import before_task_publish
 
 from fleetd.worker import celery as tell
 from tests.support.python_app import PythonApp, fails, numbered
@@ -74,6 +75,8 @@ class CeleryApp(PythonApp):
             tell.connect()  # publishers tell when
         with Celery("tests", broker=self.broker, set_as_current=False) as app, app.connection_for_write() as connection:
             yield partial(app.send_task, connection=connection)
+        # The signal is the process's own: an application that does not tell may publish next.
+        before_task_publish.disconnect(dispatch_uid="fleetd.before_task_publish")
 
     def _where(self, queue: str) -> Mapping[str, str]:
         if self.exchange:
