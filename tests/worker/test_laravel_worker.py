@@ -147,7 +147,7 @@ def test_without_the_sockets_extension_messages_are_told_once(daemon: Daemon, ap
     with worker(app, daemon.path, php=("-d", "disable_functions=socket_create")):
         wait_for(lambda: meanings(daemon) == [STARTED, DONE, STARTED, FAILED], "the jobs", within=20)
 
-    assert not daemon.written  # no number was taken
+    assert not daemon.senders  # no number was taken
 
 
 def test_where_no_fleetd_is_nothing_is_told_and_the_jobs_are_done(short_path: Path, app: LaravelApp) -> None:

@@ -127,7 +127,7 @@ def test_a_forked_child_tells_by_a_line_of_its_own(daemon: Daemon) -> None:
     assert told[0].meaning is STARTED
     assert (told[0].name, told[0].enqueued_at) == ("A X_FLEETD_JOB=done", 1790000000.5)
     assert by_id(daemon) == {"a": [STARTED, DONE], **{f"b{number}": [DONE] for number in range(300)}}
-    assert len(daemon.written) == 2
+    assert len(daemon.senders) == 2
 
 
 def test_nothing_is_told_where_the_socket_is_another_program_s(daemon: Daemon) -> None:

@@ -216,7 +216,7 @@ def test_a_forked_child_has_a_line_of_its_own(daemon: Daemon) -> None:
 
         assert process.returncode == 0
     assert sorted(map(str, daemon.jobs(DONE))) == ["child", "parent"]
-    assert len(daemon.written) == 2
+    assert len(daemon.senders) == 2
 
 
 def test_what_does_not_fit_is_dropped_starts_first_and_no_job_waits(daemon: Daemon) -> None:
