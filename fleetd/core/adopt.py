@@ -117,6 +117,8 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
         jobs_done=record.jobs_done,
         jobs_failed=record.jobs_failed,
         jobs_released=record.jobs_released,
+        finished=list(record.jobs_finished),
+        tells_starts=record.tells_starts,
         paused=record.paused,
     )
     actions.draw_limits(turn, run)

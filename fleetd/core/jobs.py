@@ -9,10 +9,11 @@ from fleetd.core.effects import Count
 from fleetd.core.events import JobReported, Source
 from fleetd.core.facts import Kind, Value
 from fleetd.core.spec import LineMeaning, Seconds
-from fleetd.core.state import RECENT_FINISHED, Job, Moment, Pool, Run
+from fleetd.core.state import Job, Moment, Pool, Run
 from fleetd.core.turn import Turn
 
 UNNAMED = ""
+RECENT_FINISHED, MOST_FINISHED = 16, 256  # jobs that ended, of which more lines may follow
 MOST_TOLD = 20  # jobs of one worker that an event each tells of
 MOST_IN_HAND = 1000  # jobs of one run; of more, the oldest counts as released
 MOST_LOST = 64  # jobs of one run whose process is gone that are remembered
@@ -65,6 +66,7 @@ def _start(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> b
         run.jobs_released += 1
     queue = report.queue or _only_queue(pool)
     run.jobs[key] = Job(report.id, report.name, queue, turn.now.mono, turn.now.unix, report.process)
+    run.most_in_hand = max(run.most_in_hand, len(run.jobs))
     if report.enqueued_at is not None:
         wait = max(0.0, turn.now.unix - report.enqueued_at)
         pool.ledger.start(queue, report.name, wait)
@@ -78,8 +80,7 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     job = _take(run.jobs, key, report) or _found(run, key, report)
     if job is None and _is_repeated(run, key, report):
         return False
-    run.finished.append(key)
-    del run.finished[:-RECENT_FINISHED]
+    _remember(run, key)
     if report.meaning is LineMeaning.RELEASED:
         run.jobs_released += 1
         return True
@@ -95,6 +96,13 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     turn.state.history.end(turn.now.unix, pool.name, pool.ledger.row_of(queue), runtime, failed=failed)
     turn.emit(Count(pool.name, pool.ledger.end(queue, name, runtime, turn.now.mono, failed=failed)))
     return True
+
+
+def _remember(run: Run, key: str) -> None:
+    """Remember that a job ended, among more the more are done at once: lines about the others come between its own."""
+    window = min(MOST_FINISHED, max(RECENT_FINISHED, 4 * run.most_in_hand, len(run.finished)))
+    run.finished.append(key)
+    del run.finished[:-window]
 
 
 def key_without_id(run: Run, name: str | None) -> str:

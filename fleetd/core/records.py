@@ -58,6 +58,8 @@ class RunRecord(Struct, frozen=True, omit_defaults=True):
     jobs_released: int = 0
     jobs_by_socket: bool = False
     jobs_in_hand: tuple[JobRecord, ...] = ()
+    jobs_finished: tuple[str, ...] = ()  # the last ones: another line may be about them
+    tells_starts: bool = False
     paused: bool = False
     ended: bool = False  # never written: said of a run that is given back, and whose Exited follows
     stop_signal: int = 15  # how it is to be ended, should its pool be gone from the files

@@ -21,7 +21,6 @@ from fleetd.core.records import Counters, JobRecord, PoolMemory, Remembered, Rol
 from fleetd.core.roll import Release, Roll, RollState
 from fleetd.core.spec import Bytes, FleetSpec, PoolSpec, Seconds
 
-RECENT_FINISHED = 16
 NO_SLOT = -1  # stands for a pool itself among touched slots
 
 
@@ -99,6 +98,7 @@ class Run(Struct):
     status_text: str | None = None
     jobs: dict[str, Job] = field(default_factory=dict)
     lost: dict[str, Job] = field(default_factory=dict)  # the last whose process is gone: released, if nobody tells more
+    most_in_hand: int = 0  # that it had at once
     finished: list[str] = field(default_factory=list)  # the last ones
     by_socket: bool = False
     told_before: list[str] = field(default_factory=list)  # counted by the output, and not yet told by the socket too
@@ -172,6 +172,8 @@ class Run(Struct):
             jobs_released=self.jobs_released,
             jobs_by_socket=self.by_socket,
             jobs_in_hand=tuple(JobRecord(j.id, j.name, j.queue, j.started_at, j.process) for j in self.jobs.values()),
+            jobs_finished=tuple(self.finished),
+            tells_starts=self.tells_starts,
             paused=self.paused,
             stop_signal=self.release.spec.stop_signal,
             stop_timeout=self.release.spec.stop_timeout,

@@ -18,6 +18,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from fleetd.core.events import (
     AskedForTime,
@@ -40,7 +41,7 @@ from fleetd.shell.tellers import Tellers
 LONGEST_MESSAGE = 8192
 LONGEST_TEXT = 255
 MOST_AT_ONCE = 256  # messages that one `receive` takes, so that a flooding worker cannot hold the daemon
-MOST_SENDERS = 64  # of one run that are remembered; those that spoke last
+MOST_SENDERS = 512  # of one run that are remembered when their answers are sent; those that spoke last
 
 _MOST_FDS = 253  # SCM_MAX_FD: a message cannot carry more
 _CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
@@ -89,6 +90,16 @@ def read_fields(message: bytes) -> dict[str, str]:
     return {name: value for name, separator, value in (line.partition("=") for line in lines) if separator}
 
 
+class _Heard(NamedTuple):
+    """What is known of a sender: the last number taken, and its process if it was heard by this daemon."""
+
+    last: int
+    pid: int = 0
+
+
+_NOTHING = _Heard(0)
+
+
 class NotifySocket:
     """The socket of one run.  Messages are accepted from root, the daemon's own user, and `allowed_uids`."""
 
@@ -112,7 +123,7 @@ class NotifySocket:
         self._socket = fd
         self.run = run
         self._allowed = allowed_uids | {0, os.geteuid()}
-        self._seen = dict(seen or {})
+        self._seen = {sender: _Heard(last) for sender, last in (seen or {}).items()}
         self._answers: dict[bytes | str, set[str]] = {}
         self._on_refused = on_refused
         self._refused: set[int | None] = set()
@@ -123,7 +134,7 @@ class NotifySocket:
     @property
     def seen(self) -> Mapping[str, int]:
         """The last number taken of each sender, up to and with what `receive` returned last; to be written down."""
-        return dict(self._seen)
+        return {sender: heard.last for sender, heard in self._seen.items()}
 
     def fileno(self) -> int:
         """The descriptor to wait on until it is readable."""
@@ -147,7 +158,7 @@ class NotifySocket:
                 self._refuse(uid)
             elif flags & socket.MSG_TRUNC:
                 self._on_refused(f"run {self.run}: a message of more than {LONGEST_MESSAGE} bytes was dropped")
-            elif self._is_news(message, sender):
+            elif self._is_news(message, sender, pid):
                 events += parse(self.run, message, pid if self._will_be_missed(pid, message) else None)
         return events
 
@@ -155,17 +166,20 @@ class NotifySocket:
         """Tell the senders that what `receive` returned is written down; one that is gone or deaf is left."""
         for address, senders in self._answers.items():
             for sender in senders:
-                answer = f"X_FLEETD_SENDER={sender}\nX_FLEETD_ACK={self._seen.get(sender, 0)}"
+                answer = f"X_FLEETD_SENDER={sender}\nX_FLEETD_ACK={self._seen.get(sender, _NOTHING).last}"
                 with suppress(OSError):  # whatever is at that address now
                     self._socket.sendto(answer.encode(), address)
         self._answers.clear()
+        # Not before its answer is out: one that is forgotten too early sends again what was taken.
+        for sender in list(self._seen)[:-MOST_SENDERS]:
+            del self._seen[sender]
 
     def close(self) -> None:
         """Let go of the socket; its path stays, for the caller to remove once the run is over."""
         self._socket.close()
         self.tellers.close()
 
-    def _is_news(self, message: bytes, address: bytes | str | None) -> bool:
+    def _is_news(self, message: bytes, address: bytes | str | None, pid: int) -> bool:
         """Whether a message is to be taken: it has no number, or the one that is due."""
         if b"X_FLEETD_SEQ=" not in message:
             return True
@@ -175,13 +189,11 @@ class NotifySocket:
             return True
         if address:
             self._answers.setdefault(address, set()).add(sender)
-        last = self._seen.get(sender, 0)
+        last = self._seen.get(sender, _NOTHING).last
         if len(text) > len(str(last + 1)) or int(text) != last + 1:
             return False
         self._seen.pop(sender, None)
-        self._seen[sender] = last + 1
-        while len(self._seen) > MOST_SENDERS:
-            del self._seen[next(iter(self._seen))]
+        self._seen[sender] = _Heard(last + 1, pid)
         return True
 
     def _will_be_missed(self, pid: int, message: bytes) -> bool:
@@ -194,6 +206,7 @@ class NotifySocket:
         """Tells of processes that have ended, once no message is left."""
         for pid in gone:
             self.tellers.forget(pid)
+        self._seen = {sender: heard for sender, heard in self._seen.items() if heard.pid not in gone}
         return [ProcessGone(self.run, pid) for pid in gone]
 
     def _refuse(self, uid: int | None) -> None:

@@ -25,6 +25,7 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from datetime import datetime
 from types import FrameType, TracebackType
 from typing import Literal, Self
 
@@ -75,9 +76,17 @@ class Job:
         _line().tell({"X_FLEETD_JOB": "failed" if raised else self._outcome, **self._fields})
 
 
-def job(name: str, queue: str | None = None, id: str | None = None, enqueued_at: float | None = None) -> Job:  # noqa: A002
-    """A context manager around one job; `enqueued_at` is in Unix seconds.  What the block raises goes on."""
-    return Job(_fields(name, queue, id or os.urandom(8).hex(), enqueued_at))
+def job(
+    name: str,
+    queue: str | None = None,
+    id: object = None,  # noqa: A002
+    enqueued_at: float | datetime | None = None,
+) -> Job:
+    """A context manager around one job.  What the block raises goes on.
+
+    `id` is anything whose text is the job's own, a number or a UUID; `enqueued_at` a datetime, or Unix seconds.
+    """
+    return Job(_fields(name, queue, os.urandom(8).hex() if id in (None, "") else id, enqueued_at))
 
 
 def report(
@@ -85,8 +94,8 @@ def report(
     name: str,
     queue: str | None = None,
     *,
-    id: str,  # noqa: A002
-    enqueued_at: float | None = None,
+    id: object,  # noqa: A002
+    enqueued_at: float | datetime | None = None,
 ) -> None:
     """What happened to a job, where its start and its end are told in different places; `id` ties them together."""
     _line().tell({"X_FLEETD_JOB": what, **_fields(name, queue, id, enqueued_at)})
@@ -99,7 +108,7 @@ def ready() -> None:
 
 def status(text: str) -> None:
     """A line for people about what the worker is doing; is not repeated if the daemon is away."""
-    _line().say({"STATUS": text})
+    _line().say({"STATUS": str(text)})
 
 
 def alive() -> None:
@@ -142,12 +151,14 @@ def __getattr__(name: str) -> bool:
     return _stop.asked
 
 
-def _fields(name: str, queue: str | None, id: str, enqueued_at: float | None) -> dict[str, str]:  # noqa: A002
-    fields = {"X_FLEETD_JOB_ID": id, "X_FLEETD_JOB_NAME": name}
+def _fields(name: str, queue: str | None, id: object, enqueued_at: float | datetime | None) -> dict[str, str]:  # noqa: A002
+    """What is wrong in it raises whether or not a daemon is there to be told."""
+    fields = {"X_FLEETD_JOB_ID": str(id), "X_FLEETD_JOB_NAME": str(name)}
     if queue is not None:
-        fields["X_FLEETD_QUEUE"] = queue
+        fields["X_FLEETD_QUEUE"] = str(queue)
     if enqueued_at is not None:
-        fields["X_FLEETD_ENQUEUED_AT"] = repr(float(enqueued_at))
+        seconds = enqueued_at.timestamp() if isinstance(enqueued_at, datetime) else float(enqueued_at)
+        fields["X_FLEETD_ENQUEUED_AT"] = repr(seconds)
     return fields
 
 

@@ -98,3 +98,16 @@ def test_of_two_runs_that_began_at_once_the_one_that_is_over_was_the_first() -> 
     world.step(RestartRequested(world.new_roll(), (Target("m"),), False, None))
     world.die_and_start_again(intents_lost=False, exit_is_lost=True)  # checks every promise, as each step does
     assert not world.state.pools["m"].surging
+
+
+def test_jobs_without_ids_are_taken_over_one_by_one() -> None:
+    host = Host({"m": pool_spec("m", {})})
+    host.play("0 files")
+    for meaning in ("started", "started", "started", "done"):
+        host.play(f"2 job m:0.1 {meaning} ''")
+    host.play("3 daemon-killed")
+    [run] = host.state.runs.values()
+    assert (len(run.jobs), run.tells_starts) == (2, True)
+    for _ in range(3):
+        host.play("4 job m:0.1 done ''")
+    assert (run.jobs_done, len(run.jobs)) == (3, 0)

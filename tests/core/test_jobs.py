@@ -5,7 +5,7 @@ import pytest
 from fleetd.core.chance import Chance
 from fleetd.core.effects import Announce
 from fleetd.core.events import JobReported, Source
-from fleetd.core.jobs import MOST_IN_HAND, MOST_LOST, account, lose, release_all
+from fleetd.core.jobs import MOST_FINISHED, MOST_IN_HAND, MOST_LOST, account, lose, release_all
 from fleetd.core.roll import Release
 from fleetd.core.spec import Launch, LineMeaning, PoolSpec
 from fleetd.core.state import Moment, Pool, Run, State
@@ -36,6 +36,11 @@ def told(text: str, *, jobs_at_once: int | None = None) -> tuple[Run, Pool]:
     return life, pool
 
 
+def words(text: str, count: int) -> str:
+    """Of each of so many jobs."""
+    return " ".join(text.format(number) for number in range(count)) + " "
+
+
 @pytest.mark.parametrize(
     ("reports", "at_once", "done", "failed", "released", "in_hand"),
     [
@@ -59,6 +64,8 @@ def told(text: str, *, jobs_at_once: int | None = None) -> tuple[Run, Pool]:
         ("+:M +:N d:N f:M", None, 1, 1, 0, ""),
         ("+:M +:M d:M", 1, 1, 0, 1, ""),
         ("+ + d d", None, 2, 0, 0, ""),
+        # one line says that it is tried again, another that its message is acknowledged
+        ("+a " + words("+b{}", 63) + "ra " + words("db{0} +c{0}", 63) + words("dc{}", 63) + "da", None, 126, 0, 1, ""),
     ],
 )
 def test_counting(reports: str, at_once: int | None, done: int, failed: int, released: int, in_hand: str) -> None:
@@ -71,6 +78,13 @@ def test_counting(reports: str, at_once: int | None, done: int, failed: int, rel
     )
     assert pool.ledger.pool.tally == (done, failed)
     assert life.jobs_counted == done + failed + released
+
+
+def test_no_more_than_so_many_are_remembered_once_they_ended() -> None:
+    life, _ = told(words("da{}", 20))
+    assert life.finished == [f"a{number}" for number in range(4, 20)]
+    life, _ = told(words("+a{}", 100) + words("da{}", 100) + words("db{}", 300))
+    assert len(life.finished) == MOST_FINISHED
 
 
 def test_without_an_id_an_end_is_that_of_the_oldest_job_of_the_name() -> None:

@@ -164,9 +164,19 @@ def test_only_the_last_senders_are_remembered(notify: NotifySocket, path: Path, 
     for number in range(MOST_SENDERS + 5):
         worker.sendto(numbered(1, f"w{number}"), str(path))
         notify.receive()
+    notify.acknowledge()
 
     assert len(notify.seen) == MOST_SENDERS
     assert "w0" not in notify.seen
+
+
+def test_nobody_is_forgotten_before_the_answer(notify: NotifySocket, path: Path, worker: socket.socket) -> None:
+    """As many children of one worker may have told that they have a job."""
+    for number in (*range(MOST_SENDERS + 5), 0):
+        worker.sendto(numbered(1, f"w{number}"), str(path))
+        taken = notify.receive()
+
+    assert taken == [], "the first one, who has no answer yet, says it again"
 
 
 def test_a_broken_number_is_no_number(notify: NotifySocket, path: Path, worker: socket.socket) -> None:

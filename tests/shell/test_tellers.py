@@ -73,6 +73,7 @@ def test_a_child_that_is_killed_with_a_job_is_told_of_while_its_parent_goes_on(d
         assert by == {"before": parent.pid, "child's": child}
         tell(parent, "end")
         parent.wait(10)
+        assert list(daemon.written.values()) == [3], "nobody waits for the child to go on"
         wait_for(lambda: gone(daemon.work()) == [child, parent.pid], "its end, too")
 
 

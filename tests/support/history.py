@@ -275,7 +275,7 @@ OF_RUNS: Mapping[str, Callable[..., Event]] = {
         oom=code == "oom",
         last_lines=tuple(rest),
     ),
-    "job": lambda run, meaning, name="x": JobReported(run, LineMeaning(meaning), Source.OUTPUT, id=name),
+    "job": lambda run, meaning, name="x": JobReported(run, LineMeaning(meaning), Source.OUTPUT, id=name or None),
     "socket-job": lambda run, meaning, name="x": JobReported(run, LineMeaning(meaning), Source.SOCKET, id=name),
     "child-job": lambda run, name, pid: JobReported(run, LineMeaning.STARTED, Source.SOCKET, id=name, process=int(pid)),
     "gone": lambda run, pid: ProcessGone(run, int(pid)),

@@ -34,6 +34,7 @@ class Daemon:
         self.path = path
         self.events: list[Event] = []
         self.written: dict[str, int] = {}
+        self.senders: set[str] = set()  # all that were ever written down
         self.socket: NotifySocket | None = None
 
     def start(self) -> None:
@@ -49,6 +50,7 @@ class Daemon:
         assert self.socket is not None
         self.events += self.socket.receive()
         self.written = dict(self.socket.seen)
+        self.senders |= self.written.keys()
         self.socket.acknowledge()
         return self.events
 

@@ -13,7 +13,7 @@ import pytest
 
 from fleetd.core.events import JobReported, SaidReady
 from fleetd.core.spec import LineMeaning
-from tests.support.laravel import LaravelApp, laravel_app
+from tests.support.laravel import PROVIDER, LaravelApp, laravel_app
 from tests.support.listening import Daemon
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
@@ -141,13 +141,41 @@ def test_what_was_told_while_no_daemon_was_there_is_counted_later(daemon: Daemon
     assert len({report.id for report in reports(daemon)}) == 30
 
 
+AWAY = r"""
+namespace Illuminate\Support { class ServiceProvider {} }
+namespace {
+    require $argv[1];
+    $line = new App\Providers\FleetdLine($argv[2]);
+    for ($n = 0; $n < 9500; $n++) {
+        foreach (["started", "done"] as $what) {
+            $line->tell(["X_FLEETD_JOB" => $what, "X_FLEETD_JOB_ID" => "$n"]);
+        }
+    }
+    echo json_encode((function () { return $this->kept; })->call($line));
+}
+"""
+
+
+@pytest.mark.usefixtures("app")
+def test_of_more_messages_than_are_kept_starts_go_first(short_path: Path) -> None:
+    command = ["php", "-r", AWAY, "--", str(PROVIDER), str(short_path / "nobody")]
+    kept = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
+
+    assert len(kept) <= 10_000
+    assert [text for text in kept if "=done" in text] == [
+        f"X_FLEETD_JOB=done\nX_FLEETD_JOB_ID={n}" for n in range(9500)
+    ]
+    window = [f"X_FLEETD_JOB={what}\nX_FLEETD_JOB_ID={n}" for n in range(128) for what in ("started", "done")]
+    assert kept[:256] == window, "they may have been sent"
+
+
 def test_without_the_sockets_extension_messages_are_told_once(daemon: Daemon, app: LaravelApp) -> None:
     app.enqueue(2, queue="media", fail_every=2)
 
     with worker(app, daemon.path, php=("-d", "disable_functions=socket_create")):
         wait_for(lambda: meanings(daemon) == [STARTED, DONE, STARTED, FAILED], "the jobs", within=20)
 
-    assert not daemon.written  # no number was taken
+    assert not daemon.senders  # no number was taken
 
 
 def test_where_no_fleetd_is_nothing_is_told_and_the_jobs_are_done(short_path: Path, app: LaravelApp) -> None:

@@ -112,6 +112,38 @@ def run_script(daemon: Daemon, script: str, **environment: str) -> None:
     assert process.returncode == 0
 
 
+AWAY = f"""
+require "{SNIPPET}"
+9_500.times do |n|
+  Fleetd.job("started", Fleetd.fields("a#{{n}}", "A", nil))
+  Fleetd.job("done", Fleetd.fields("a#{{n}}", "A", nil))
+end
+puts "did"
+$stdout.flush
+gets
+"""
+
+
+def test_of_more_messages_than_are_kept_starts_go_first(daemon: Daemon) -> None:
+    daemon.die()
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "NOTIFY_SOCKET": str(daemon.path), "FLEETD_RUN": "r1"}
+    with subprocess.Popen(
+        ["ruby", "-e", AWAY], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"did\n"
+        daemon.start()
+
+        def last_came() -> bool:
+            return any(isinstance(e, JobReported) and (e.id, e.meaning) == ("a9499", DONE) for e in daemon.work()[-1:])
+
+        wait_for(last_came, "every end", within=60, every=0)
+        process.kill()
+
+    assert {told[-1] for told in by_id(daemon).values()} == {DONE}
+    assert len(by_id(daemon)) == 9_500
+
+
 FORKING = f"""
 require "{SNIPPET}"
 Fleetd.job("started", Fleetd.fields("a", "A\nX_FLEETD_JOB=done", "media"), 1_790_000_000_500)
@@ -127,7 +159,7 @@ def test_a_forked_child_tells_by_a_line_of_its_own(daemon: Daemon) -> None:
     assert told[0].meaning is STARTED
     assert (told[0].name, told[0].enqueued_at) == ("A X_FLEETD_JOB=done", 1790000000.5)
     assert by_id(daemon) == {"a": [STARTED, DONE], **{f"b{number}": [DONE] for number in range(300)}}
-    assert len(daemon.written) == 2
+    assert len(daemon.senders) == 2
 
 
 def test_nothing_is_told_where_the_socket_is_another_program_s(daemon: Daemon) -> None:

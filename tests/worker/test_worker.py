@@ -70,6 +70,37 @@ def test_a_job_of_which_no_id_is_known_has_one_of_its_own(daemon: Daemon) -> Non
     assert sorted(counted.values()) == [2, 2]
 
 
+IN_OTHER_TYPES = """
+    from datetime import datetime, timezone
+    from uuid import UUID
+    with worker.job(17, queue=5, id=0, enqueued_at=datetime(2026, 9, 21, 14, 13, 20, 500000, timezone.utc)):
+        pass
+    worker.report("released", "b", id=UUID(int=7), enqueued_at=1790000000)
+    worker.status(3)
+    try:
+        worker.job("c", enqueued_at="soon")
+    except ValueError:
+        print("refused")
+"""
+
+
+def test_values_of_other_types_are_told_as_their_text(daemon: Daemon) -> None:
+    with program(IN_OTHER_TYPES, daemon.path) as process:
+        wait_for(ended(process, daemon), "the program to end")
+        assert (process.returncode, hear(process)) == (0, "refused")
+
+    first, end, other = [event for event in daemon.work() if isinstance(event, JobReported)]
+    assert (first.id, first.name, first.queue, first.enqueued_at) == ("0", "17", "5", 1790000000.5)
+    assert (end.id, end.meaning) == ("0", DONE)
+    assert (other.id, other.enqueued_at) == ("00000000-0000-0000-0000-000000000007", 1790000000.0)
+    assert SaidStatus("r1", "3") in daemon.events
+
+
+def test_what_is_wrong_is_wrong_without_a_daemon_too() -> None:
+    with program(IN_OTHER_TYPES, None) as process:
+        assert (process.wait(timeout=30), hear(process)) == (0, "refused")
+
+
 LED = """
     for line in sys.stdin:
         with worker.job(line.strip()):
@@ -216,7 +247,7 @@ def test_a_forked_child_has_a_line_of_its_own(daemon: Daemon) -> None:
 
         assert process.returncode == 0
     assert sorted(map(str, daemon.jobs(DONE))) == ["child", "parent"]
-    assert len(daemon.written) == 2
+    assert len(daemon.senders) == 2
 
 
 def test_what_does_not_fit_is_dropped_starts_first_and_no_job_waits(daemon: Daemon) -> None:

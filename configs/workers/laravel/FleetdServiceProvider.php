@@ -200,9 +200,7 @@ class FleetdLine
             $this->kept = [];
             $this->flying = 0;
         } elseif (count($this->kept) > self::MOST_KEPT) {
-            // The last ones are not sent then, so no number is left out.
-            array_pop($this->kept);
-            $this->flying = min($this->flying, count($this->kept));
+            $this->makeRoom();
         }
     }
 
@@ -230,6 +228,22 @@ class FleetdLine
         }
 
         return (bool) $this->kept;
+    }
+
+    /**
+     * Drops the starts that were not sent yet (an end counts without its start); if there are none, the oldest message.
+     * What was sent keeps its number: it is among the first.
+     */
+    private function makeRoom()
+    {
+        $waiting = array_slice($this->kept, self::WINDOW);
+        $kept = array_filter($waiting, function ($message) {
+            return strpos($message, 'X_FLEETD_JOB=started') !== 0;
+        });
+        if (count($kept) === count($waiting)) {
+            array_shift($kept);
+        }
+        array_splice($this->kept, self::WINDOW, count($waiting), $kept);
     }
 
     private function send($at)

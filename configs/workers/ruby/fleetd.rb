@@ -145,7 +145,8 @@ module Fleetd
       message = fields.map { |name, value| "#{name}=#{value.to_s.scrub.tr("\r\n", "  ")[0, 255]}" }.join("\n")
       @lock.synchronize do
         @heard_at = now if @kept.empty?
-        @kept << message if @kept.size < MOST_KEPT
+        @kept << message
+        make_room if @kept.size > MOST_KEPT
         go_on
         @thread ||= Thread.new { listen }
         @changed.broadcast
@@ -163,6 +164,15 @@ module Fleetd
     end
 
     private
+
+    # Drops the starts that were not sent yet (an end counts without its start); if there are none, the oldest message.
+    # What was sent keeps its number: it is among the first.
+    def make_room
+      waiting = @kept.slice!(WINDOW..-1)
+      kept = waiting.reject { |message| message.start_with?("X_FLEETD_JOB=started") }
+      kept.shift if kept.size == waiting.size
+      @kept.concat(kept)
+    end
 
     # While anything is not acknowledged: hears the answers, and sends it again when none comes, ever less often.
     def listen
