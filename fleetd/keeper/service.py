@@ -274,8 +274,11 @@ class Keeper:
                 self._abandon(run, answer)
                 return
         if not told:
-            self._stop_learning(run)
-            self._report(run.report("spawned"), run.run)
+            self._start(run)
+
+    def _start(self, run: Run) -> None:
+        self._stop_learning(run)
+        self._report(run.report("spawned"), run.run)
 
     def _stop_learning(self, run: Run) -> None:
         if run.answers is not None:
@@ -312,8 +315,10 @@ class Keeper:
                 return
             self._templates.reaped(pid, status)
             run = self._by_pid.pop(pid, None)
-            while run is not None and run.answers is not None:
-                self._learn(run)
+            if run is not None:
+                self._learn(run)  # what it told before it ended, all at once
+                if run.answers is not None:  # another process has the pipe, too, and may never close it
+                    self._start(run)
             if run is not None and run.run in self._runs:
                 run.status = status
                 self._report({"event": "exited", "run": run.run, "status": status})
