@@ -372,7 +372,7 @@ class Daemon:
                 paths.write_pid(self._tenure.lock)
         except FleetdError as error:
             _log.error("%s", error)
-        self.runs.write_again()
+        self.runs.furnish_again()
 
     # -- measures ----------------------------------------------------------------------------------------------------
 

@@ -99,7 +99,9 @@ class NotifySocket:
         fd.settimeout(0)
         # Whoever bound it must have asked too, before the first message: the kernel notes a sender as it sends.
         fd.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._socket = fd
+        self._sockets = [
+            fd
+        ]  # the one that the worker was started with, and the one that is at its path if it is another
         self.run = run
         self._allowed = allowed_uids | {0, os.geteuid()}
         self._seen = dict(seen or {})
@@ -112,18 +114,24 @@ class NotifySocket:
         """The last number taken of each sender, up to and with what `receive` returned last; to be written down."""
         return dict(self._seen)
 
-    def fileno(self) -> int:
-        """The descriptor to wait on until it is readable."""
-        return self._socket.fileno()
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Those to wait on until one of them is readable."""
+        return tuple(each.fileno() for each in self._sockets)
+
+    def hear_also(self, fd: socket.socket) -> None:
+        """Hear what is said at the path from now on, and as before whoever is connected to the first socket."""
+        fd.settimeout(0)
+        for lost in self._sockets[1:]:
+            lost.close()
+        self._sockets[1:] = [fd]
 
     def receive(self) -> list[Event]:
         """What was said since the last call, at most MOST_AT_ONCE messages of it; never waits."""
         events: list[Event] = []
         for _ in range(MOST_AT_ONCE):
             try:
-                message, ancillary, flags, sender = self._socket.recvmsg(
-                    LONGEST_MESSAGE, _ROOM, socket.MSG_CMSG_CLOEXEC
-                )
+                message, ancillary, flags, sender = self._next()
             except (BlockingIOError, InterruptedError):
                 break
             # Closing what came along is also the whole answer to BARRIER=1.
@@ -136,18 +144,26 @@ class NotifySocket:
                 events += parse(self.run, message)
         return events
 
+    def _next(self) -> tuple[bytes, list[tuple[int, int, bytes]], int, bytes | str | None]:
+        """The oldest message; BlockingIOError if there is none."""
+        for each in self._sockets[:-1]:
+            with suppress(BlockingIOError):
+                return each.recvmsg(LONGEST_MESSAGE, _ROOM, socket.MSG_CMSG_CLOEXEC)
+        return self._sockets[-1].recvmsg(LONGEST_MESSAGE, _ROOM, socket.MSG_CMSG_CLOEXEC)
+
     def acknowledge(self) -> None:
         """Tell the senders that what `receive` returned is written down; one that is gone or deaf is left."""
         for address, senders in self._answers.items():
             for sender in senders:
                 answer = f"X_FLEETD_SENDER={sender}\nX_FLEETD_ACK={self._seen.get(sender, 0)}"
                 with suppress(OSError):  # whatever is at that address now
-                    self._socket.sendto(answer.encode(), address)
+                    self._sockets[-1].sendto(answer.encode(), address)
         self._answers.clear()
 
     def close(self) -> None:
         """Let go of the socket; its path stays, for the caller to remove once the run is over."""
-        self._socket.close()
+        for each in self._sockets:
+            each.close()
 
     def _is_news(self, message: bytes, address: bytes | str | None) -> bool:
         """Whether a message is to be taken: it has no number, or the one that is due."""
@@ -172,6 +188,16 @@ class NotifySocket:
         if uid not in self._refused:
             self._refused.add(uid)
             self._on_refused(f"run {self.run}: messages of uid {uid} on its notify socket are refused")
+
+
+def is_heard(path: str) -> bool:
+    """Whether somebody has a socket open that is at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
 
 
 def bound_again(path: str, uid: int) -> int | None:

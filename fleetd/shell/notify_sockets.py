@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import select
+import socket
 from collections.abc import Callable
 
-from fleetd.shell.notify import NotifySocket
+from fleetd.shell.notify import NotifySocket, bound_again, is_heard
 
 RUNS_AT_ONCE = 64  # that are heard before the loop may do something else
+
+_log = logging.getLogger("fleetd")
 
 
 class NotifySockets:
@@ -31,13 +35,28 @@ class NotifySockets:
 
     def add(self, one: NotifySocket) -> None:
         """Hear it, until `remove`."""
-        self._sockets[one.fileno()] = one
-        self._epoll.register(one, select.EPOLLIN)
+        for descriptor in one.descriptors:
+            self._sockets[descriptor] = one
+            self._epoll.register(descriptor, select.EPOLLIN)
 
     def remove(self, one: NotifySocket) -> None:
         """Hear it no more; it must still be open."""
-        self._epoll.unregister(one)
-        del self._sockets[one.fileno()]
+        for descriptor in one.descriptors:
+            self._epoll.unregister(descriptor)
+            del self._sockets[descriptor]
+
+    def restore(self, one: NotifySocket, path: str, uid: int) -> None:
+        """Bind another socket at the `path` of a worker of the user `uid`, if its own was removed, and hear both."""
+        if is_heard(path):
+            return
+        descriptor = bound_again(path, uid)
+        if descriptor is None:
+            _log.error("%s was removed and cannot be made again: its worker is not heard any more", path)
+            return
+        self._hear(one)  # another one that stood there may go
+        self.remove(one)
+        one.hear_also(socket.socket(fileno=descriptor))
+        self.add(one)
 
     def listen_again(self) -> None:
         """Hear what comes, until there is something; not before what was heard has been decided about."""

@@ -81,9 +81,12 @@ async def taken_over_in_its_birth(folder: Path) -> Bench:
 
 
 def say_done(bench: Bench, number: int) -> None:
-    told = f"X_FLEETD_JOB=done\nX_FLEETD_JOB_ID={number}\nX_FLEETD_SENDER=w\nX_FLEETD_SEQ={number}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
-        line.sendto(told.encode(), str(bench.places.notify / RUN))
+        line.sendto(message(number), str(bench.places.notify / RUN))
+
+
+def message(number: int) -> bytes:
+    return f"X_FLEETD_JOB=done\nX_FLEETD_JOB_ID={number}\nX_FLEETD_SENDER=w\nX_FLEETD_SEQ={number}".encode()
 
 
 async def ended(bench: Bench) -> None:
@@ -172,3 +175,45 @@ def test_a_run_of_which_only_the_intent_was_written_is_known_by_its_pid(short_pa
         await ended(second)
 
     asyncio.run(test())
+
+
+def test_a_socket_that_was_removed_is_bound_again_and_who_is_connected_to_the_first_is_heard_as_well(
+    short_path: Path,
+) -> None:
+    async def test() -> None:
+        bench = await with_a_run(short_path)
+        path = bench.places.notify / RUN
+        bench.runs.record(replace(RECORD, pid=bench.runs.pids()[RUN]))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connected:
+            connected.connect(str(path))
+            await eventually((bench.places.logs / "media-0.log").exists, "its log")
+            descriptors = open_descriptors(os.getpid())
+            for number in (1, 3):
+                path.unlink()
+                bench.runs.furnish_again()
+                assert open_descriptors(os.getpid()) == descriptors + 1
+                await heard_on_both(bench, connected, number)
+            bench.flush()
+            bench.runs.close()
+
+            second = Bench(short_path)
+            second.runs.restored()
+            await second.runs.clear_away()
+            second.runs.begin()
+            await heard_on_both(second, connected, 5)
+        await second.runs.processes.kill(RUN)
+        await second.until(Exited)
+        await ended(second)
+
+    asyncio.run(test())
+
+
+async def heard_on_both(bench: Bench, connected: socket.socket, number: int) -> None:
+    bench.events.clear()
+    bench.flush()
+    say_done(bench, number)
+    await bench.until(JobReported)
+    bench.flush()
+    connected.send(message(number + 1))
+    await eventually(lambda: len(bench.events) == 2, "the other one")
+    assert [event.id for event in bench.events if isinstance(event, JobReported)] == [str(number), str(number + 1)]
