@@ -260,8 +260,6 @@ class LiveRuns:
         live = self._runs[run]
         live.exit = (code, signal)
         was_taken = self.output.finish(run)
-        if live.socket is not None:
-            self._hear(live.socket)
         is_empty = self.processes.trees.is_empty(run)
         if is_empty and was_taken:
             self._ended(run, ())
@@ -276,6 +274,8 @@ class LiveRuns:
 
     def _ended(self, run: str, left: tuple[int, ...]) -> None:
         live = self._runs[run]
+        if live.socket is not None:
+            self._hear(live.socket, is_over=True)
         code, signal = live.exit or (None, None)
         lines = self.output.last_lines(run, LINES_WITH_EXIT)
         oom = self.processes.trees.had_oom_kill(run)
@@ -318,9 +318,9 @@ class LiveRuns:
             path = str(self._place.notify_folder / live.socket.run)
             self._sockets.restore(live.socket, path, os.geteuid() if live.uid is None else live.uid)
 
-    def _hear(self, messages: NotifySocket) -> None:
+    def _hear(self, messages: NotifySocket, *, is_over: bool = False) -> None:
         self._unwritten[messages.run] = None
-        for event in messages.receive():
+        for event in messages.receive(is_over=is_over):
             self._post(event)
 
     def _reported(self, run: str, reports: Sequence[LineReport]) -> None:

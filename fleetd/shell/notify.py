@@ -38,6 +38,7 @@ from fleetd.keeper.failure import StartError
 LONGEST_MESSAGE = 8192
 LONGEST_TEXT = 255
 MOST_AT_ONCE = 256  # messages that one `receive` takes, so that a flooding worker cannot hold the daemon
+MOST_AT_THE_END = 4096  # messages that are taken of a run that is over: beyond any usual net.unix.max_dgram_qlen
 MOST_SENDERS = 64  # of one run that are remembered; those that spoke last
 
 _MOST_FDS = 253  # SCM_MAX_FD: a message cannot carry more
@@ -126,10 +127,10 @@ class NotifySocket:
             lost.close()
         self._sockets[1:] = [fd]
 
-    def receive(self) -> list[Event]:
-        """What was said since the last call, at most MOST_AT_ONCE messages of it; never waits."""
+    def receive(self, *, is_over: bool = False) -> list[Event]:
+        """What was said since the last call, of a run that is not over MOST_AT_ONCE messages at most; never waits."""
         events: list[Event] = []
-        for _ in range(MOST_AT_ONCE):
+        for _ in range(MOST_AT_THE_END if is_over else MOST_AT_ONCE):
             try:
                 message, ancillary, flags, sender = self._next()
             except (BlockingIOError, InterruptedError):

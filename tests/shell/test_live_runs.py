@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
 from fleetd.core.events import Event, Exited, JobReported, Spawned, SpawnFailed
 from fleetd.core.records import RunRecord
 from fleetd.core.spec import Launch, LogFormat, LogSpec
+from fleetd.shell import notify
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.launch import Place
 from fleetd.shell.live_runs import LiveRuns
 from fleetd.shell.paths import Instance
 from fleetd.shell.reading import Reading
-from tests.support.process_world import eventually, open_descriptors
+from tests.support.process_world import alive, eventually, open_descriptors
 
 RUN = "a" * 32
 COUNTING = "n=0; while [ $n -lt 5 ]; do n=$((n+1)); echo line $n; sleep 0.02; done; read line < go"
@@ -57,12 +60,12 @@ class Bench:
         return (self.places.logs / "media-0.log").read_text()
 
 
-async def with_a_run(folder: Path) -> Bench:
+async def with_a_run(folder: Path, *command: str) -> Bench:
     os.mkfifo(folder / "go")
     bench = Bench(folder)
     bench.runs.begin()
     bench.runs.record(RECORD)
-    launch = Launch(command=("sh", "-c", COUNTING), directory=str(folder))
+    launch = Launch(command=command or ("sh", "-c", COUNTING), directory=str(folder))
     bench.runs.spawn(Spawn(RUN, "media", 0, launch, None, None, None), RECORD)
     await bench.until(Spawned)
     return bench
@@ -172,6 +175,44 @@ def test_a_run_of_which_only_the_intent_was_written_is_known_by_its_pid(short_pa
         assert second.runs.pids() == {RUN: held.pid}
         await second.runs.processes.kill(RUN)
         await second.until(Exited)
+        await ended(second)
+
+    asyncio.run(test())
+
+
+SAYS_MUCH_AT_ITS_END = """
+import os, socket
+open("go").readline()
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+    for number in range(1, 10):
+        line.sendto(b"X_FLEETD_JOB=done\\nX_FLEETD_JOB_ID=%d" % number, os.environ["NOTIFY_SOCKET"])
+"""
+
+
+def test_p3_all_that_a_worker_said_while_no_daemon_was_there_comes_before_its_exit(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        notify, "MOST_AT_ONCE", 4
+    )  # fewer than may wait, as with 256 and systemd's net.unix.max_dgram_qlen
+
+    async def test() -> None:
+        first = await with_a_run(short_path, sys.executable, "-c", SAYS_MUCH_AT_ITS_END)
+        pid = first.runs.pids()[RUN]
+        first.runs.record(replace(RECORD, pid=pid))
+        first.flush()
+        first.runs.close()
+        (short_path / "go").write_text("\n")
+        await eventually(lambda: not alive(pid), "its end")
+
+        second = Bench(short_path)
+        second.runs.restored()
+        await second.runs.clear_away()
+        second.runs.begin()
+        await second.until(Exited)
+        *said, last = second.events
+        assert [event.id for event in said if isinstance(event, JobReported)] == [str(n) for n in range(1, 10)]
+        assert isinstance(last, Exited)
         await ended(second)
 
     asyncio.run(test())
