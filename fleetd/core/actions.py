@@ -65,13 +65,17 @@ def _led_to_a_start(slot: Slot) -> str:
 
 
 def draw_limits(turn: Turn, run: Run) -> None:
-    """Give a run its own max-memory and max-lifetime: jitter is drawn once, and again when they are changed."""
-    chance, spec = turn.state.chance, run.release.spec
+    """Give a run its own max-memory and max-lifetime, of whose jitter its share is drawn once."""
+    spec = run.release.spec
     run.max_memory = run.lifetime_ends = None
+    if spec.max_memory is None and spec.max_lifetime is None:
+        return
+    if run.jitter is None:
+        run.jitter = turn.state.chance.uniform()
     if spec.max_memory is not None:
-        run.max_memory = spec.max_memory + int(chance.uniform() * spec.max_memory_jitter)
+        run.max_memory = spec.max_memory + int(run.jitter * spec.max_memory_jitter)
     if spec.max_lifetime is not None:
-        run.lifetime_ends = run.spawned + spec.max_lifetime + chance.uniform() * spec.max_lifetime_jitter
+        run.lifetime_ends = run.spawned + spec.max_lifetime + run.jitter * spec.max_lifetime_jitter
 
 
 def drain(turn: Turn, pool: Pool, run: Run, reason: Reason, timeout: Seconds | None = None) -> None:

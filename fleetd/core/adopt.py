@@ -113,6 +113,7 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
         ending=Reason(record.ending) if record.ending else None,
         start_by=now.mono + pool.spec.start_timeout,
         max_jobs=record.max_jobs,
+        jitter=record.jitter,
         by_socket=record.jobs_by_socket,
         jobs_done=record.jobs_done,
         jobs_failed=record.jobs_failed,

@@ -52,6 +52,7 @@ class RunRecord(Struct, frozen=True, omit_defaults=True):
     healthy: bool = False
     ending: str | None = None  # the reason for which it was asked to end
     max_jobs: int | None = None  # with its jitter, as drawn at the start
+    jitter: float | None = None  # as drawn at the start
     jobs_done: int = 0
     jobs_failed: int = 0
     jobs_released: int = 0

@@ -93,6 +93,7 @@ class Run(Struct):
     lifetime_ends: Seconds | None = None
     max_jobs: int | None = None
     max_memory: Bytes | None = None
+    jitter: float | None = None  # its share of that of max-memory and max-lifetime, from 0 to 1
     alive_since: Seconds | None = None  # the last WATCHDOG=1
     paused: bool = False
     status_text: str | None = None
@@ -165,6 +166,7 @@ class Run(Struct):
             healthy=self.was_healthy,
             ending=self.ending,
             max_jobs=self.max_jobs,
+            jitter=self.jitter,
             jobs_done=self.jobs_done,
             jobs_failed=self.jobs_failed,
             jobs_released=self.jobs_released,
