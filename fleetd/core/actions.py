@@ -103,7 +103,16 @@ def send_drain(turn: Turn, run: Run) -> None:
     run.phase = Phase.DRAINING
     run.drained_since = turn.now.mono
     turn.emit(Signal(run.id, run.release.spec.stop_signal))
+    run.told_to_end = True
+    turn.record(run)
     turn.tell(Kind.WORKER_DRAINING, run.pool, run.slot, {"reason": run.ending, "pid": run.pid, "busy": run.is_busy})
+
+
+def drain_after_all(turn: Turn, run: Run) -> None:
+    """Send the drain signal to a run that has begun a job, and so was not told by the daemon that meant to drain it."""
+    kill_at = turn.now.mono + run.release.spec.stop_timeout
+    run.kill_at = kill_at if run.ends_by is None else min(kill_at, run.ends_by)
+    send_drain(turn, run)
 
 
 def kill(turn: Turn, run: Run, reason: Reason) -> None:

@@ -85,6 +85,7 @@ class Run(Struct):
     was_healthy: bool = False
     is_over: bool = False  # it was taken over after its end, which is about to be told
     ending: Reason | None = None  # why fleetd asked it to end
+    told_to_end: bool = False  # the drain signal was sent; taken over without that being known, it may have been
     drained_since: Seconds | None = None
     says_stopping: bool = False
     start_by: Seconds = 0.0
@@ -165,6 +166,7 @@ class Run(Struct):
             ready=self.ready_since is not None,
             healthy=self.was_healthy,
             ending=self.ending,
+            told_to_end=self.told_to_end,
             max_jobs=self.max_jobs,
             jitter=self.jitter,
             jobs_done=self.jobs_done,
