@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetd.errors import FleetdError
-from fleetd.shell.keeper_link import HELLO_SECONDS, SILENT, KeeperLink, LinkLostError
+from fleetd.shell.keeper_link import HELLO_SECONDS, NO_ANSWER, KeeperLink, LinkLostError
 from fleetd.shell.spawn_request import SpawnRequest
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class Keeping:
         link.introduce()
         self._link = link
         self._loop.add_reader(link.fileno(), self._read)
-        self._hello = self._loop.call_later(HELLO_SECONDS, self._fail, SILENT)
+        self._hello = self._loop.call_later(HELLO_SECONDS, self._fail, NO_ANSWER)
         self._replaced()
         return True
 
