@@ -65,13 +65,17 @@ def _led_to_a_start(slot: Slot) -> str:
 
 
 def draw_limits(turn: Turn, run: Run) -> None:
-    """Give a run its own max-memory and max-lifetime: jitter is drawn once, and again when they are changed."""
-    chance, spec = turn.state.chance, run.release.spec
+    """Give a run its own max-memory and max-lifetime, of whose jitter its share is drawn once."""
+    spec = run.release.spec
     run.max_memory = run.lifetime_ends = None
+    if spec.max_memory is None and spec.max_lifetime is None:
+        return
+    if run.jitter is None:
+        run.jitter = turn.state.chance.uniform()
     if spec.max_memory is not None:
-        run.max_memory = spec.max_memory + int(chance.uniform() * spec.max_memory_jitter)
+        run.max_memory = spec.max_memory + int(run.jitter * spec.max_memory_jitter)
     if spec.max_lifetime is not None:
-        run.lifetime_ends = run.spawned + spec.max_lifetime + chance.uniform() * spec.max_lifetime_jitter
+        run.lifetime_ends = run.spawned + spec.max_lifetime + run.jitter * spec.max_lifetime_jitter
 
 
 def drain(turn: Turn, pool: Pool, run: Run, reason: Reason, timeout: Seconds | None = None) -> None:
@@ -99,7 +103,16 @@ def send_drain(turn: Turn, run: Run) -> None:
     run.phase = Phase.DRAINING
     run.drained_since = turn.now.mono
     turn.emit(Signal(run.id, run.release.spec.stop_signal))
+    run.told_to_end = True
+    turn.record(run)
     turn.tell(Kind.WORKER_DRAINING, run.pool, run.slot, {"reason": run.ending, "pid": run.pid, "busy": run.is_busy})
+
+
+def drain_after_all(turn: Turn, run: Run) -> None:
+    """Send the drain signal to a run that has begun a job, and so was not told by the daemon that meant to drain it."""
+    kill_at = turn.now.mono + run.release.spec.stop_timeout
+    run.kill_at = kill_at if run.ends_by is None else min(kill_at, run.ends_by)
+    send_drain(turn, run)
 
 
 def kill(turn: Turn, run: Run, reason: Reason) -> None:

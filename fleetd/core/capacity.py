@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fleetd.core.spec import Bytes, FleetSpec, LogTarget
 
-DESCRIPTORS_A_RUN = 6  # pidfd, output and notify socket, the two again where they are read, and a log file
+# Its pidfd, output and notify socket, the two again where they are read, a log file, and two for who tells of jobs.
+DESCRIPTORS_A_RUN = 8
 
 
 def most_runs(spec: FleetSpec) -> int:

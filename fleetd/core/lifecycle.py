@@ -107,7 +107,11 @@ def _did_nothing(pool: Pool, run: Run, lived: float) -> bool:
 
 
 def _reported(turn: Turn, pool: Pool, slot: Slot, run: Run, event: JobReported) -> Outcome | None:
+    may_be_untold = run.phase is Phase.DRAINING and not run.told_to_end
+    in_hand = frozenset(run.jobs) if may_be_untold else frozenset[str]()
     ended = jobs.account(turn, pool, run, event)
+    if may_be_untold and run.jobs.keys() - in_hand:
+        actions.drain_after_all(turn, run)
     turn.record(run)
     if not ended:
         return None

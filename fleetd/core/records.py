@@ -52,7 +52,9 @@ class RunRecord(Struct, frozen=True, omit_defaults=True):
     ready: bool = False  # it has said so
     healthy: bool = False
     ending: str | None = None  # the reason for which it was asked to end
+    told_to_end: bool = False  # its drain signal is known to have been sent
     max_jobs: int | None = None  # with its jitter, as drawn at the start
+    jitter: float | None = None  # as drawn at the start
     jobs_done: int = 0
     jobs_failed: int = 0
     jobs_released: int = 0

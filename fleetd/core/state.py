@@ -85,6 +85,7 @@ class Run(Struct):
     was_healthy: bool = False
     is_over: bool = False  # it was taken over after its end, which is about to be told
     ending: Reason | None = None  # why fleetd asked it to end
+    told_to_end: bool = False  # the drain signal was sent; taken over without that being known, it may have been
     drained_since: Seconds | None = None
     says_stopping: bool = False
     start_by: Seconds = 0.0
@@ -93,6 +94,7 @@ class Run(Struct):
     lifetime_ends: Seconds | None = None
     max_jobs: int | None = None
     max_memory: Bytes | None = None
+    jitter: float | None = None  # its share of that of max-memory and max-lifetime, from 0 to 1
     alive_since: Seconds | None = None  # the last WATCHDOG=1
     paused: bool = False
     status_text: str | None = None
@@ -166,7 +168,9 @@ class Run(Struct):
             ready=self.ready_since is not None,
             healthy=self.was_healthy,
             ending=self.ending,
+            told_to_end=self.told_to_end,
             max_jobs=self.max_jobs,
+            jitter=self.jitter,
             jobs_done=self.jobs_done,
             jobs_failed=self.jobs_failed,
             jobs_released=self.jobs_released,

@@ -38,7 +38,7 @@ class Keeper:
         self._by_pid: dict[int, Run] = {}
         self._starting: dict[int, Run] = {}  # by the descriptor of their answers
         self._daemon: socket.socket | None = None
-        self._environ: dict[str, str] = {}  # what workers are given beside their own
+        self._environ: dict[str, str] | None = {}  # what workers are given beside their own; None: it did not arrive
         self._introduced = False  # it has said hello, and nothing is told before
         self._reports: deque[tuple[Json, str | None]] = deque()
         self._poll = select.poll()
@@ -167,7 +167,7 @@ class Keeper:
         if verb == "spawn":
             self._spawn(request, fds)
         elif verb == "environ":
-            self._environ = request["env"] if not request.get("in_memfd") else read_memfd(fds)["env"]
+            self._take_environ(request, fds)
         elif verb == "hold":
             self._hold(request, fds)
         elif verb == "forget":
@@ -184,6 +184,17 @@ class Keeper:
             self._births.enter(request["cgroup"])
         elif verb == "quit":
             self._told_to_quit = True
+
+    def _take_environ(self, request: Json, fds: list[int]) -> None:
+        try:
+            self._environ = request["env"] if not request.get("in_memfd") else read_memfd(fds)["env"]
+        except StartError:
+            self._environ = None
+
+    def _env_beside(self, own: dict[str, str]) -> dict[str, str]:
+        if self._environ is None:
+            raise StartError("start", errno.EMFILE)
+        return self._environ | own
 
     def _report(self, report: Json, run: str | None = None) -> None:
         if self._introduced:
@@ -225,7 +236,7 @@ class Keeper:
                 request |= read_memfd(fds)
             run.give(request["fds"], fds) if "fds" in request else close_all(fds)
             run.meta, run.notify_path = request.get("meta", ""), request.get("notify")
-            request["env"] = self._environ | request["env"]
+            request["env"] = self._env_beside(request["env"])
             if request.get("preload") is not None:
                 self._templates.ask(run, request)
                 return
@@ -274,8 +285,11 @@ class Keeper:
                 self._abandon(run, answer)
                 return
         if not told:
-            self._stop_learning(run)
-            self._report(run.report("spawned"), run.run)
+            self._start(run)
+
+    def _start(self, run: Run) -> None:
+        self._stop_learning(run)
+        self._report(run.report("spawned"), run.run)
 
     def _stop_learning(self, run: Run) -> None:
         if run.answers is not None:
@@ -312,8 +326,10 @@ class Keeper:
                 return
             self._templates.reaped(pid, status)
             run = self._by_pid.pop(pid, None)
-            while run is not None and run.answers is not None:
-                self._learn(run)
+            if run is not None:
+                self._learn(run)  # what it told before it ended, all at once
+                if run.answers is not None:  # another process has the pipe, too, and may never close it
+                    self._start(run)
             if run is not None and run.run in self._runs:
                 run.status = status
                 self._report({"event": "exited", "run": run.run, "status": status})

@@ -195,6 +195,10 @@ class Templates:
             if "stage" in answer:
                 template.failure = answer
         if not told:
+            self._stop_learning(template)
+
+    def _stop_learning(self, template: Template) -> None:
+        if template.answers is not None:
             self._unwatch(template.answers)
             os.close(template.answers)
             template.answers = None
@@ -260,8 +264,9 @@ class Templates:
     def _bury(self, template: Template, status: int) -> None:
         with contextlib.suppress(OSError):  # what the imports started; workers have sessions of their own
             os.killpg(template.pid, signal.SIGKILL)
-        while template.answers is not None:
+        if template.answers is not None:
             self._learn(template)
+            self._stop_learning(template)
         if template.socket is not None:
             self._hear(template)
             self._unwatch(template.socket.fileno())

@@ -375,7 +375,7 @@ class Daemon:
         if not self.places.lock.exists():
             _log.warning("%s was removed: made again", self.places.lock)
             self._tenure.locks.take_again(self.places)
-        self.runs.write_again()
+        self.runs.furnish_again()
 
     # -- measures ----------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import select
+import signal
 import socket
 import struct
 import sys
@@ -136,20 +137,35 @@ class KeeperLink:
             with suppress(ConnectionError):  # one that refuses has hung up, and has said so before
                 self._connection.send(b'{"verb": "hello"}')
             answer, _ = self._receive()
-            if answer["event"] == "refused":
-                raise FleetdError("another daemon is connected to the keeper of this instance: stop it first")
-            if answer.get("protocol") != keeper.PROTOCOL:
-                raise FleetdError(
-                    f"the keeper (pid {answer['pid']}) speaks protocol {answer['protocol']}, not {keeper.PROTOCOL}: "
-                    "stop its workers with the version that started it"
-                )
-            self.pid = answer["pid"]
-            self.takes_ends = set(keeper.ENDS) <= set(answer.get("takes", ()))
+            self.take_hello(answer)
             return [self._receive() for _ in range(answer["runs"])]
         except TimeoutError as error:
             raise FleetdError(NO_ANSWER) from error
         finally:
             self._connection.settimeout(0)
+
+    def introduce(self) -> None:
+        """The same to a keeper that was just started, of which there is nothing to learn: its answer is a report."""
+        self._connection.settimeout(0)
+        self.takes_ends = True
+        self.request({"verb": "hello"}, [])
+
+    def take_hello(self, answer: Json) -> None:
+        """Learn from the answer what the keeper is like.
+
+        Raises:
+            FleetdError: it is in other hands, or speaks another protocol.
+
+        """
+        if answer["event"] == "refused":
+            raise FleetdError("another daemon is connected to the keeper of this instance: stop it first")
+        if answer.get("protocol") != keeper.PROTOCOL:
+            raise FleetdError(
+                f"the keeper (pid {answer['pid']}) speaks protocol {answer['protocol']}, not {keeper.PROTOCOL}: "
+                "stop its workers with the version that started it"
+            )
+        self.pid = answer["pid"]
+        self.takes_ends = set(keeper.ENDS) <= set(answer.get("takes", ()))
 
     def fileno(self) -> int:
         """The connection's descriptor."""
@@ -237,6 +253,13 @@ class KeeperLink:
             self.flush()
             while True:
                 self._receive()
+
+    def kill(self) -> None:
+        """End a keeper that was started here and does not answer: it must do nothing of what it was asked for."""
+        if self._is_new and self.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.close()
 
     def dismiss(self) -> None:
         """End a keeper that was started in vain: it holds nothing."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetd.errors import FleetdError
-from fleetd.shell.keeper_link import KeeperLink, LinkLostError
+from fleetd.shell.keeper_link import HELLO_SECONDS, NO_ANSWER, KeeperLink, LinkLostError
 from fleetd.shell.spawn_request import SpawnRequest
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class Keeping:
         self._lost = lost
         self._replaced = replaced
         self._link: KeeperLink | None = None
+        self._hello: asyncio.TimerHandle | None = None  # until one that was started has answered
         self._again: asyncio.TimerHandle | None = None
         self._wait = AGAIN_SECONDS
 
@@ -78,7 +79,7 @@ class Keeping:
         return self._link is not None and self._link.takes_ends
 
     def is_there(self) -> bool:
-        """Whether there is a keeper; one is started, unless that has failed just now and is to be tried again."""
+        """Whether there is a keeper, or one is on its way; one is started, unless that is to be tried again later."""
         return self._link is not None or (self._again is None and self._start())
 
     def request(self, body: Json | SpawnRequest, fds: list[int]) -> None:
@@ -111,7 +112,10 @@ class Keeping:
             return
         for report, fds in reports:
             try:
-                self._take(report, fds)
+                if self._hello is None:
+                    self._take(report, fds)
+                elif not self._take_hello(self._link, report):
+                    return
             except (KeyError, TypeError, ValueError, OverflowError):  # it must not keep us from the others
                 log.exception("a report of the keeper makes no sense")
 
@@ -120,9 +124,15 @@ class Keeping:
         if link is not None:
             self._loop.remove_reader(link.fileno())
             self._loop.remove_writer(link.fileno())
+        if self._hello is not None:
+            self._hello.cancel()
+            self._hello = None
         return link
 
     def _lose(self) -> None:
+        if self._hello is not None:
+            self._fail("the keeper hung up")
+            return
         if (link := self._let_go()) is not None:
             log.error("the keeper (pid %s) ended: starting another one", link.pid)
             link.close()
@@ -130,18 +140,40 @@ class Keeping:
         self._start()
 
     def _start(self) -> bool:
-        self._again, link = None, None
+        """Start one; what it is asked for waits in its socket until it is there."""
+        self._again = None
         try:
             link = KeeperLink.start(self._path, self._instance, self._soft_nofile)
-            link.hello()
-        except (OSError, FleetdError) as error:
-            if link is not None:
-                link.close()
-            log.error("the keeper could not be started: %s; trying again in %g s", error, self._wait)  # noqa: TRY400
-            self._again = self._loop.call_later(self._wait, self._start)
-            self._wait = min(2 * self._wait, AGAIN_SECONDS_MOST)
+        except OSError as error:
+            self._try_again(error)
             return False
-        self._link, self._wait = link, AGAIN_SECONDS
+        link.introduce()
+        self._link = link
         self._loop.add_reader(link.fileno(), self._read)
+        self._hello = self._loop.call_later(HELLO_SECONDS, self._fail, NO_ANSWER)
         self._replaced()
         return True
+
+    def _take_hello(self, link: KeeperLink, report: Json) -> bool:
+        try:
+            link.take_hello(report)
+        except FleetdError as error:
+            self._fail(error)
+            return False
+        if self._hello is not None:
+            self._hello.cancel()
+            self._hello = None
+        self._wait = AGAIN_SECONDS
+        return True
+
+    def _fail(self, problem: object) -> None:
+        """The one that was started is of no use."""
+        if (link := self._let_go()) is not None:
+            link.kill()
+        self._try_again(problem)
+        self._lost()
+
+    def _try_again(self, problem: object) -> None:
+        log.error("the keeper could not be started: %s; trying again in %g s", problem, self._wait)
+        self._again = self._loop.call_later(self._wait, self._start)
+        self._wait = min(2 * self._wait, AGAIN_SECONDS_MOST)

@@ -15,20 +15,9 @@ from typing import Any, ParamSpec
 from msgspec.structs import replace
 
 from fleetd.core.effects import Spawn
-from fleetd.core.events import (
-    Event,
-    Exited,
-    JobReported,
-    OutputJudged,
-    ProcessGone,
-    SaidReady,
-    Source,
-    Spawned,
-    SpawnFailed,
-)
+from fleetd.core.events import Event, Exited, OutputJudged, ProcessGone, Spawned, SpawnFailed
 from fleetd.core.facts import Fact, Kind
 from fleetd.core.records import NOTHING, Counters, RunRecord
-from fleetd.core.spec import LineMeaning
 from fleetd.errors import FleetdError
 from fleetd.frameworks.lines import LineReport
 from fleetd.shell.documents import encode
@@ -44,7 +33,7 @@ from fleetd.shell.output import Output
 from fleetd.shell.paths import Instance
 from fleetd.shell.preloading import template_facts
 from fleetd.shell.processes import Processes
-from fleetd.shell.reading import Reading
+from fleetd.shell.reading import Reading, event_of
 from fleetd.shell.targets import Surroundings
 
 LINES_WITH_EXIT = 20
@@ -271,8 +260,6 @@ class LiveRuns:
         live = self._runs[run]
         live.exit = (code, signal)
         was_taken = self.output.finish(run)
-        if live.socket is not None:
-            self._hear(live.socket)
         is_empty = self.processes.trees.is_empty(run)
         if is_empty and was_taken:
             self._ended(run, ())
@@ -287,6 +274,8 @@ class LiveRuns:
 
     def _ended(self, run: str, left: tuple[int, ...]) -> None:
         live = self._runs[run]
+        if live.socket is not None:
+            self._hear(live.socket, is_over=True)
         code, signal = live.exit or (None, None)
         lines = self.output.last_lines(run, LINES_WITH_EXIT)
         oom = self.processes.trees.had_oom_kill(run)
@@ -323,30 +312,24 @@ class LiveRuns:
                 receiver, run, allowed, seen=live.seen, processes=working, on_refused=_log.warning
             )
             self._sockets.add(live.socket)
+            if taken_over:  # an earlier daemon may have bound another one, which went with it
+                self._restore(live)
 
-    def _hear(self, messages: NotifySocket) -> None:
+    def _restore(self, live: LiveRun) -> None:
+        """Bind a socket where the worker looks for its own, if that was removed."""
+        if live.socket is not None:
+            path = str(self._place.notify_folder / live.socket.run)
+            self._sockets.restore(live.socket, path, os.geteuid() if live.uid is None else live.uid)
+
+    def _hear(self, messages: NotifySocket, *, is_over: bool = False) -> None:
         self._unwritten[messages.run] = None
-        for event in messages.receive():
+        for event in messages.receive(is_over=is_over):
             if not isinstance(event, ProcessGone) or self._runs[messages.run].exit is None:  # else Exited tells
                 self._post(event)
 
     def _reported(self, run: str, reports: Sequence[LineReport]) -> None:
         for report in reports:
-            if report.meaning is LineMeaning.READY:
-                self._post(SaidReady(run, Source.OUTPUT))
-            else:
-                self._post(
-                    JobReported(
-                        run,
-                        report.meaning,
-                        Source.OUTPUT,
-                        id=report.id,
-                        name=report.name,
-                        queue=report.queue,
-                        runtime=report.runtime,
-                        enqueued_at=report.enqueued_at,
-                    )
-                )
+            self._post(event_of(run, report))
 
     def _dropped(self, run: str, count: int, error: str) -> None:
         live = self._runs.get(run)
@@ -368,9 +351,11 @@ class LiveRuns:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def write_again(self) -> None:
-        """The journal was removed: write down again all that it held."""
+    def furnish_again(self) -> None:
+        """Files were removed: write down again all that the journal held, and bind the sockets of workers again."""
         self._note(self._journal.renew)
+        for live in self._runs.values():
+            self._restore(live)
 
     def close(self) -> None:
         """Let go of everything; the keeper ends as well when no run is left."""

@@ -41,7 +41,9 @@ from fleetd.shell.tellers import Tellers
 LONGEST_MESSAGE = 8192
 LONGEST_TEXT = 255
 MOST_AT_ONCE = 256  # messages that one `receive` takes, so that a flooding worker cannot hold the daemon
+MOST_AT_THE_END = 4096  # messages that are taken of a run that is over: beyond any usual net.unix.max_dgram_qlen
 MOST_SENDERS = 512  # of one run that are remembered when their answers are sent; those that spoke last
+MOST_TELLERS = 64  # processes of one run that are watched at a time
 
 _MOST_FDS = 253  # SCM_MAX_FD: a message cannot carry more
 _CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
@@ -120,14 +122,14 @@ class NotifySocket:
         fd.settimeout(0)
         # Whoever bound it must have asked too, before the first message: the kernel notes a sender as it sends.
         fd.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._socket = fd
+        self._sockets = [fd]  # that the worker was started with, and the one at its path if that is another
         self.run = run
         self._allowed = allowed_uids | {0, os.geteuid()}
         self._seen = {sender: _Heard(last) for sender, last in (seen or {}).items()}
         self._answers: dict[bytes | str, set[str]] = {}
         self._on_refused = on_refused
         self._refused: set[int | None] = set()
-        self.tellers = Tellers(MOST_SENDERS)
+        self.tellers = Tellers(MOST_TELLERS)
         for pid in processes:
             self.tellers.watch(pid)
 
@@ -136,19 +138,25 @@ class NotifySocket:
         """The last number taken of each sender, up to and with what `receive` returned last; to be written down."""
         return {sender: heard.last for sender, heard in self._seen.items()}
 
-    def fileno(self) -> int:
-        """The descriptor to wait on until it is readable."""
-        return self._socket.fileno()
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Those to wait on until one of them is readable; there may be more after `receive`."""
+        return (*(each.fileno() for each in self._sockets), *self.tellers.descriptors)
 
-    def receive(self) -> list[Event]:
-        """What was said since the last call, at most MOST_AT_ONCE messages of it; never waits."""
+    def hear_also(self, fd: socket.socket) -> None:
+        """Hear what is said at the path from now on, and as before whoever is connected to the first socket."""
+        fd.settimeout(0)
+        for lost in self._sockets[1:]:
+            lost.close()
+        self._sockets[1:] = [fd]
+
+    def receive(self, *, is_over: bool = False) -> list[Event]:
+        """What was said since the last call, of a run that is not over MOST_AT_ONCE messages at most; never waits."""
         events: list[Event] = []
         gone = self.tellers.gone()  # before the last of what they said is read
-        for _ in range(MOST_AT_ONCE):
+        for _ in range(MOST_AT_THE_END if is_over else MOST_AT_ONCE):
             try:
-                message, ancillary, flags, sender = self._socket.recvmsg(
-                    LONGEST_MESSAGE, _ROOM, socket.MSG_CMSG_CLOEXEC
-                )
+                message, ancillary, flags, sender = self._next()
             except (BlockingIOError, InterruptedError):
                 events += self._told_to_the_end(gone)
                 break
@@ -162,13 +170,20 @@ class NotifySocket:
                 events += parse(self.run, message, pid if self._will_be_missed(pid, message) else None)
         return events
 
+    def _next(self) -> tuple[bytes, list[tuple[int, int, bytes]], int, bytes | str | None]:
+        """The oldest message; BlockingIOError if there is none."""
+        for each in self._sockets[:-1]:
+            with suppress(BlockingIOError):
+                return each.recvmsg(LONGEST_MESSAGE, _ROOM, socket.MSG_CMSG_CLOEXEC)
+        return self._sockets[-1].recvmsg(LONGEST_MESSAGE, _ROOM, socket.MSG_CMSG_CLOEXEC)
+
     def acknowledge(self) -> None:
         """Tell the senders that what `receive` returned is written down; one that is gone or deaf is left."""
         for address, senders in self._answers.items():
             for sender in senders:
                 answer = f"X_FLEETD_SENDER={sender}\nX_FLEETD_ACK={self._seen.get(sender, _NOTHING).last}"
                 with suppress(OSError):  # whatever is at that address now
-                    self._socket.sendto(answer.encode(), address)
+                    self._sockets[-1].sendto(answer.encode(), address)
         self._answers.clear()
         # Not before its answer is out: one that is forgotten too early sends again what was taken.
         for sender in list(self._seen)[:-MOST_SENDERS]:
@@ -176,7 +191,8 @@ class NotifySocket:
 
     def close(self) -> None:
         """Let go of the socket; its path stays, for the caller to remove once the run is over."""
-        self._socket.close()
+        for each in self._sockets:
+            each.close()
         self.tellers.close()
 
     def _is_news(self, message: bytes, address: bytes | str | None, pid: int) -> bool:
@@ -213,6 +229,16 @@ class NotifySocket:
         if uid not in self._refused:
             self._refused.add(uid)
             self._on_refused(f"run {self.run}: messages of uid {uid} on its notify socket are refused")
+
+
+def is_heard(path: str) -> bool:
+    """Whether somebody has a socket open that is at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
 
 
 def bound_again(path: str, uid: int) -> int | None:

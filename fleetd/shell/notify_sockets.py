@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import select
+import socket
 from collections.abc import Callable
 
-from fleetd.shell.notify import NotifySocket
+from fleetd.shell.notify import NotifySocket, bound_again, is_heard
 
 RUNS_AT_ONCE = 64  # that are heard before the loop may do something else
+
+_log = logging.getLogger("fleetd")
 
 
 class NotifySockets:
@@ -31,15 +35,29 @@ class NotifySockets:
 
     def add(self, one: NotifySocket) -> None:
         """Hear it, until `remove`."""
-        for source in (one, one.tellers):
-            self._sockets[source.fileno()] = one
-            self._epoll.register(source, select.EPOLLIN)
+        for descriptor in one.descriptors:
+            if descriptor not in self._sockets:
+                self._sockets[descriptor] = one
+                self._epoll.register(descriptor, select.EPOLLIN)
 
     def remove(self, one: NotifySocket) -> None:
         """Hear it no more; it must still be open."""
-        for source in (one, one.tellers):
-            self._epoll.unregister(source)
-            del self._sockets[source.fileno()]
+        for descriptor in one.descriptors:
+            if self._sockets.pop(descriptor, None) is not None:
+                self._epoll.unregister(descriptor)
+
+    def restore(self, one: NotifySocket, path: str, uid: int) -> None:
+        """Bind another socket at the `path` of a worker of the user `uid`, if its own was removed, and hear both."""
+        if is_heard(path):
+            return
+        descriptor = bound_again(path, uid)
+        if descriptor is None:
+            _log.error("%s was removed and cannot be made again: its worker is not heard any more", path)
+            return
+        self._hear(one)  # another one that stood there may go
+        self.remove(one)
+        one.hear_also(socket.socket(fileno=descriptor))
+        self.add(one)
 
     def listen_again(self) -> None:
         """Hear what comes, until there is something; not before what was heard has been decided about."""
@@ -51,8 +69,10 @@ class NotifySockets:
         self._is_listening = False
         self._loop.remove_reader(self._epoll.fileno())
         for descriptor, _ in self._epoll.poll(0, RUNS_AT_ONCE):
+            one = self._sockets[descriptor]
             try:
-                self._hear(self._sockets[descriptor])
+                self._hear(one)
+                self.add(one)  # what it waits on now, too
             except Exception as defect:  # noqa: BLE001 - of one of them: the others are to be heard all the same
                 told = {"message": "a notify socket failed unexpectedly", "exception": defect}
                 self._loop.call_exception_handler(told)

@@ -6,8 +6,9 @@ from functools import lru_cache
 
 from msgspec import Struct, field
 
-from fleetd.core.spec import LinePattern, LogSpec
-from fleetd.frameworks.lines import Patterns, Scanner
+from fleetd.core.events import JobReported, RunId, SaidReady, Source
+from fleetd.core.spec import LineMeaning, LinePattern, LogSpec
+from fleetd.frameworks.lines import LineReport, Patterns, Scanner
 
 
 class Reading(Struct, frozen=True):
@@ -24,3 +25,19 @@ class Reading(Struct, frozen=True):
 @lru_cache(maxsize=64)
 def _compiled(patterns: tuple[LinePattern, ...]) -> Patterns:
     return Patterns(patterns)
+
+
+def event_of(run: RunId, report: LineReport) -> SaidReady | JobReported:
+    """What a line of a run's output tells."""
+    if report.meaning is LineMeaning.READY:
+        return SaidReady(run, Source.OUTPUT)
+    return JobReported(
+        run,
+        report.meaning,
+        Source.OUTPUT,
+        id=report.id,
+        name=report.name,
+        queue=report.queue,
+        runtime=report.runtime,
+        enqueued_at=report.enqueued_at,
+    )

@@ -11,29 +11,31 @@ from contextlib import suppress
 
 
 class Tellers:
-    """Watches processes by pidfd; its own descriptor is readable while one is gone that was not forgotten."""
+    """Watches processes by pidfd.  Most runs have none that told: without one, this takes no descriptor."""
 
     def __init__(self, most: int) -> None:
         """Of more than `most` at a time the others are not watched."""
         self._most = most
-        self._epoll = select.epoll()
+        self._epoll: select.epoll | None = None
         self._watched: dict[int, int] = {}  # descriptors by pid
 
-    def fileno(self) -> int:
-        """The descriptor to wait on."""
-        return self._epoll.fileno()
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What is readable while one is gone that was not forgotten; none as long as none is watched."""
+        return () if self._epoll is None else (self._epoll.fileno(),)
 
     def watch(self, pid: int) -> bool:
         """See to it that `gone` tells of it; answers whether it will."""
         if pid not in self._watched and len(self._watched) < self._most:
             with suppress(OSError):  # no descriptor is left
+                self._epoll = self._epoll or select.epoll()
                 self._watched[pid] = _readable_when_gone(pid)
                 self._epoll.register(self._watched[pid], select.EPOLLIN)
         return pid in self._watched
 
     def gone(self) -> list[int]:
         """Those that have ended."""
-        ended = {descriptor for descriptor, _ in self._epoll.poll(0)}
+        ended = set() if self._epoll is None else {descriptor for descriptor, _ in self._epoll.poll(0)}
         return [pid for pid, descriptor in self._watched.items() if descriptor in ended]
 
     def forget(self, pid: int) -> None:
@@ -44,7 +46,8 @@ class Tellers:
         """Watch none any more."""
         for pid in list(self._watched):
             self.forget(pid)
-        self._epoll.close()
+        if self._epoll is not None:
+            self._epoll.close()
 
 
 def _readable_when_gone(pid: int) -> int:

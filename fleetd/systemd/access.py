@@ -61,7 +61,9 @@ def _used(spec: FleetSpec, homes: Mapping[str, str]) -> Iterator[tuple[str, str]
         launch = pool.launch
         home = "/root" if launch.user is None else homes.get(launch.user, "")
         named = (word for word in (launch.env_file, launch.python, *launch.command) if word is not None)
-        yield from ((path, f"{name} uses files in") for path in named if path.startswith("/"))
+        listed = (path for value in launch.env.values() for path in value.split(":"))  # as PATH and PYTHONPATH are
+        paths = (path for path in (*named, *listed) if path.startswith("/") and not path.startswith("//"))  # a URL's
+        yield from ((path, f"{name} uses files in") for path in paths)
         yield home, f"the user of {name} has"
 
 

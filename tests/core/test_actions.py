@@ -18,5 +18,6 @@ def test_what_is_done_to_a_run_is_written_down_before_it_is_done_and_done_once()
     actions.kill(turn, run, Reason.WATCHDOG)
     actions.drain(turn, pool, run, Reason.SCALE)
     done = [effect for effect in turn.effects if isinstance(effect, Record | Signal | KillTree)]
-    assert [type(effect) for effect in done] == [Record, Signal, Record, KillTree]
+    assert [type(effect) for effect in done] == [Record, Signal, Record, Record, KillTree]
+    assert [effect.record.told_to_end for effect in done if isinstance(effect, Record)] == [False, True, True]
     assert (run.ending, run.kill_at, run.phase) == (Reason.STOP, 8.0, Phase.KILLED)

@@ -6,10 +6,19 @@ from msgspec.structs import replace
 from fleetd.core.adopt import UNDATED, dated
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide
-from fleetd.core.effects import Signal, Spawn
-from fleetd.core.events import Exited, RestartRequested, Restored, SpecChanged, Target
-from fleetd.core.records import Counters, PoolMemory, Remembered, RollRecord, RunRecord
-from fleetd.core.spec import Amount, FleetSpec, Restart
+from fleetd.core.effects import Record, Signal, Spawn
+from fleetd.core.events import (
+    Exited,
+    JobReported,
+    RestartRequested,
+    Restored,
+    Source,
+    SpecChanged,
+    StopRequested,
+    Target,
+)
+from fleetd.core.records import Counters, JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
+from fleetd.core.spec import Amount, FleetSpec, LineMeaning, Restart
 from fleetd.core.state import Moment, Reason, State
 from tests.support.history import UNIX, Host, pool_spec
 from tests.support.world import World
@@ -111,3 +120,54 @@ def test_jobs_without_ids_are_taken_over_one_by_one() -> None:
     for _ in range(3):
         host.play("4 job m:0.1 done ''")
     assert (run.jobs_done, len(run.jobs)) == (3, 0)
+
+
+DRAINED = RunRecord("a" * 32, "m", 0, 0, UNIX - 9, pid=7, directory="/r", healthy=True, ending="restart")
+IN_HAND = JobRecord("old", None, None, UNIX - 5)
+
+
+@pytest.mark.parametrize(
+    ("record", "job", "is_told"),
+    [
+        (DRAINED, "new", True),
+        (replace(DRAINED, jobs_in_hand=(IN_HAND,)), "new", True),
+        (replace(DRAINED, jobs_in_hand=(IN_HAND,)), "old", False),  # told once more of the one that it has
+        (replace(DRAINED, told_to_end=True), "new", False),  # a second signal may end the job
+    ],
+)
+def test_p2_a_worker_that_the_earlier_daemon_only_meant_to_drain_is_told_when_it_begins_a_job(
+    record: RunRecord, job: str, is_told: bool
+) -> None:
+    """That daemon was killed after it had written that it would, and before it did, as far as anybody knows."""
+    state = State(Chance(1))
+    decide(state, Restored(Remembered(), (record,)), Moment(100.0, UNIX))
+    taken = decide(state, SpecChanged(FleetSpec({"m": pool_spec("m", {"stop-timeout": 60})})), Moment(100.0, UNIX))
+    begun = decide(state, JobReported(record.run, LineMeaning.STARTED, Source.OUTPUT, id=job), Moment(130.0, UNIX))
+    assert [effect for effect in taken if isinstance(effect, Signal)] == []
+    assert [effect for effect in begun if isinstance(effect, Signal)] == ([Signal(record.run, 15)] if is_told else [])
+    assert state.runs[record.run].kill_at == (190 if is_told else 160)
+
+
+def test_p2_a_daemon_killed_between_what_it_writes_and_the_signal() -> None:
+    world = World(FleetSpec({"m": pool_spec("m", {})}))
+    (run,) = world.ordered
+    world.answer_spawn(run)
+    world.wait(60)
+    world.die_in(StopRequested((Target("m"),)), lambda effect: isinstance(effect, Record))
+    assert (world.journal[run].ending, world.workers[run].told) == ("stop", False)
+    world.job(run, LineMeaning.STARTED, "new")
+    assert world.workers[run].told
+
+
+def test_that_a_worker_was_told_is_written_down_after_it_was() -> None:
+    host = Host({"m": pool_spec("m", {})})
+    host.play("0 files")
+    host.play("1 wait")
+    (run,) = host.state.runs
+    effects = decide(host.state, RestartRequested(1, (Target("m"),), now=True), Moment(2.0, UNIX))
+    order = [
+        effect.record.told_to_end if isinstance(effect, Record) else "told"
+        for effect in effects
+        if (isinstance(effect, Record) and effect.record.run == run) or isinstance(effect, Signal)
+    ]
+    assert order == [False, "told", True]

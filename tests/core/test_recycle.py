@@ -25,13 +25,20 @@ def test_a_second_sample_asks_for_no_second_replacement() -> None:
 
 def test_the_spread_of_limits_is_drawn_once_for_each_worker() -> None:
     values = {"numprocs": 20, "max-lifetime": 100, "max-lifetime-jitter": 50, "max-jobs": 5, "max-jobs-jitter": 5}
+    values |= {"max-memory": 1000, "max-memory-jitter": 500}
     host = Host({"m": pool_spec("m", values)})
     host.play("0 files")
     ends = [run.lifetime_ends for run in host.state.runs.values()]
+    sizes = [run.max_memory for run in host.state.runs.values()]
     jobs = {run.max_jobs for run in host.state.runs.values()}
     assert all(end is not None and 100 <= end < 150 for end in ends)
     assert len(set(ends)) == 20
+    assert all(size is not None and 1000 <= size < 1500 for size in sizes)
+    assert len(set(sizes)) > 10
     assert jobs <= {5, 6, 7, 8, 9, 10}
     assert len(jobs) > 3
     host.play("50 wait")
-    assert [run.lifetime_ends for run in host.state.runs.values()] == ends
+    for line in ("50 daemon-killed", "50 daemon-killed"):
+        host.play(line)
+        assert [run.lifetime_ends for run in host.state.runs.values()] == pytest.approx(ends)
+        assert [run.max_memory for run in host.state.runs.values()] == sizes

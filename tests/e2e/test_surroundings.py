@@ -20,7 +20,7 @@ from tests.support.process_world import alive
 from tests.support.redis_server import free_port
 from tests.support.waiting import wait_for
 from tests.support.wake_ups import settle, voluntary_switches, wait_in_another_process
-from tests.support.worker_pools import SLEEPING, shell
+from tests.support.worker_pools import SLEEPING, python, shell
 
 pytestmark = pytest.mark.process
 
@@ -68,6 +68,15 @@ def test_names_with_spaces(fleetd: Fleetd) -> None:
         assert not spacious.end()
 
 
+WORKING = """
+import time
+from fleetd import worker
+worker.ready()
+while True:
+    with worker.job("j"): time.sleep(0.05)
+"""
+
+
 def delete(directory: Path) -> None:
     """As `rm -r`, whose last step fails if the daemon was quicker and has made the socket again."""
     directory.rename(directory.with_name("deleted"))
@@ -75,9 +84,10 @@ def delete(directory: Path) -> None:
 
 
 def test_a_runtime_directory_that_was_deleted_comes_back(fleetd: Fleetd) -> None:
-    fleetd.configure({"media": {**SLEEPING, "backoff": {"first": "50ms"}}})
+    pools = {"media": {**SLEEPING, "backoff": {"first": "50ms"}}, "busy": python(WORKING, ready="notify")}
+    fleetd.configure(pools)
     fleetd.start()
-    pids, daemon = fleetd.pids("media"), fleetd.status()["pid"]
+    pids, busy, daemon = fleetd.pids("media"), fleetd.pids("busy"), fleetd.status()["pid"]
     runtime = fleetd.directory / "runtime" / "test"
     (runtime / "control.sock").unlink()
     wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the control socket", within=5)
@@ -89,6 +99,9 @@ def test_a_runtime_directory_that_was_deleted_comes_back(fleetd: Fleetd) -> None
     wait_for(
         lambda: fleetd.pids("media").get("media:0") not in {None, pids["media:0"]}, "a new worker, with its socket"
     )
+    counted = fleetd.pool("busy")["jobs"]["done"]
+    wait_for(lambda: fleetd.pool("busy")["jobs"]["done"] > counted, "one that lived before to be heard again")
+    assert fleetd.pids("busy") == busy
 
 
 def test_workers_are_not_doubled_after_the_runtime_directory_was_deleted(fleetd: Fleetd) -> None:

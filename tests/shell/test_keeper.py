@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -199,6 +200,10 @@ def test_nonsense_and_terminal_signals_do_not_end_it(short_path: Path) -> None:
             assert json.loads(stranger.recv(65536))["event"] == "hello"
             stranger.send(b'{"verb": "spawn", "run": "x", "env": 1}')
             assert json.loads(stranger.recv(65536))["event"] == "spawn-failed"
+            stranger.send(b'{"verb": "environ", "in_memfd": true}')  # whose memfd met EMFILE
+            stranger.send(b'{"verb": "spawn", "run": "x", "env": {}, "argv": ["true"], "directory": "/"}')
+            failed = json.loads(stranger.recv(65536))
+            assert (failed["event"], failed["error"]["errno"]) == ("spawn-failed", errno.EMFILE)
         world = World(short_path, "kept")
         assert world.processes.keeper_pid == keeper
         world.processes.begin()

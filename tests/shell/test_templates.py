@@ -323,6 +323,29 @@ main.Template._become = lambda self, request, answers: os.write(answers, {answer
     asyncio.run(test())
 
 
+ENDS_WHILE_ANOTHER_HOLDS_ITS_PIPES = """
+import sys
+def become(self, request, answers):
+    if os.fork() == 0:
+        signal.pause()
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.modules["__main__"].Template._become = become
+"""
+
+
+def test_a_worker_whose_answers_somebody_else_holds_open_does_not_hold_the_keeper(short_path: Path) -> None:
+    async def test() -> None:
+        world = PreloadWorld(short_path, ENDS_WHILE_ANOTHER_HOLDS_ITS_PIPES)
+        world.fork("r1")
+        await world.until("spawned", "r1")
+        assert await world.until("exited", "r1") == (None, signal.SIGKILL)
+        world.spawn("r2", "sh", "-c", "exit 3")
+        assert await world.until("exited", "r2") == (3, None)
+        await world.end()
+
+    asyncio.run(test())
+
+
 # -- time ------------------------------------------------------------------------------------------------------------
 
 

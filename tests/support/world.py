@@ -152,6 +152,14 @@ class World:
             assert slot.run is not None, f"{run.worker} was drained ({run.ending}) and nothing takes its place"
             assert slot.takes_jobs or slot.came_up, f"{run.worker} was drained for a run that has proved nothing"
 
+    def die_in(self, event: Event, after: Callable[[Effect], bool]) -> None:
+        """SIGKILL the daemon while it carries out what it decided about an event, after the first such effect."""
+        for effect in decide(self.state, event, Moment(self.now, UNIX + self.now)):
+            self._perform(effect, saves=True)
+            if after(effect):
+                break
+        self.die_and_start_again(intents_lost=False)
+
     def die_and_start_again(self, *, intents_lost: bool, exit_is_lost: bool = False) -> None:
         """SIGKILL the daemon; what the keeper holds and what is on disk is all that the next one knows.
 
