@@ -17,9 +17,10 @@ from fleetd.client.control import ControlClient, HungUpError
 from fleetd.config.lint import lint
 from fleetd.config.load import Loaded
 from fleetd.errors import ExitCode, FleetdError
-from fleetd.shell import handover, paths
+from fleetd.shell import handover, locks, paths
 from fleetd.shell.handover import Tenure
 from fleetd.shell.keeper_link import KeeperLink
+from fleetd.shell.locks import Locks
 from fleetd.views.fleet_trouble import fleet_trouble
 
 
@@ -38,17 +39,16 @@ def run_daemon(args: argparse.Namespace) -> int:
     paths.prepare(places, loaded.spec.daemon.socket_group)
     run = partial(_run, load, loaded, places)
     if before is not None:
-        before.check(places)
-        return run(Tenure(before.lock, before.detached, before=before))
+        return run(before.tenure(places))
     if args.view:
         start_view.check()
-    lock = paths.take_lock(places)
+    taken = locks.take(places)
     if not args.detach and not args.view:
-        paths.write_pid(lock)
+        taken.write_down(places)
         _say_how_it_ends()
-        return run(Tenure(lock))
+        return run(Tenure(taken))
     child = _detach(
-        lock, places, lambda says_so: run(Tenure(lock, detached=True, listening=says_so)), stays_child=args.view
+        taken, places, lambda says_so: run(Tenure(taken, detached=True, listening=says_so)), stays_child=args.view
     )
     return start_view.run(places, child) if args.view else _until_healthy(args, places)
 
@@ -95,7 +95,7 @@ def _warn_of_unit(loaded: Loaded) -> None:
         print(f"fleetd start: warning: {warning}", file=sys.stderr)
 
 
-def _detach(lock: int, places: paths.Instance, run: Callable[[int], int], *, stays_child: bool) -> int:
+def _detach(taken: Locks, places: paths.Instance, run: Callable[[int], int], *, stays_child: bool) -> int:
     """Run the daemon in a process of its own, and return once it takes commands; answers the pid of the child.
 
     One that stays this process's child drains when that ends, however it does.
@@ -116,10 +116,10 @@ def _detach(lock: int, places: paths.Instance, run: Callable[[int], int], *, sta
             os._exit(0)
         os.close(listening)
         _become(log)
-        paths.write_pid(lock)
+        taken.write_down(places)
         sys.exit(run(says_so))
     os.close(says_so)
-    os.close(lock)
+    taken.close()
     if not stays_child:
         os.waitpid(child, 0)
     lives = os.read(listening, 1)

@@ -54,7 +54,8 @@ def decide(state: State, event: Event, now: Moment) -> list[Effect]:
     turn.effects += turn.over
     if turn.must_remember:
         lazily = isinstance(event, JobReported | Exited | Tick) and not turn.remembers_now
-        turn.emit(Remember(lazily=lazily))
+        # First: what is wished is carried out by the next daemon, where this one is killed before it has.
+        turn.effects.insert(0, Remember(lazily=lazily))
     if state.is_stopping and not state.is_finished and not state.runs:
         state.is_finished = True
         turn.emit(Finish())

@@ -10,7 +10,7 @@ from functools import reduce
 
 from msgspec.structs import replace
 
-from fleetd.core import actions, epochs, halting, rolling
+from fleetd.core import epochs, halting, rolling
 from fleetd.core.effects import Announce
 from fleetd.core.epochs import EpochKey, Epochs
 from fleetd.core.events import FleetLost, FleetObserved
@@ -157,12 +157,6 @@ def _hold_paused(turn: Turn, fleet: Membership, paused: frozenset[str]) -> None:
         pool.held = held
         turn.tell(Kind.POOL_PAUSED if held else Kind.POOL_RESUMED, pool.name)
         turn.touch_all(pool)
-        for slot in pool.slots.values():
-            for run in slot.runs():
-                if held:
-                    actions.pause(turn, run)
-                elif not (pool.paused or slot.paused):
-                    actions.resume(turn, run)
 
 
 # -- rollouts --------------------------------------------------------------------------------------------------------

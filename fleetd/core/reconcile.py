@@ -66,8 +66,6 @@ def _on_healthy(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
     slot.came_up = True
     if not rolling.on_healthy(turn, pool, slot, run) and slot.successor is run:
         recycle.on_healthy(turn, pool, slot)
-    if pool.is_paused or slot.paused:
-        actions.pause(turn, run)
 
 
 def _on_max_jobs(turn: Turn, pool: Pool, slot: Slot, run: Run) -> None:
@@ -150,6 +148,7 @@ def _settle(turn: Turn, pool: Pool, indexes: list[int]) -> None:
         rolling.step(turn, pool)
     for slot in slots:
         fill(turn, pool, slot)
+        _pause_or_resume(turn, pool, slot)
     _index(turn, pool, slots)
     if not pool.fills_after_exit:
         rolling.step(turn, pool)
@@ -180,9 +179,14 @@ def _keep(indexes: set[int], index: int, *, isin: bool) -> None:
 # -- rules of a slot -------------------------------------------------------------------------------------------------
 
 
+def is_paused(pool: Pool, slot: Slot) -> bool:
+    """Whether the slot's workers are to take no new job."""
+    return pool.is_paused or slot.paused
+
+
 def is_wanted(state: State, pool: Pool, slot: Slot) -> bool:
     """Whether the slot should have a worker that takes jobs, if nothing stands in the way."""
-    held = pool.is_paused or slot.paused
+    held = is_paused(pool, slot)
     over = slot.finished or slot.given_up
     return not (state.is_stopping or pool.removed or slot.stopped or slot.retiring or held or over)
 
@@ -193,7 +197,7 @@ def unwanted_because(state: State, pool: Pool, slot: Slot) -> Reason | None:
         return Reason.SCALE
     if slot.stopped or pool.removed or (state.is_stopping and may_stop(state, pool)):
         return Reason.STOP
-    if (pool.is_paused or slot.paused) and not pool.spec.can_pause:
+    if is_paused(pool, slot) and not pool.spec.can_pause:
         return Reason.STOP
     return None
 
@@ -210,6 +214,15 @@ def _leave_if_unwanted(turn: Turn, pool: Pool, slot: Slot) -> None:
     slot.came_up = False
     if not turn.state.is_stopping:  # the next daemon goes on with what is not rolled
         rolling.on_unwanted(pool, slot, is_held=reason is Reason.STOP and not pool.removed)
+
+
+def _pause_or_resume(turn: Turn, pool: Pool, slot: Slot) -> None:
+    """Of workers that obey a signal for it: the others leave (`unwanted_because`)."""
+    for run in slot.runs():
+        if is_paused(pool, slot):
+            actions.pause(turn, run)
+        else:
+            actions.resume(turn, run)
 
 
 def fill(turn: Turn, pool: Pool, slot: Slot) -> None:

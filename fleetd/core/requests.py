@@ -228,10 +228,8 @@ def pause(turn: Turn, event: PauseRequested) -> None:
     for pool in _pools(turn, event.targets):
         pool.paused = True
         turn.tell(Kind.POOL_PAUSED, pool.name)
-    for _pool, slot in _slots(turn, event.targets):
+    for _, slot in _slots(turn, event.targets):
         slot.paused = True
-        for run in slot.runs():
-            actions.pause(turn, run)
     turn.must_remember = True
 
 
@@ -240,9 +238,6 @@ def resume(turn: Turn, event: ResumeRequested) -> None:
     for pool in _pools(turn, event.targets):
         pool.paused = False
         turn.tell(Kind.POOL_RESUMED, pool.name)
-    for pool, slot in _slots(turn, event.targets):
+    for _, slot in _slots(turn, event.targets):
         slot.paused = False
-        if not pool.is_paused:
-            for run in slot.runs():
-                actions.resume(turn, run)
     turn.must_remember = True

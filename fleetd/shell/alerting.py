@@ -10,6 +10,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fleetd.coordination.cancelling import ended
@@ -55,6 +56,13 @@ class Alerting:
         self._waiting: dict[str, deque[Message]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._lookups: dict[str, Threads] = {}  # of each host one at a time, however often it is tried again
+
+    def follow(self, spec: FleetSpec) -> None:
+        """Import what its alerts are told by: once one is to be, the files may be those of another version."""
+        if any(alert.webhook is not None for alert in spec.alerts):
+            import_module("fleetd.shell.webhook")
+        if any(alert.command for alert in spec.alerts):
+            import_module("fleetd.shell.alert_command")
 
     def notify(self, message: Message) -> None:
         """Have a message delivered."""

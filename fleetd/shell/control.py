@@ -16,6 +16,7 @@ import asyncio
 import fcntl
 import grp
 import json
+import logging
 import os
 import pwd
 import signal
@@ -30,8 +31,11 @@ from fleetd.shell.conversation import Conversation, GoneError, Verb
 from fleetd.shell.handover import Listening
 from fleetd.shell.paced import Paced
 
+log = logging.getLogger(__name__)
+
 LARGEST_REQUEST = 1024 * 1024  # bytes
 MOST_CLIENTS = 256
+AGAIN_SECONDS = 5.0  # between two attempts to make the socket where there is no room for it
 PASSES = 8  # of the loop, in which what was accepted is heard of, what was read looked at, a signal decided about
 
 
@@ -66,6 +70,7 @@ class ControlServer:
         self._conversations: set[Conversation] = set()
         self._identity: tuple[int, int] | None = None
         self._directory: int | None = None
+        self._is_lost = False  # its file, and it cannot be made again
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, inherited: Listening | None = None) -> None:
@@ -122,14 +127,32 @@ class ControlServer:
     async def restore(self) -> bool:
         """Make the socket again where a cleaner of temporary files removed it; True if it had to.
 
-        Who has reached the old one is answered.  While no request is begun, it is left to what ends that.
+        Who has reached the old one is answered.  While no request is begun, it is left to what ends that.  Where it
+        cannot be made, that is tried again and again: its directory may come back, as one of a login does.
         """
         if self._server is None or not self._free.is_set():
             return False
+        try:
+            had_to = await self._made_again(self._server)
+        except (OSError, FleetdError) as error:
+            if not self._is_lost:
+                log.error("%s was removed, and cannot be made again yet: %s", self._path, error)  # noqa: TRY400
+            self._is_lost = True
+            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._restore_soon)
+            return False
+        self._is_lost = False
+        return had_to
+
+    def _restore_soon(self) -> None:
+        self._keep(asyncio.get_running_loop().create_task(self._restored()))
+
+    async def _restored(self) -> None:
+        await self.restore()
+
+    async def _made_again(self, before: asyncio.Server) -> bool:
         self._on_removed()
         if _identity(self._path) == self._identity:
             return False
-        before = self._server
         self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         await self.open()
         if self._directory is not None:
@@ -148,8 +171,7 @@ class ControlServer:
         loop = asyncio.get_running_loop()
         self._unwatch()
         self._directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        restore = Paced(lambda: self._keep(loop.create_task(self._restored())), loop)
-        loop.add_signal_handler(signal.SIGIO, restore)
+        loop.add_signal_handler(signal.SIGIO, Paced(self._restore_soon, loop))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGIO})  # whoever started this process may have blocked it
         try:
             fcntl.fcntl(self._directory, fcntl.F_NOTIFY, fcntl.DN_DELETE | fcntl.DN_RENAME | fcntl.DN_MULTISHOT)
@@ -206,9 +228,6 @@ class ControlServer:
         if self._directory is not None:
             os.close(self._directory)
             self._directory = None
-
-    async def _restored(self) -> None:
-        await self.restore()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._begin(Conversation(reader, writer, self._patience))

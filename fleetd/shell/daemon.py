@@ -27,7 +27,7 @@ from fleetd.core.facts import Fact, Kind, Value
 from fleetd.core.plan import Plan, as_it_runs, diff, diff_of_tables
 from fleetd.core.spec import FleetSpec
 from fleetd.core.state import Moment, State
-from fleetd.errors import FleetdError, UsageError
+from fleetd.errors import UsageError
 from fleetd.shell import log, memory, paths
 from fleetd.shell.alerting import Alerting
 from fleetd.shell.control import ControlServer
@@ -182,6 +182,7 @@ class Daemon:
         self.service.ready()
         self._memory_watch.follow(self.spec)
         self.queue_reads.follow(self.spec)
+        self._alerting.follow(self.spec)
         if before is not None:
             before.listen_to_signals()
         await upgrades.until_over(control)
@@ -200,6 +201,8 @@ class Daemon:
             await self.heartbeat.close()
         await control.close()
         self.runs.close()
+        if not self.state.runs:
+            self._tenure.locks.erase()
         self.service.close()
 
     def decide_all(self) -> None:
@@ -344,6 +347,7 @@ class Daemon:
                 self.runs.output.reconfigure(f"{name}:{index}", new.log)
         self._memory_watch.follow(self.spec)
         self.queue_reads.follow(spec)
+        self._alerting.follow(spec)
         await self._metrics.follow(spec.daemon.metrics_listen)
 
     def next_roll(self) -> int:
@@ -363,15 +367,14 @@ class Daemon:
         return Reading() if spec is None else Reading(spec.log, spec.patterns)
 
     def _furnish_again(self) -> None:
-        """Somebody removed files from the runtime directory: make again what workers and other daemons look for."""
-        try:
-            paths.prepare(self.places, self.spec.daemon.socket_group)
-            if not self.places.lock.exists():
-                _log.warning("%s was removed: made again", self.places.lock)
-                self._tenure.lock = paths.take_lock(self.places)
-                paths.write_pid(self._tenure.lock)
-        except FleetdError as error:
-            _log.error("%s", error)
+        """Somebody removed files from the runtime directory: make again what workers and other daemons look for.
+
+        Raises FleetdError where that cannot be.
+        """
+        paths.prepare(self.places, self.spec.daemon.socket_group)
+        if not self.places.lock.exists():
+            _log.warning("%s was removed: made again", self.places.lock)
+            self._tenure.locks.take_again(self.places)
         self.runs.write_again()
 
     # -- measures ----------------------------------------------------------------------------------------------------

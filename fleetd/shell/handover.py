@@ -18,6 +18,7 @@ from msgspec import Struct, field
 
 from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
+from fleetd.shell.locks import Locks, taken_beside_the_state
 from fleetd.shell.paths import Instance
 
 VARIABLE = "FLEETD_HANDOVER"  # PID:DESCRIPTOR
@@ -55,11 +56,21 @@ class Handover(Struct, frozen=True):
     detached: bool
     mask: tuple[int, ...]
     control: Listening
+    state_lock: int | None = None  # descriptor; None: of a version that had none
 
-    def check(self, places: Instance) -> None:
-        """Raises FleetdError when the lock is not the one of these places: workers would be started twice."""
+    @property
+    def locks(self) -> tuple[int, ...]:
+        """The descriptors of the locks."""
+        return (self.lock,) if self.state_lock is None else (self.lock, self.state_lock)
+
+    def tenure(self, places: Instance) -> Tenure:
+        """What goes on here.  Raises FleetdError when the locks are not of these places: workers would be doubled."""
         if self.runtime != str(places.runtime):
             raise FleetdError(moved(self.runtime, str(places.runtime)))
+        state = taken_beside_the_state(places) if self.state_lock is None else self.state_lock
+        locks = Locks(self.lock, state)
+        locks.write_down(places)
+        return Tenure(locks, self.detached, before=self)
 
     def listen_to_signals(self) -> None:
         """Let signals come again; what came meanwhile comes now."""
@@ -73,7 +84,7 @@ class Tenure(Struct):
     same process handed over.
     """
 
-    lock: int  # descriptor
+    locks: Locks
     detached: bool = False
     listening: int | None = None
     before: Handover | None = None
@@ -106,7 +117,7 @@ def give(handover: Handover) -> NoReturn:
     told = os.memfd_create("handover")
     with os.fdopen(told, "wb", closefd=False) as file:
         file.write(encode(handover))
-    for descriptor in (told, handover.lock):
+    for descriptor in (told, *handover.locks):
         os.set_inheritable(descriptor, True)  # noqa: FBT003 - positional only
     sys.stdout.flush()
     sys.stderr.flush()
@@ -124,6 +135,6 @@ def received() -> Handover | None:
         file.seek(0)
         handover = decode(file.read(), Handover)
     listening = handover.control
-    for descriptor in (handover.lock, listening.listener, *(each.connection for each in listening.conversations)):
+    for descriptor in (*handover.locks, listening.listener, *(each.connection for each in listening.conversations)):
         fcntl.fcntl(descriptor, fcntl.F_SETFD, fcntl.FD_CLOEXEC)
     return handover

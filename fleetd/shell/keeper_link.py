@@ -22,6 +22,7 @@ from fleetd.shell.spawn_request import SpawnRequest
 
 HELLO_SECONDS = 10.0
 END_SECONDS = 1.0
+NO_ANSWER = "the keeper does not answer: see keeper.log in the runtime directory"
 PROGRAM = Path(keeper.__file__).with_name("__main__.py")
 
 Json = dict[str, Any]
@@ -46,6 +47,7 @@ class KeeperLink:
         """Connect to the instance's keeper, or start one; it is not waited for.
 
         Raises:
+            FleetdError: there is one, and it takes no connection.
             OSError: there is none, and none can be started.
 
         """
@@ -53,13 +55,22 @@ class KeeperLink:
 
     @classmethod
     def find(cls, path: Path) -> KeeperLink | None:
-        """Connect to the keeper that listens at `path`; None where there is none."""
+        """Connect to the keeper that listens at `path`; None where there is none.
+
+        Raises:
+            FleetdError: it takes no connection: it is stopped, and those before us wait.
+
+        """
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.setblocking(False)  # noqa: FBT003 - positional only; else connect(2) waits for a place for ever
         try:
             connection.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
             connection.close()
             return None
+        except BlockingIOError:
+            connection.close()
+            raise FleetdError(NO_ANSWER) from None
         except OSError:
             connection.close()
             raise
@@ -136,7 +147,7 @@ class KeeperLink:
             self.takes_ends = set(keeper.ENDS) <= set(answer.get("takes", ()))
             return [self._receive() for _ in range(answer["runs"])]
         except TimeoutError as error:
-            raise FleetdError("the keeper does not answer: see keeper.log in the runtime directory") from error
+            raise FleetdError(NO_ANSWER) from error
         finally:
             self._connection.settimeout(0)
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from http import HTTPStatus
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fleetd.shell.http_server import TEXT, Answer, Asked, HttpServer, refusal
@@ -43,6 +44,7 @@ class Metrics:
         await self.close()
         self._address = address
         if address is not None:
+            import_module("fleetd.shell.exposition")  # once it is asked for, the files may be those of another version
             tried = asyncio.Event()
             self._trying = asyncio.create_task(self._keep_trying(address, tried))
             with suppress(TimeoutError):  # a name server may be away, and much else waits for this

@@ -1,4 +1,4 @@
-"""Where an instance keeps its things, who may be running there, and the lock that makes it one daemon only."""
+"""Where an instance keeps its things, and who is running there."""
 
 from __future__ import annotations
 
@@ -44,8 +44,13 @@ class Instance(NamedTuple):
 
     @property
     def lock(self) -> Path:
-        """The file that is locked while a daemon runs; it holds the daemon's pid."""
+        """The file that is locked while a daemon runs; it holds the daemon's pid (`fleetd.shell.locks`)."""
         return self.runtime / "lock"
+
+    @property
+    def state_lock(self) -> Path:
+        """The file that is locked while a daemon runs, wherever its sockets are."""
+        return self.state / "lock"
 
     @property
     def notify(self) -> Path:
@@ -140,32 +145,6 @@ def prepare(places: Instance, socket_group: str | None = None) -> None:
     if os.geteuid() == 0 and not places.logs.parent.exists():
         _own_directory(places.logs.parent, 0o755)
     _own_directory(places.logs, directory_mode())
-
-
-def take_lock(places: Instance) -> int:
-    """Lock the instance; the lock is held while the descriptor returned is open, here or in a child that has it.
-
-    Raises FleetdError with the pid of the daemon that runs already.
-    """
-    while True:
-        lock = os.open(places.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.read(lock, 32).decode(errors="replace").strip() or "not known yet"
-            os.close(lock)
-            raise FleetdError(
-                f"instance {places.name!r} is running already (pid {pid}); stop it first, or give --instance NAME"
-            ) from None
-        if _is_still(places.lock, lock):
-            return lock
-        os.close(lock)  # a cleaner removed the file meanwhile: the lock would be on nothing
-
-
-def write_pid(lock: int) -> None:
-    """Write down in the lock that this process is the daemon."""
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
 def find(named: str | None, directories: Iterable[Path]) -> Running:
@@ -270,10 +249,3 @@ def _own_directory(directory: Path, mode: int) -> None:
         )
     if found.st_mode & 0o022:
         raise FleetdError(f"others may write to {directory}: run `chmod go-w {directory}`")
-
-
-def _is_still(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.lstat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

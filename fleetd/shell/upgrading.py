@@ -122,7 +122,8 @@ class Upgrades:
         left = Handover(
             version=__version__,
             runtime=str(self._daemon.places.runtime),
-            lock=self.tenure.lock,
+            lock=self.tenure.locks.runtime,
+            state_lock=self.tenure.locks.state,
             detached=self.tenure.detached,
             mask=mask,
             control=control.left(),

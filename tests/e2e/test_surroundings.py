@@ -105,6 +105,40 @@ def test_workers_are_not_doubled_after_the_runtime_directory_was_deleted(fleetd:
     wait_for(lambda: not alive(keeper), "the keeper that nobody can reach to end")
 
 
+def test_another_runtime_directory_is_no_way_to_a_second_daemon(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": {**SLEEPING, "numprocs": 2}})
+    fleetd.start()
+    pids, daemon, here = fleetd.pids("media"), fleetd.status()["pid"], fleetd.file.read_text()
+    there = here.replace(f"{fleetd.directory}/runtime", f"{fleetd.directory}/elsewhere")
+    fleetd.file.write_text(there)
+    told = f"is running already (pid {daemon}), with its sockets in {fleetd.directory}/runtime/test"
+    assert told in fleetd.start(code=1).stderr
+    kill(daemon)
+    wait_for(lambda: not alive(daemon), "the daemon to be gone")
+    assert f"name {fleetd.directory}/runtime as runtime-directory" in fleetd.start(code=1).stderr
+    fleetd.file.write_text(here)
+    fleetd.start()
+    assert fleetd.pids("media") == pids
+    fleetd.run("stop")
+    fleetd.file.write_text(there)
+    fleetd.start()
+
+
+def test_a_runtime_directory_that_cannot_be_made_again_is_waited_for(fleetd: Fleetd) -> None:
+    """As that of a login: it is taken away whole, and comes back with the next login."""
+    fleetd.configure({"media": SLEEPING})
+    fleetd.start()
+    pids, parent = fleetd.pids("media"), fleetd.directory / "runtime"
+    parent.rename(fleetd.directory / "gone")
+    parent.write_text("in the way")
+    shutil.rmtree(fleetd.directory / "gone")
+    wait_for(lambda: "cannot be made again yet" in fleetd.daemon_log(), "the daemon to have tried")
+    parent.unlink()
+    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the directory and its socket")
+    assert fleetd.pids("media") == pids
+    assert fleetd.daemon_log().count("cannot be made again yet") == 1
+
+
 def full_disk_works() -> bool:
     mount = 'mount -t tmpfs -o size=1m none "$0"'
     return os.geteuid() == 0 and subprocess.run(

@@ -6,9 +6,11 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +24,10 @@ from tests.support.crash import identities, keeper_of
 from tests.support.fleetd_cli import Fleetd, kill
 from tests.support.installed import Installed, InstalledFleetd
 from tests.support.process_world import alive
+from tests.support.redis_server import free_port
 from tests.support.service_manager import ServiceManager
 from tests.support.waiting import samples, wait_for
+from tests.support.webhook_receiver import receiver
 from tests.support.worker_pools import SLEEPING, python, shell, stubborn
 
 pytestmark = pytest.mark.process
@@ -165,6 +169,28 @@ def test_what_operators_asked_for_and_what_is_in_hand_is_kept(installed: Install
     installed.installed.install("0.3.0")
     done = json.loads(installed.run("upgrade", "--json").stdout)
     assert done == {"from": "0.20.0", "to": "0.3.0", "pid": pid}
+
+
+def test_a_daemon_needs_nothing_that_is_installed_once_it_runs(installed: InstalledFleetd) -> None:
+    """What replaces its files may be a version that it does not go on with."""
+    assert installed.installed is not None
+    directory, port = installed.directory, free_port()
+    dies = shell("[ -e broken ] && exit 1; exec sleep 1000", directory=str(directory), backoff={"first": "50ms"})
+    metrics = f"127.0.0.1:{port}"
+    with receiver() as chat:
+        alerts = [{"on": "crash-loop", "command": ["touch", f"{directory}/told"]}]
+        alerts.append({"on": "crash-loop", "webhook": chat.url})
+        installed.configure({"media": dies}, alert=alerts, daemon={"metrics-listen": metrics})  # type: ignore[arg-type]
+        installed.start()
+        shutil.rmtree(installed.installed.package)
+        (directory / "broken").touch()
+        kill(installed.pids("media")["media:0"])
+        wait_for((directory / "told").exists, "the command to be run")
+        chat.told(1)
+    with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=10) as answer:
+        assert b"fleetd_workers" in answer.read()
+    assert "internal error" not in installed.daemon_log()
+    installed.installed.install("0.1.0")
 
 
 def test_to_the_service_manager_it_reloads(fleetd: Fleetd) -> None:

@@ -188,33 +188,6 @@ def test_a_directory_that_cannot_be_made_is_one_line(short_path: Path) -> None:
         paths.prepare(instance(short_path))
 
 
-# -- the lock ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_second_daemon_is_told_the_pid_of_the_first(short_path: Path) -> None:
-    places = instance(short_path)
-    paths.prepare(places)
-    lock = paths.take_lock(places)
-    with pytest.raises(FleetdError, match="instance 'media' is running already"):
-        paths.take_lock(places)
-    paths.write_pid(lock)
-    with pytest.raises(FleetdError, match=rf"instance 'media' is running already \(pid {os.getpid()}\)") as raised:
-        paths.take_lock(places)
-    assert raised.value.exit_code == 1
-    os.close(lock)
-    os.close(paths.take_lock(places))
-
-
-def test_a_lock_file_that_was_removed_is_made_again(short_path: Path) -> None:
-    places = instance(short_path)
-    paths.prepare(places)
-    os.close(paths.take_lock(places))
-    places.lock.unlink()
-    lock = paths.take_lock(places)
-    assert places.lock.exists()
-    os.close(lock)
-
-
 # -- discovery --------------------------------------------------------------------------------------------------------
 
 
