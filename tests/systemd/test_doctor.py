@@ -30,5 +30,5 @@ def test_a_unit_that_was_written_for_other_pools(unit: Unit) -> None:
     unit.machine.systemctl("daemon-reload")
     found = told(unit, 1)
     assert found["unit-stop-timeout"] == f"{unit.unit} waits 1m30s for a stop, and these pools may take 1h5s"
-    assert found["descriptors"] == f"100 files may be open in {unit.unit}, and these pools need 184"
+    assert found["descriptors"] == f"100 files may be open in {unit.unit}, and these pools need 224"
     assert found["processes"] == f"{unit.unit} may have 30 processes, and these pools need at least 36"

@@ -75,7 +75,7 @@ def test_the_time_to_stop_is_worked_out_from_the_pools(stop_timeout: float, seco
 
 def test_descriptors_are_what_runs_need_or_workers_are_given() -> None:
     assert descriptors(spec(pool(numprocs=100))) == 524_288
-    assert descriptors(spec(pool(numprocs=50_000))) == 601_024
+    assert descriptors(spec(pool(numprocs=50_000))) == 801_024
     assert descriptors(spec(pool(limits=(("nofile", 1_000_000), ("core", 0))))) == 1_000_000
     assert values(unit(), "LimitNOFILE") == ["1024:524288"]
 
