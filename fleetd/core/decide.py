@@ -55,8 +55,9 @@ def decide(state: State, event: Event, now: Moment) -> list[Effect]:
     turn.effects += turn.over
     if turn.must_remember:
         lazily = isinstance(event, JobReported | Exited | Tick) and not turn.remembers_now
-        # First: what is wished is carried out by the next daemon, where this one is killed before it has.
-        turn.effects.insert(0, Remember(lazily=lazily))
+        # Of a drain the journal tells before it begins, of a pause only this: so that comes before the signals.
+        first = isinstance(event, PauseRequested | ResumeRequested)
+        turn.effects.insert(0 if first else len(turn.effects), Remember(lazily=lazily))
     if state.is_stopping and not state.is_finished and not state.runs:
         state.is_finished = True
         turn.emit(Finish())

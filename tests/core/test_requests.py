@@ -7,13 +7,10 @@ from fleetd.core.chance import Chance
 from fleetd.core.decide import decide
 from fleetd.core.effects import Remember, Signal
 from fleetd.core.events import (
-    Event,
     PauseRequested,
     Restored,
     ResumeRequested,
-    ScaleRequested,
     SpecChanged,
-    StopRequested,
     Target,
 )
 from fleetd.core.records import PoolMemory, Remembered, RunRecord
@@ -46,17 +43,15 @@ def test_a_target_that_is_gone_meanwhile_changes_nothing(line: str) -> None:
     assert host.final()["m:0"] == "m:0.1 healthy /r/1"
 
 
-@pytest.mark.parametrize(
-    "request_", [StopRequested((Target("m"),)), PauseRequested((Target("m"),)), ScaleRequested("m", 0)], ids=str
-)
-def test_a_wish_is_written_down_before_anything_of_it_is_done(request_: Event) -> None:
+def test_a_pause_is_written_down_before_anybody_is_told() -> None:
     """A daemon that is killed in between leaves it to the next one."""
     host = Host({"m": PAUSABLE})
     host.play("0 files")
     host.play("9 wait")
-    effects = decide(host.state, request_, Moment(host.now, UNIX + host.now))
-    assert effects[0] == Remember(lazily=False)
-    assert any(isinstance(effect, Signal) for effect in effects)
+    for request in (PauseRequested((Target("m"),)), ResumeRequested((Target("m"),))):
+        effects = decide(host.state, request, Moment(host.now, UNIX + host.now))
+        assert effects[0] == Remember(lazily=False)
+        assert any(isinstance(effect, Signal) for effect in effects)
 
 
 def test_what_was_not_paused_when_the_daemon_was_killed_is_paused_by_the_next() -> None:

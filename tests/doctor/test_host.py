@@ -30,9 +30,9 @@ def spec(more: str = "") -> FleetSpec:
 
 
 CASES: list[tuple[str, str, dict[str, Any], Verdict, str]] = [
-    ("descriptors", "", {}, OK, "1024 files may be open here, and these pools need 184"),
+    ("descriptors", "", {}, OK, "1024 files may be open here, and these pools need 224"),
     ("descriptors", "", {"descriptors": None}, OK, "no limit of open files here"),
-    ("descriptors", "", {"descriptors": 183}, ERROR, "183 files may be open here, and these pools need 184"),
+    ("descriptors", "", {"descriptors": 223}, ERROR, "223 files may be open here, and these pools need 224"),
     ("descriptors", "", {"descriptors": 10, "unit": UNIT}, OK, "524288 files may be open in fleetd-media.service"),
     ("descriptors", "limits = { nofile = 4096 }", {}, OK, "1024 files"),
     ("descriptors", "limits = { nofile = 4096 }", {"is_root": False}, ERROR, "limits.nofile asks for 4096"),
