@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import sys
 from importlib import import_module
@@ -15,7 +16,7 @@ from fleetd.cli.configuration import accepted
 from fleetd.cli.parser import Parser
 from fleetd.core.spec import FleetSpec
 from fleetd.errors import ExitCode
-from fleetd.shell import control, handover, journal, memory, paths
+from fleetd.shell import control, handover, journal, locks, memory, paths
 from fleetd.shell.documents import encode
 from fleetd.shell.self_check import Verdict
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         _import_all(part)
     _check_for_this_host(loaded.spec)
     places = paths.instance(name, loaded.spec.daemon)
+    locks.check(places, daemon=os.getppid())
     memory.load(places.state_file)
     journal.check(places.journal)
     said = Verdict(fleetd.__version__, (keeper.PROTOCOL,), (handover.FORMAT,), str(places.runtime))

@@ -71,6 +71,7 @@ class ControlServer:
         self._identity: tuple[int, int] | None = None
         self._directory: int | None = None
         self._is_lost = False  # its file, and it cannot be made again
+        self._again: asyncio.TimerHandle | None = None  # when that is tried
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, inherited: Listening | None = None) -> None:
@@ -138,7 +139,9 @@ class ControlServer:
             if not self._is_lost:
                 log.error("%s was removed, and cannot be made again yet: %s", self._path, error)  # noqa: TRY400
             self._is_lost = True
-            asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._restore_soon)
+            if self._again is not None:
+                self._again.cancel()
+            self._again = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._restore_soon)
             return False
         self._is_lost = False
         return had_to

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from fleetd.errors import FleetdError
 from fleetd.shell.documents import decode, encode
-from fleetd.shell.locks import Locks, taken_beside_the_state
+from fleetd.shell.locks import Locks, beside_the_state, kept_beside_the_state
 from fleetd.shell.paths import Instance
 
 VARIABLE = "FLEETD_HANDOVER"  # PID:DESCRIPTOR
@@ -67,7 +67,11 @@ class Handover(Struct, frozen=True):
         """What goes on here.  Raises FleetdError when the locks are not of these places: workers would be doubled."""
         if self.runtime != str(places.runtime):
             raise FleetdError(moved(self.runtime, str(places.runtime)))
-        state = taken_beside_the_state(places) if self.state_lock is None else self.state_lock
+        state = self.state_lock
+        if state is None:
+            state = kept_beside_the_state(places)
+        if state is None:
+            state = beside_the_state(places)
         locks = Locks(self.lock, state)
         locks.write_down(places)
         return Tenure(locks, self.detached, before=self)

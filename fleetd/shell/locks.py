@@ -29,7 +29,7 @@ class Locks(Struct):
         """Write into them that this process is the daemon, and where it has its sockets."""
         _write(self.runtime, f"{os.getpid()}\n")
         with suppress(OSError):  # a full disk: what is held counts, this only tells more
-            _write(self.state, f"{os.getpid()}\n{boot_id()}\n{places.runtime}\n")
+            _write(self.state, f"{os.getpid()}\n{_here()}\n{places.runtime}\n")
 
     def erase(self) -> None:
         """The daemon ends, and leaves no worker behind: the next one may have its sockets anywhere."""
@@ -55,19 +55,21 @@ def take(places: Instance) -> Locks:
         FleetdError: a daemon runs already, or ended without its workers and had its sockets elsewhere.
 
     """
-    state = taken_beside_the_state(places)
+    state = beside_the_state(places)
     try:
-        return Locks(_taken(places.lock, places), state)
+        locks = Locks(_taken(places.lock, places), state)
     except FleetdError:
         os.close(state)
         raise
+    locks.write_down(places)
+    return locks
 
 
-def taken_beside_the_state(places: Instance) -> int:
+def beside_the_state(places: Instance) -> int:
     """The lock beside the state alone.  Raises FleetdError as `take` does."""
     state = _taken(places.state_lock, places)
-    _, boot, runtime = _read(state)
-    if boot == boot_id() and runtime != str(places.runtime) and Path(runtime, places.journal.name).exists():
+    _, here, runtime = _read(state)
+    if here == _here() and runtime != str(places.runtime) and Path(runtime, places.journal.name).exists():
         os.close(state)
         raise FleetdError(
             f"instance {places.name!r} ended without its workers, and they are to be reached in {runtime}, not in "
@@ -77,34 +79,86 @@ def taken_beside_the_state(places: Instance) -> int:
     return state
 
 
+def kept_beside_the_state(places: Instance) -> int | None:
+    """The lock that this process has already, and does not know of: an earlier version in it went on without."""
+    for descriptor in [int(each.name) for each in Path("/proc/self/fd").iterdir()]:
+        with suppress(OSError):
+            if _is_still(places.state_lock, descriptor):
+                os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
+                return descriptor
+    return None
+
+
+def check(places: Instance, daemon: int) -> None:
+    """See to it that what takes the place of the `daemon` could have the lock beside the state.
+
+    Raises:
+        FleetdError: as `take` does.
+
+    """
+    try:
+        pid = places.state_lock.read_text(errors="replace").partition("\n")[0]
+    except FileNotFoundError:
+        return
+    if pid != str(daemon):
+        os.close(beside_the_state(places))
+
+
 def _taken(path: Path, places: Instance) -> int:
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        lock = _opened(path)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid, _, runtime = _read(lock)
+            told = _read(lock)
             os.close(lock)
-            raise FleetdError(_runs_already(places, pid, runtime)) from None
+            raise FleetdError(_runs_already(places, *told)) from None
+        except OSError as error:
+            os.close(lock)
+            raise FleetdError(
+                f"{path} cannot be locked: {error.strerror}; name another directory in [daemon]"
+            ) from error
         if _is_still(path, lock):
             return lock
         os.close(lock)  # a cleaner removed the file meanwhile: the lock would be on nothing
 
 
-def _runs_already(places: Instance, pid: str, runtime: str) -> str:
+def _opened(path: Path) -> int:
+    """For writing; where the disk takes nothing any more, one that is there can still be locked."""
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        with suppress(OSError):
+            return os.open(path, flags | os.O_RDONLY)
+        raise FleetdError(f"{path} cannot be opened: {error.strerror}") from error
+
+
+def _runs_already(places: Instance, pid: str, here: str, runtime: str) -> str:
+    """Of the lock beside the sockets, the pid alone is known."""
+    if here not in {"", _here()}:
+        return f"instance {places.name!r} is running already, in another container: its state is in {places.state}"
     text = f"instance {places.name!r} is running already (pid {pid or 'not known yet'})"
     if runtime and not Path(runtime, places.control.name).exists():
-        return f"{text}, and its sockets in {runtime} are gone: `kill {pid}` drains it"
+        return (
+            f"{text}, and takes no commands: it is starting or ending, or its sockets in {runtime} were removed, and "
+            f"then `kill {pid}` drains it"
+        )
     if runtime not in {"", str(places.runtime)}:
         text += f", with its sockets in {runtime}"
     return f"{text}; stop it first, or give --instance NAME"
 
 
+def _here() -> str:
+    """The boot and pid namespace: what was written elsewhere says nothing of processes here."""
+    return f"{boot_id()} {Path('/proc/self/ns/pid').stat().st_ino}"
+
+
 def _read(lock: int) -> tuple[str, str, str]:
-    """The pid, the boot and the runtime directory that stand in it, "" where they do not."""
+    """The pid, where it is one, and the runtime directory that stand in it, "" where they do not."""
     words = os.pread(lock, 8192, 0).decode(errors="replace").split("\n")
-    pid, boot, runtime = (*words, "", "", "")[:3]
-    return pid, boot, runtime
+    pid, here, runtime = (*words, "", "", "")[:3]
+    return pid, here, runtime
 
 
 def _write(lock: int, text: str) -> None:

@@ -122,17 +122,20 @@ def test_jobs_without_ids_are_taken_over_one_by_one() -> None:
     assert (run.jobs_done, len(run.jobs)) == (3, 0)
 
 
-DRAINED = RunRecord("a" * 32, "m", 0, 0, UNIX - 9, pid=7, directory="/r", healthy=True, ending="restart")
+UNTOLD = RunRecord(
+    "a" * 32, "m", 0, 0, UNIX - 9, pid=7, directory="/r", healthy=True, ending="restart", told_to_end=False
+)
 IN_HAND = JobRecord("old", None, None, UNIX - 5)
 
 
 @pytest.mark.parametrize(
     ("record", "job", "is_told"),
     [
-        (DRAINED, "new", True),
-        (replace(DRAINED, jobs_in_hand=(IN_HAND,)), "new", True),
-        (replace(DRAINED, jobs_in_hand=(IN_HAND,)), "old", False),  # told once more of the one that it has
-        (replace(DRAINED, told_to_end=True), "new", False),  # a second signal may end the job
+        (UNTOLD, "new", True),
+        (replace(UNTOLD, jobs_in_hand=(IN_HAND,)), "new", True),
+        (replace(UNTOLD, jobs_in_hand=(IN_HAND,)), "old", False),  # told once more of the one that it has
+        (replace(UNTOLD, told_to_end=True), "new", False),  # a second signal may end the job
+        (replace(UNTOLD, told_to_end=None), "new", False),  # by a version that told, and did not write that down
     ],
 )
 def test_p2_a_worker_that_the_earlier_daemon_only_meant_to_drain_is_told_when_it_begins_a_job(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +35,6 @@ def placed(short_path: Path, runtime: str) -> Instance:
 def held(places: Instance) -> Iterator[Locks]:
     """Those of a daemon that runs."""
     found = locks.take(places)
-    found.write_down(places)
     yield found
     found.close()
 
@@ -47,9 +48,7 @@ def refusal(places: Instance) -> str:
 
 def test_a_second_daemon_is_told_the_pid_of_the_first(places: Instance) -> None:
     first = locks.take(places)
-    assert "instance 'media' is running already (pid not known yet); stop it first" in refusal(places)
     places.control.touch()
-    first.write_down(places)
     assert f"instance 'media' is running already (pid {os.getpid()}); stop it first" in refusal(places)
     first.close()
     locks.take(places).close()
@@ -65,16 +64,15 @@ def test_one_with_its_sockets_elsewhere_is_told_where_the_first_has_them(
 
 def test_one_whose_sockets_were_removed_is_ended_by_its_pid(places: Instance, held: Locks, short_path: Path) -> None:
     (places.runtime / "lock").unlink()
-    assert f"its sockets in {places.runtime} are gone: `kill {os.getpid()}` drains it" in refusal(places)
+    told = f"its sockets in {places.runtime} were removed, and then `kill {os.getpid()}` drains it"
+    assert told in refusal(places)
     held.take_again(places)
     assert (places.runtime / "lock").read_text() == f"{os.getpid()}\n"
 
 
 def died(places: Instance) -> None:
     """A daemon was killed, and its workers may live."""
-    taken = locks.take(places)
-    taken.write_down(places)
-    taken.close()
+    locks.take(places).close()
     places.journal.touch()
 
 
@@ -94,10 +92,40 @@ def test_none_lives_after_another_boot(places: Instance, short_path: Path) -> No
     locks.take(placed(short_path, "other")).close()
 
 
+def test_one_in_another_container_is_not_to_be_ended_by_its_pid(places: Instance, held: Locks) -> None:
+    text = places.state_lock.read_text()
+    places.state_lock.write_text(text.replace(boot_id(), "another"))
+    assert refusal(places).endswith(f"running already, in another container: its state is in {places.state}")
+
+
+def test_a_lock_that_cannot_be_written_is_taken_all_the_same(places: Instance) -> None:
+    """As on a disk that takes nothing any more; here: by a program that runs, so that root cannot write it either."""
+    shutil.copy2(shutil.which("sleep") or "", places.state_lock)
+    with subprocess.Popen([places.state_lock, "1000"]) as running:
+        with pytest.raises(OSError, match="busy"):
+            places.state_lock.write_text("")
+        taken = locks.take(places)
+        with pytest.raises(FleetdError):
+            locks.take(places)
+        taken.close()
+        running.kill()
+
+
+def test_one_that_an_earlier_version_in_this_process_kept_is_found(places: Instance, held: Locks) -> None:
+    assert locks.kept_beside_the_state(places) == held.state
+    assert locks.kept_beside_the_state(placed(places.state.parents[1] / "x", "other")) is None
+
+
+def test_the_daemon_that_asks_is_no_obstacle_to_what_takes_its_place(places: Instance, held: Locks) -> None:
+    places.control.touch()
+    locks.check(places, daemon=os.getpid())
+    with pytest.raises(FleetdError, match="running already"):
+        locks.check(places, daemon=os.getppid())
+
+
 def test_none_is_left_by_one_that_drained(places: Instance, short_path: Path) -> None:
     died(places)
     again = locks.take(places)
-    again.write_down(places)
     again.erase()
     again.close()
     locks.take(placed(short_path, "other")).close()
