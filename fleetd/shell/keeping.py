@@ -15,7 +15,7 @@ from fleetd.shell.spawn_request import SpawnRequest
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-AGAIN_SECONDS, AGAIN_SECONDS_MOST = 0.5, 30.0  # between two attempts to start one: doubled each time
+AGAIN_SECONDS, AGAIN_SECONDS_MOST = 0.5, 5.0  # between two attempts to start one: doubled each time
 
 
 class Keeping:
