@@ -7,7 +7,7 @@ file=configs/quickstart.toml
 [ -t 0 ] && [ -t 1 ] || exec fleetd start -c "$file"
 
 cat <<EOF
-In another terminal:  .venv/bin/fleetd status -c $file     (or events -f, scale hash=4, restart --graceful)
+In another terminal:  .venv/bin/fleetd status -c $file     (or events -f, scale hash=4, restart hash)
 Here:                 Ctrl-C lets the jobs in hand finish and ends everything.
 
 EOF
