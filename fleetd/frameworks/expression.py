@@ -247,9 +247,12 @@ def is_anchored(node: Node) -> bool:
 
 
 def leading_run(expression: str, tree: Node) -> str | None:
-    """The single byte's class that an expression repeats without end at its beginning, as it is written; or None."""
+    """The single byte's class that an expression repeats without end at its beginning, as it is written; or None.
+
+    Only a run that is never empty: where `x*` is, a match can begin at any place.  One of any byte is at the end only.
+    """
     match tree:
-        case Sequence(items=(Repeat(body=Atom(assertion=False), high=None), *_)):
+        case Sequence(items=(Repeat(Atom(matches, assertion=False), low, None), *_)) if low or matches == ANY:
             text = _LEADING.match(expression)
             return text and text[1]
         case _:

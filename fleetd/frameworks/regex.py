@@ -34,7 +34,9 @@ from fleetd.frameworks.expression import (
 GROUPS = ("id", "name", "queue", "runtime", "enqueued_at")
 LONGEST = 4096  # characters: judging takes the square of them at worst
 MOST_DEGREE = 2
-MOST_WAYS = {1: 1000, 2: 4}  # by degree: what is looked at of a line (lines.py) takes below 50 ms
+# By degree: what is looked at of a line (lines.py) takes below 50 ms; some tenths of a second where a short repeat is
+# tried in vain at each place of a long one, as in `[^x]*a{3,30}\db`.
+MOST_WAYS = {1: 1000, 2: 4}
 
 _Before = tuple[Node, ...] | None
 
@@ -79,7 +81,7 @@ def degree(expression: str) -> int:
 
 
 def searched(expression: str) -> str:
-    r"""An expression that finds the same, and a run that it begins with from the run's beginning only.
+    r"""An expression that finds the same, and a run that it must begin with from the run's beginning only.
 
     `\w+ done` is tried at each letter of a long word, in time of degree 2.  Where it matches from one, it matches from
     the first as well, so that the others need no try.  Raises ValueError if the expression is not judged.

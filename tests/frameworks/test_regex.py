@@ -51,6 +51,10 @@ def test_what_could_take_exponential_time_is_refused(expression: str) -> None:
         r"^\w*\w*\w++!",
         r"^(?P<id>\w*)(?P<name>\w*)-?(?P<queue>\w*)!",
         r"\w*\w*!",
+        r"x*[^x]+[^x]{2,}(?<=b)",
+        r" *+.\w+?.{2,}^",
+        r" *+.\w+.+;",
+        r"(?P<id>\d*+([^a]{1,3}^|b{1,3}^)?)\w{3,30}(?=a)a*[^a]+?",
     ],
 )
 def test_what_could_take_cubic_time_is_refused(expression: str) -> None:
@@ -167,6 +171,9 @@ def defined(expression: str) -> Patterns:
     [
         (r"(?P<name>\w+) done", 1),
         (r"(?P<name>.+) done", 1),
+        (r"(?P<name>.*) done", 1),
+        (r"(?P<name>\w*) done", 2),
+        (r"\d*+(?:[^a]^)?a+", 2),
         (r"(?P<name>\S+) (?P<id>\S+) done", 1),
         (r"\x61+ done", 1),
         (r"job (?P<id>\w+) done", 1),
