@@ -80,7 +80,7 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     job = _take(run.jobs, key, report) or _found(run, key, report)
     if job is None and _is_repeated(run, key, report):
         return False
-    _remember(run, key)
+    _remember(run, key if job is None or job.id is not None else job.name or UNNAMED)  # as the next line names it
     if report.meaning is LineMeaning.RELEASED:
         run.jobs_released += 1
         return True
