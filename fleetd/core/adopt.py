@@ -127,7 +127,7 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     for job in record.jobs_in_hand:
         started = now.mono - max(0.0, now.unix - job.started_at)
         key = job.id or key_without_id(run, job.name)
-        run.jobs[key] = Job(job.id, job.name, job.queue, started, job.started_at, job.process)
+        run.jobs[key] = Job(job.id, job.name, job.queue, started, job.started_at, job.process, job.may_be_over)
     run.phase = _phase(record)
     if run.is_leaving:
         run.kill_at, run.drained_since = now.mono + pool.spec.stop_timeout, now.mono

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fleetd.core.spec import Bytes, FleetSpec, LogTarget
 
-# Its pidfd, output and notify socket, the two again where they are read, a log file, and two for who tells of jobs.
+# Its pidfd, output and notify socket, the two again where they are read, a log file, and two for who tells of jobs:
+# each further process of a worker that does takes one more, as long as one is left.
 DESCRIPTORS_A_RUN = 8
 
 

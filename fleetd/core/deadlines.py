@@ -16,8 +16,8 @@ FRAMEWORK_GRACE: Seconds = 10.0  # how much later than the framework's own job t
 
 
 def job_must_end(spec: PoolSpec, run: Run) -> Seconds | None:
-    """When fleetd itself ends the oldest job in hand."""
-    job = run.oldest_job
+    """When fleetd itself ends the oldest job that is in hand for sure."""
+    job = next((job for job in run.jobs.values() if not job.may_be_over), None)
     if spec.job_timeout is None or job is None:
         return None
     return job.started + spec.job_timeout + (FRAMEWORK_GRACE if spec.times_own_jobs else 0.0)

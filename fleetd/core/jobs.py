@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import count
 
+from msgspec.structs import replace
+
 from fleetd.core.effects import Count
 from fleetd.core.events import JobReported, Source
 from fleetd.core.facts import Kind, Value
@@ -78,9 +80,11 @@ def _end(turn: Turn, pool: Pool, run: Run, key: str, report: JobReported) -> boo
     if report.id is None and pool.spec.jobs_at_once == 1 and run.jobs:
         key = next(iter(run.jobs))  # it does not say which, and there is but one
     job = _take(run.jobs, key, report) or _found(run, key, report)
+    if job is not None and job.id is None:
+        _doubt(run, job.name)
     if job is None and _is_repeated(run, key, report):
         return False
-    _remember(run, key)
+    _remember(run, key if job is None or job.id is not None else job.name or UNNAMED)  # as the next line names it
     if report.meaning is LineMeaning.RELEASED:
         run.jobs_released += 1
         return True
@@ -116,6 +120,16 @@ def _take(jobs: dict[str, Job], key: str, report: JobReported) -> Job | None:
         alike = (other for other, job in jobs.items() if job.id is None and (job.name or UNNAMED) == key)
         key = next(alike, key)
     return jobs.pop(key, None)
+
+
+def _doubt(run: Run, name: str | None) -> None:
+    """An end was told without an id: whose it was, nobody knows, so none of its name is in hand for sure.
+
+    Where an end is missing, one of them is over; to end a worker for it would cut another job short, or none at all.
+    """
+    for key, job in run.jobs.items():
+        if job.id is None and job.name == name and not job.may_be_over:
+            run.jobs[key] = replace(job, may_be_over=True)
 
 
 def _found(run: Run, key: str, report: JobReported) -> Job | None:

@@ -36,6 +36,7 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
     queue: str | None
     started_at: float  # Unix seconds
     process: int | None = None
+    may_be_over: bool = False
 
 
 class RunRecord(Struct, frozen=True, omit_defaults=True):

@@ -67,6 +67,7 @@ class Job(Struct, frozen=True):
     started: Seconds
     started_at: float
     process: int | None = None  # that works on it, where its end will be told
+    may_be_over: bool = False  # an end of its name, which may be its own, was told since; of a job without an id
 
 
 class Run(Struct):
@@ -175,7 +176,9 @@ class Run(Struct):
             jobs_failed=self.jobs_failed,
             jobs_released=self.jobs_released,
             jobs_by_socket=self.by_socket,
-            jobs_in_hand=tuple(JobRecord(j.id, j.name, j.queue, j.started_at, j.process) for j in self.jobs.values()),
+            jobs_in_hand=tuple(
+                JobRecord(j.id, j.name, j.queue, j.started_at, j.process, j.may_be_over) for j in self.jobs.values()
+            ),
             jobs_finished=tuple(self.finished),
             tells_starts=self.tells_starts,
             paused=self.paused,

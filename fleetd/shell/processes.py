@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +234,11 @@ class Processes:
 
     def _furnish(self) -> None:
         """Tell a keeper what it needs for births."""
-        self._keeper.request({"verb": "environ", "env": dict(self._environ)}, [])
+        self._tell_environ()
         self._prepare()
+
+    def _tell_environ(self) -> None:
+        self._keeper.request({"verb": "environ", "env": dict(self._environ)}, [])
 
     async def _look_for(self, run: str, asked: Asked) -> None:
         """A run was asked for when the keeper was lost: take it over, tell that it is over, or ask for it once more."""
@@ -321,6 +325,9 @@ class Processes:
 
     def _spawn_failed(self, report: Json) -> None:
         run = report["run"]
+        if report["error"].get("errno") == errno.EMFILE:  # so the environment may not have arrived: before the next try
+            with suppress(OSError):  # no descriptor is left here either: the next failure tells it again
+                self._tell_environ()
         asked = self._answered(run)
         request = None if asked is None else asked.request
         held = self._runs.pop(run, None)

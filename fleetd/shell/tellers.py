@@ -28,10 +28,18 @@ class Tellers:
         """See to it that `gone` tells of it; answers whether it will."""
         if pid not in self._watched and len(self._watched) < self._most:
             with suppress(OSError):  # no descriptor is left
-                self._epoll = self._epoll or select.epoll()
-                self._watched[pid] = _readable_when_gone(pid)
-                self._epoll.register(self._watched[pid], select.EPOLLIN)
+                self._add(pid)
         return pid in self._watched
+
+    def _add(self, pid: int) -> None:
+        self._epoll = self._epoll or select.epoll()
+        descriptor = _readable_when_gone(pid)
+        try:
+            self._epoll.register(descriptor, select.EPOLLIN)
+        except OSError:  # no memory, or the user has too many watches
+            os.close(descriptor)
+            raise
+        self._watched[pid] = descriptor
 
     def gone(self) -> list[int]:
         """Those that have ended."""

@@ -36,6 +36,26 @@ def test_a_later_job_moves_the_deadline_back() -> None:
     assert next_deadline(host.state) == 80.0
 
 
+def test_a_job_without_an_id_is_timed_until_an_end_is_told_that_may_be_its_own() -> None:
+    host = settled({"job-timeout": 60.0})
+    for line in ("11 job m:0.1 started ''", "20 job m:0.1 started ''", "25 job m:0.1 done ''"):
+        host.play(line)
+    assert next_deadline(host.state) is None, "whichever is in hand, if the end of the other was not lost"
+    host.play("26 daemon-killed")
+    assert next_deadline(host.state) is None
+    assert len(next(iter(host.state.runs.values())).jobs) == 1
+    host.play("30 job m:0.1 started ''")
+    assert next_deadline(host.state) == 90.0, "no end was told since"
+    assert host.play("95 wait") == "@90 kill m:0.1"
+
+
+def test_an_end_without_an_id_says_nothing_about_jobs_that_have_one() -> None:
+    host = settled({"job-timeout": 60.0})
+    for line in ("11 job m:0.1 started a", "20 job m:0.1 started ''", "25 job m:0.1 done ''"):
+        host.play(line)
+    assert next_deadline(host.state) == 71.0
+
+
 def test_a_slot_has_one_entry_that_counts_however_many_jobs_it_does() -> None:
     host = settled({"numprocs": 3, "job-timeout": 60.0})
     for i in range(200):

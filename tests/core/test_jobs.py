@@ -61,6 +61,9 @@ def words(text: str, count: int) -> str:
         (10 * "+:M " + 10 * "d:M ", None, 10, 0, 0, ""),  # several of a name at once, without ids
         (10 * "*:M " + 10 * "D:M ", None, 10, 0, 0, ""),
         ("+:M +:M f:M f:M f:M f:M", None, 0, 2, 0, ""),  # several lines about each failure
+        ("+:M f:M f:M f:M", 1, 0, 1, 0, ""),
+        ("+ f f", 1, 0, 1, 0, ""),
+        ("+:M f:M f:M +:M d:M", 1, 1, 1, 0, ""),
         ("+:M +:N d:N f:M", None, 1, 1, 0, ""),
         ("+:M +:M d:M", 1, 1, 0, 1, ""),
         ("+ + d d", None, 2, 0, 0, ""),

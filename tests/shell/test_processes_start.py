@@ -235,6 +235,17 @@ def test_a_large_environment_arrives(short_path: Path) -> None:
     in_world(short_path, test)
 
 
+def test_an_environment_that_did_not_arrive_is_told_again(short_path: Path) -> None:
+    async def test(world: World) -> None:
+        world.processes._keeper.request({"verb": "environ", "in_memfd": True}, [])  # whose memfd met EMFILE
+        world.spawn("r1", "true")
+        assert await world.until("spawn_failed", "r1") == ("cannot start a process (start): too many open files",)
+        world.spawn("r2", "true")
+        assert await world.until("exited", "r2") == (0, None)
+
+    in_world(short_path, test)
+
+
 @as_root
 def test_the_notify_socket_belongs_to_the_user(short_path: Path) -> None:
     async def test(world: World) -> None:

@@ -131,3 +131,15 @@ def test_no_more_than_so_many_are_watched() -> None:
     assert tellers.watch(os.getpid())
     assert not tellers.watch(os.getppid())
     tellers.close()
+
+
+def test_one_that_cannot_be_watched_is_said_not_to_be() -> None:
+    tellers = Tellers(2)
+    assert tellers.watch(os.getpid())
+    before = open_descriptors(os.getpid())
+    [descriptor] = tellers.descriptors
+    with Path("/dev/null").open("rb") as file:
+        os.dup2(file.fileno(), descriptor)  # nothing can be registered there
+    assert not tellers.watch(os.getppid())
+    assert open_descriptors(os.getpid()) == before
+    tellers.close()
