@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from fleetd.core.effects import Announce
 from fleetd.core.events import QueuesRead
 from fleetd.core.facts import Fact, Kind
@@ -40,8 +42,12 @@ def _count_flows(turn: Turn, pool: Pool) -> None:
 def _see_what_stands(turn: Turn, pool: Pool) -> None:
     """Note since when each queue stands still; while its broker is out of reach, nothing is seen to move."""
     now = turn.now.mono
+    runs = (run for slot in pool.slots.values() for run in slot.runs())
+    here = Counter(job.queue for run in runs for job in run.jobs.values())
     for queue, depth in pool.depths.items():
-        pool.still[queue] = pool.still.get(queue, Still(now, UNKNOWN)).after(depth, now)
+        still = pool.still.pop(queue, Still(now, UNKNOWN)).after(depth, now, here[queue])
+        if still is not None:
+            pool.still[queue] = still
 
 
 def forget_changed(state: State, spec: FleetSpec) -> None:

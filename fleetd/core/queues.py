@@ -36,6 +36,15 @@ class Depth(Struct, frozen=True):
         """Jobs that a worker could take now."""
         return None if self.ready is None else self.ready + (self.due or 0)
 
+    def shows_starts(self, here: int) -> bool:
+        """Whether no job is taken from it unseen; `here` are those in hand of this host's workers, who tell themselves.
+
+        Elsewhere each that is taken may stand in `reserved` for one that has ended, unless ends are told, too.
+        """
+        if self.ended is not None:
+            return True
+        return self.consumers == 0 if self.reserved is None else self.reserved in {0, here}
+
 
 UNKNOWN = Depth()
 
@@ -104,15 +113,20 @@ def waiting(
 
 
 class Still(Struct, frozen=True):
-    """Since when no job of a queue was taken, by what its broker told at the last read that told anything."""
+    """Since when no job of a queue was taken, by what its broker told at the last read; only where that would show."""
 
     since: Seconds
     depth: Depth
 
-    def after(self, depth: Depth, now: Seconds) -> Still:
-        """After another read: it stands where jobs wait, no fewer than before, and none was taken or has ended."""
+    def after(self, depth: Depth, now: Seconds, here: int) -> Still | None:
+        """After another read: it stands where jobs wait, no fewer than before, and none was taken or has ended.
+
+        None: jobs may be taken without that being seen.  A read that tells nothing changes nothing.
+        """
         if depth.waiting is None:
             return self
+        if not depth.shows_starts(here):
+            return None
         was = self.depth
         stands = was.waiting and depth.waiting >= was.waiting and depth.reserved == was.reserved and not depth.ended
         return Still(self.since if stands else now, depth)

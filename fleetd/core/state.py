@@ -268,7 +268,7 @@ class Pool(Struct):
     starts: dict[str, int] = field(default_factory=dict)  # that this daemon ordered, by what led to each
     ledger: Ledger = field(default_factory=Ledger)
     depths: dict[str, Depth] = field(default_factory=dict)  # of its queues, as far as its broker tells
-    still: dict[str, Still] = field(default_factory=dict)  # its queues, since a job was last taken from them
+    still: dict[str, Still] = field(default_factory=dict)  # since a job was last taken, where that shows
     flows: dict[str, Figures] = field(default_factory=dict)  # jobs of its queues on all hosts, as its broker tells
     without: set[int] = field(default_factory=set)  # slots that should take jobs, and do not
     unproven: set[int] = field(default_factory=set)  # slots that should take jobs, and have never come up

@@ -28,7 +28,7 @@ _MOST_NAMED = 3
 
 
 class Act(NamedTuple):
-    """What would be done, in words, and to how many; `wide` is the same on all hosts, where they are more."""
+    """What would be done, in words, and to how many; `wide` is the same on all hosts of a fleet, where it can be."""
 
     request: Request
     what: str
@@ -164,8 +164,10 @@ def _of_crews(model: Model, row: Row, crews: list[Crew], everywhere: list[Crew],
         what += f" on {_where(row.host, crews)}"
     if scene.fleet is None or row.host is None:  # a stop of everything would end the daemon, too: by name there
         return Act(Request(verb, named), what, _counted(crews))
-    wide = Request(verb, () if is_all else _names(everywhere))
-    return Act(Request(verb, () if is_all else named, row.host.host), what, _counted(crews), wide, _counted(everywhere))
+    act = Act(Request(verb, () if is_all else named, row.host.host), what, _counted(crews))
+    if any(crew.pool.cut for crew in everywhere):  # a fleet acts on whole pools
+        return act
+    return act._replace(wide=Request(verb, () if is_all else _names(everywhere)), counted_wide=_counted(everywhere))
 
 
 def _names(crews: list[Crew]) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def test_a_queue_without_workers_is_a_long_wait_once_it_has_stood_still_for_long
     world.step(StopRequested(MEDIA))
     world.mend()
     for _ in range(8):
-        world.step(QueuesRead("x", {"media": {"q": Depth(ready=10_000)}}))
+        world.step(QueuesRead("x", {"media": {"q": Depth(ready=10_000, reserved=0)}}))
         world.wait(10)
     assert [message.value for message in world.told] == [70.0]
     world.step(QueuesRead("x", {"media": {"q": Depth(ready=0)}}))

@@ -61,22 +61,46 @@ def test_a_queue_that_stands_still_is_waited_in_for_as_long(
     assert waiting(UNKNOWN, NOW, runtime, workers, still=still) is None
 
 
+def none_taken(ready: int) -> Depth:
+    """So many jobs wait, and none is in hand, wherever."""
+    return Depth(ready=ready, reserved=0)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        pytest.param(Depth(ready=4), Depth(ready=4), False, id="as before"),
-        pytest.param(Depth(ready=4), Depth(ready=9), False, id="more have come"),
-        pytest.param(Depth(ready=4), Depth(ready=3), True, id="one was taken"),
-        pytest.param(Depth(ready=4, due=0), Depth(ready=2, due=2), False, id="some are due"),
-        pytest.param(Depth(ready=4, reserved=2), Depth(ready=4, reserved=3), True, id="one more is in hand"),
+        pytest.param(none_taken(4), none_taken(4), False, id="as before"),
+        pytest.param(none_taken(4), none_taken(9), False, id="more have come"),
+        pytest.param(none_taken(4), none_taken(3), True, id="one was taken"),
+        pytest.param(Depth(ready=4, due=0, reserved=0), Depth(ready=2, due=2, reserved=0), False, id="some are due"),
+        pytest.param(none_taken(4), Depth(ready=4, reserved=2), True, id="two more are in hand"),
         pytest.param(Depth(ready=4), Depth(ready=5, ended=(Ended(failed=True),)), True, id="one has ended"),
         pytest.param(Depth(ready=4, ended=()), Depth(ready=5, ended=()), False, id="none has ended"),
-        pytest.param(Depth(ready=0), Depth(ready=9), True, id="none waited"),
-        pytest.param(Depth(ready=9), Depth(ready=0), True, id="none waits"),
-        pytest.param(UNKNOWN, Depth(ready=4), True, id="the first read"),
+        pytest.param(none_taken(0), none_taken(9), True, id="none waited"),
+        pytest.param(none_taken(9), none_taken(0), True, id="none waits"),
+        pytest.param(UNKNOWN, none_taken(4), True, id="the first read"),
     ],
 )
 def test_what_two_reads_tell_of_a_queue_that_moves(before: Depth, after: Depth, expected: bool) -> None:
-    still = Still(100.0, before).after(after, NOW)
+    still = Still(100.0, before).after(after, NOW, 2)
     assert still == Still(NOW if expected else 100.0, after)
-    assert still.after(UNKNOWN, NOW + 1) == still, "a read that failed"
+    assert still.after(UNKNOWN, NOW + 1, 2) == still, "a read that failed"
+
+
+@pytest.mark.parametrize(
+    ("depth", "here", "expected"),
+    [
+        pytest.param(Depth(ready=9, reserved=0), 0, True, id="no worker has one"),
+        pytest.param(Depth(ready=9, reserved=4), 4, True, id="this host's workers have all"),
+        pytest.param(Depth(ready=9, reserved=4), 0, False, id="others have all"),
+        pytest.param(Depth(ready=9, reserved=4), 3, False, id="others have one"),
+        pytest.param(Depth(ready=9, reserved=4, ended=()), 0, True, id="others have all, and it shows when one ends"),
+        pytest.param(Depth(ready=9), 2, False, id="nothing tells of others"),
+        pytest.param(Depth(ready=9, consumers=2), 2, False, id="there may be others"),
+        pytest.param(Depth(ready=9, consumers=0), 0, True, id="there is no consumer"),
+        pytest.param(Depth(ready=9, consumers=0, reserved=4), 0, False, id="they have some without being consumers"),
+    ],
+)
+def test_a_queue_stands_still_only_where_it_would_be_seen_to_move(depth: Depth, here: int, expected: bool) -> None:
+    still = Still(100.0, depth).after(depth, NOW, here)
+    assert still == (Still(100.0, depth) if expected else None)

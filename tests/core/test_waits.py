@@ -39,17 +39,17 @@ def waited(world: AlertWorld) -> float | None:
 
 def test_a_queue_stands_still_since_it_was_empty_or_a_job_was_taken_or_ended() -> None:
     world = AlertWorld(spec())
-    read(world, Depth(ready=100))
+    read(world, Depth(ready=100, reserved=0))
     assert waited(world) is None
     world.wait(10)
-    read(world, Depth(ready=100))
+    read(world, Depth(ready=100, reserved=0))
     assert waited(world) == 10
     world.wait(10)
-    read(world, Depth(ready=99))
+    read(world, Depth(ready=99, reserved=0))
     world.wait(3)
     assert waited(world) == 3
-    read(world, Depth(ready=0))
-    read(world, Depth(ready=5))
+    read(world, Depth(ready=0, reserved=0))
+    read(world, Depth(ready=5, reserved=0))
     world.wait(7)
     assert waited(world) == 7
     world.step(JobReported(world.run().id, LineMeaning.STARTED, Source.OUTPUT, id="1", queue="q"))
@@ -60,16 +60,16 @@ def test_a_queue_stands_still_since_it_was_empty_or_a_job_was_taken_or_ended() -
     assert waited(world) == 900, "it would be cleared in 10 s"
     read(world, None)
     assert waited(world) is None
-    read(world, Depth(ready=5))
+    read(world, Depth(ready=5, reserved=0))
     assert waited(world) == 900, "nothing was seen to move meanwhile"
-    read(world, Depth(ready=4))
+    read(world, Depth(ready=4, reserved=0))
     assert waited(world) == 8
 
 
 def test_jobs_of_another_queue_are_no_sign_unless_they_do_not_say_of_which_they_are() -> None:
     world = AlertWorld(spec())
     pool = world.state.pools["media"]
-    read(world, Depth(ready=5))
+    read(world, Depth(ready=5, reserved=0))
     world.wait(100)
     pool.ledger.end("high", None, None, world.now - 1, failed=False)
     assert waited(world) == 100
@@ -77,3 +77,19 @@ def test_jobs_of_another_queue_are_no_sign_unless_they_do_not_say_of_which_they_
     wait = wait_of(pool, "q", Moment(world.now, UNIX + world.now))
     assert wait is not None
     assert wait.seconds < 3
+
+
+def test_a_queue_that_workers_of_other_hosts_may_work_on_does_not_stand_still() -> None:
+    world = AlertWorld(spec())
+    for ready in range(10, 20):
+        read(world, Depth(ready=ready, reserved=2))
+        world.wait(60)
+        assert waited(world) is None, "each job that they take may have the place of one that has ended"
+    for number, job in enumerate(("1", "2")):
+        world.step(JobReported(world.run(f"media:{number}").id, LineMeaning.STARTED, Source.OUTPUT, id=job, queue="q"))
+    for ready in range(20, 30):
+        read(world, Depth(ready=ready, reserved=2))
+        world.wait(60)
+    assert waited(world) == 600, "this host's workers have both, and hang"
+    read(world, Depth(ready=30, reserved=3))
+    assert waited(world) is None, "another one has come"

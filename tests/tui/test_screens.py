@@ -103,6 +103,21 @@ def test_too_small_says_so(columns: int, rows: int) -> None:
     assert columns < 20 or lines[0].startswith("too small")
 
 
+@pytest.mark.parametrize(
+    ("keys", "drains", "told"),
+    [
+        ((), False, "; q quits"),
+        ((), True, "; q drains"),
+        (("e",), False, "; q goes back"),
+        (("?",), True, "; q goes back"),
+        (("/",), False, ""),
+    ],
+)
+def test_too_small_says_what_the_key_does(keys: tuple[str, ...], drains: bool, told: str) -> None:
+    model = replace(press(shown(), *keys), columns=50, rows=10, leaving_drains=drains)
+    assert texts(model)[1].rstrip() == f"60x15 is the least{told}"
+
+
 # -- what stands where -------------------------------------------------------------------------------------------------
 
 

@@ -470,6 +470,15 @@ def test_a_narrowed_view_of_a_fleet_reaches_on_all_hosts_what_it_shows() -> None
     assert asked(press(only(FLEET, "mail"), "R")).wide == Request(Verb.RESTART_NOW, ("mail",))
 
 
+def test_a_narrowed_view_of_a_fleet_does_not_offer_all_hosts_where_it_shows_a_pool_in_part() -> None:
+    uneven = replace(FLEET, hosts=(member("web-1", pool("media", 1)), member("web-2", pool("media", 4))))
+    model = press(only(uneven, "media:0"), "R")
+    assert asked(model).text.startswith("Restart media on web-1 NOW")
+    assert "on all hosts" not in text(model)
+    assert pressed(model, "A") == (model, ())
+    assert pressed(model, "y")[1] == (Do(Request(Verb.RESTART_NOW, ("media",), "web-1")),)
+
+
 def test_what_a_narrowed_view_cannot_act_on_says_why() -> None:
     for picture, keys in ((FLEET, ("R",)), (FLEET, ("down", "r")), (FLEET, (*IN_POOL, "r")), (ALONE, (*AT_POOL, "+"))):
         model = press(only(picture, "media:1"), *keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from fleetd.tui.bindings import Action, bound
 from fleetd.tui.lines import Line, Span, Tone, clip
 from fleetd.tui.look import Look
 from fleetd.tui.model import LEAST_COLUMNS, LEAST_ROWS, Model, Question, Screen
@@ -33,6 +34,7 @@ _SCREENS: Mapping[Screen, Drawn] = {
     Screen.EVENTS: Drawn(events.heights, events.length, events.draw),
     Screen.HELP: Drawn(help.heights, help.length, help.draw),
 }
+_WAYS_OUT = {Action.QUIT: "; q quits", Action.DRAIN: "; q drains", Action.BACK: "; q goes back"}
 
 
 def frame(model: Model, look: Look) -> list[Line]:
@@ -66,7 +68,9 @@ def _room(model: Model) -> int:
 
 
 def _too_small(model: Model) -> list[Line]:
-    told = (f"too small: {model.columns}x{model.rows}", f"{LEAST_COLUMNS}x{LEAST_ROWS} is the least; q quits")
+    leaves = bound(model, "q")
+    way_out = _WAYS_OUT.get(leaves.action, "") if leaves is not None else ""
+    told = (f"too small: {model.columns}x{model.rows}", f"{LEAST_COLUMNS}x{LEAST_ROWS} is the least{way_out}")
     if isinstance(model.asking, Question):  # a key may have been pressed blindly
         told = (f"{model.asking.text}?", "y: yes, n: no")
     lines = [Line([Span(clip(text, model.columns), Tone.WORRYING)]) for text in told]
