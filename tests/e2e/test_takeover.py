@@ -128,7 +128,17 @@ def test_jobs_are_counted_exactly(fleetd: Fleetd, source: str) -> None:
     counted = sum((fleetd.directory / names.format(slot)).stat().st_size for slot in (0, 1))
     jobs = fleetd.pool("media")["jobs"]
     assert counted > 200
-    assert (jobs["done"], jobs["failed"]) == (counted, 0)
+    repeated = 0
+    if source == "lines in json":  # a kill between a write and the taking repeats a chunk, in the log and in the counts
+        told = [line for slot in (0, 1) for line in ends_in(fleetd.log_directory / f"media-{slot}.log")]
+        repeated = len(told) - len(set(told))
+    assert (jobs["done"], jobs["failed"]) == (counted + repeated, 0)
+
+
+def ends_in(log: Path) -> list[tuple[str, str]]:
+    """Of a log in JSON, each line that tells of the end of a job, with its worker."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    return [(line["worker"], line["line"]) for line in lines if line["line"].startswith("done job-")]
 
 
 FLOOD = """
