@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,10 +40,12 @@ def test_a_worker_and_its_child_that_ignore_term_are_killed_after_the_stop_timeo
     (pid,) = anyones.pids("deaf").values()
     wait_for(lambda: len(tree_of(pid)) > 1, "the child that holds the pipe")
     whole = identities(tree_of(pid))
+    began = time.monotonic()
     anyones.run("stop", "deaf")
+    assert time.monotonic() - began >= STOP_TIMEOUT
     assert not identities([each for each, _ in whole])
     (draining,), (killed,) = anyones.events("worker.draining"), anyones.events("worker.killed")
-    assert STOP_TIMEOUT <= killed["at"] - draining["at"] < STOP_TIMEOUT + 1
+    assert killed["at"] - draining["at"] < STOP_TIMEOUT + 1
     (exited,) = anyones.events("worker.exited")
     assert (exited["fields"]["reason"], exited["fields"]["signal"]) == ("stop", 9)
 

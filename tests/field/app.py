@@ -14,6 +14,7 @@ class App(Protocol):
     Its workers take one job at a time (and fetch no more ahead than they cannot help), look for jobs at least twice a
     second, and try a job once.  Jobs write to `jobs`; the pid in a line is that of the worker's main process.  Further
     keys of [broker.default], such as `prefix` and `management`, stand in an attribute `broker_keys`, if there are any.
+    `repeats`, where it is there and true: a job that begins in the instant of a drain signal may be done twice.
     """
 
     name: str  # the framework's file: "rq"

@@ -64,7 +64,7 @@ class Wishes:
     def ask(self, reason: str, pools: list[str]) -> None:
         """From now on workers of these pools may end for this reason."""
         for pool in pools:
-            self.asked[pool, reason].append(time.time())
+            self.asked[pool, reason].append(time.monotonic())
 
     def was_asked(self, pool: str, reason: str, *, until: float) -> bool:
         """Whether this was asked for before."""

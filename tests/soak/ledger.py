@@ -14,7 +14,10 @@ _NUMBERS = struct.Struct(f"<{FIELDS}q")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one run did, as far as it knew; times are Unix seconds, 0 where it did not happen."""
+    """What one run did, as far as it knew.
+
+    Times are monotonic seconds, which no correction of the clock changes; 0 where it did not happen.
+    """
 
     pool: str
     slot: int

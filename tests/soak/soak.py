@@ -73,13 +73,14 @@ class Soak:
         self._counts: dict[str, list[int]] = {kind.name: [0, 0] for kind in KINDS}  # jobs done: at least, at most
         self._round = "before the first round"
         self._before: dict[str, Size] = {}
+        self._start = 0.0  # seconds that a daemon's start took last
 
     # -- all of it ---------------------------------------------------------------------------------------------------
 
     def run(self, rounds: int) -> Result:
         """Begin, do so many rounds, and end; what was lost stands in the result."""
         self._instance.configure()
-        self._instance.start()
+        self._start = self._instance.start()
         self._settle()
         for number in range(1, rounds + 1):
             self._one(number)
@@ -164,7 +165,7 @@ class Soak:
             case "both":
                 pids = [self._instance.daemon_pid(), self._instance.keeper_pid()]
                 chance.shuffle(pids)
-                self._around.both_killed()
+                self._around.both_killed(self._start)
                 kill_now(*pids)
                 self._start_again(chance)
             case "upgrade":
@@ -175,7 +176,8 @@ class Soak:
         if chance.random() < 0.2:
             self._round += ", killed again while it took over"
             self._instance.start_and_kill(chance)
-        self.result.starts.append(self._instance.start())
+        self._start = self._instance.start()
+        self.result.starts.append(self._start)
 
     def _upgrade(self) -> None:
         pid = self._instance.daemon_pid()
@@ -291,7 +293,7 @@ class Soak:
             if kind == "worker.exited":
                 self._told[fact["run"]].append(fact)
             elif kind == "daemon.started":
-                self._around.found(fact["at"])
+                self._around.found(fact["at"] - (time.time() - time.monotonic()))
             if kind is None and (fact["level"] == "error" or "traceback" in fact) and not self._is_expected(fact):
                 self._lose(f"the daemon said: {fact['message']} {fact.get('traceback', '')}")
 

@@ -14,6 +14,7 @@ from tests.soak.lines import Account
 from tests.soak.pools import BY_NAME
 
 NOT_LOOKED_AT = 0.3  # seconds after an end for which it may be that nobody has looked at what was left
+OF_A_START = 0.6  # of the time that a daemon's start takes: the same on a machine that has much else to do
 ASKED = {"restart", "stop", "scale"}
 Fact = dict[str, Any]
 
@@ -26,9 +27,12 @@ class Circumstances:
     killed: set[str] = field(default_factory=set)  # runs
     alone: list[list[float]] = field(default_factory=list)  # from when to when neither the daemon nor the keeper lived
 
-    def both_killed(self) -> None:
-        """From now on what a worker leaves when it dies is held by nobody."""
-        self.alone.append([time.time(), math.inf])
+    def both_killed(self, start: float) -> None:
+        """From now on what a worker leaves when it dies is held by nobody, and what nobody has looked at is lost.
+
+        `start` is how many seconds a daemon's start takes now.
+        """
+        self.alone.append([time.monotonic() - max(NOT_LOOKED_AT, OF_A_START * start), math.inf])
 
     def found(self, at: float) -> None:
         """Until then, when a daemon had taken over."""
@@ -39,7 +43,7 @@ class Circumstances:
     def was_alone(self, entry: Entry) -> bool:
         """Whether this run had nobody to hold what it left when it ended, or not long enough to be looked at."""
         at = entry.ended_at or entry.last_at
-        return any(begin - NOT_LOOKED_AT <= at <= end for begin, end in self.alone)
+        return any(begin <= at <= end for begin, end in self.alone)
 
 
 def of_exit(entry: Entry, told: Sequence[Fact], around: Circumstances) -> list[str]:
@@ -57,7 +61,7 @@ def of_exit(entry: Entry, told: Sequence[Fact], around: Circumstances) -> list[s
     for reason, code, signal in ways:
         if not ((code is None and signal is None and alone) or _is_how(entry, code, signal, around)):
             wrong.append(f"told as code {code}, signal {signal}, and it left with {entry.code}")
-        if not _is_why(entry, reason, told, around, alone=alone):
+        if not _is_why(entry, reason, around, alone=alone):
             wrong.append(f"told as {reason}")
     return [f"{text}: {told[0]['text'] if 'text' in told[0] else told[0]['message']}" for text in wrong]
 
@@ -72,9 +76,9 @@ def _is_how(entry: Entry, code: int | None, signal: int | None, around: Circumst
     return signal == 15 and not entry.armed
 
 
-def _is_why(entry: Entry, reason: str, told: Sequence[Fact], around: Circumstances, *, alone: bool) -> bool:
+def _is_why(entry: Entry, reason: str, around: Circumstances, *, alone: bool) -> bool:
     kind = BY_NAME[entry.pool]
-    ended = max(fact["at"] for fact in told)
+    ended = max(entry.term_at, entry.ended_at, entry.last_at)
     if reason in ASKED:
         return around.wishes.was_asked(entry.pool, reason, until=ended)
     if reason == "max-jobs":

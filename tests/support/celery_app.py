@@ -21,6 +21,7 @@ class CeleryApp(PythonApp):
 
     exchange: str = ""
     name: ClassVar[str] = "celery"
+    repeats: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super(CeleryApp, self).__post_init__()

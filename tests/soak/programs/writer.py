@@ -66,11 +66,11 @@ ledger = Ledger(sys.argv[1])
 
 def on_term(number: int, frame: object) -> None:
     if not ledger.get(TERM_AT):
-        ledger.set(TERM_AT, time.time_ns())
+        ledger.set(TERM_AT, time.monotonic_ns())
 
 
 def leave(code: int) -> None:
-    ledger.set(ENDED_AT, time.time_ns())
+    ledger.set(ENDED_AT, time.monotonic_ns())
     ledger.set(EXIT, code + 1)
     os._exit(code)
 
@@ -83,7 +83,7 @@ def say(words: str) -> None:
         ledger.set(CUT, 1)
         leave(99)
     ledger.set(WRITTEN, number)
-    ledger.set(LAST_AT, time.time_ns())
+    ledger.set(LAST_AT, time.monotonic_ns())
 
 
 class JobsByLines:
@@ -133,7 +133,7 @@ def have_child() -> None:
 
 def work() -> None:
     signal.signal(signal.SIGTERM, on_term)
-    ledger.set(ARMED, time.time_ns())
+    ledger.set(ARMED, time.monotonic_ns())
     jobs = JobsBySocket(sys.argv[2]) if "socket" in MODES else JobsByLines()
     if "family" in MODES:
         have_child()
