@@ -12,8 +12,8 @@ from fleetd.core.facts import Kind
 from fleetd.core.jobs import key_without_id
 from fleetd.core.records import PoolMemory, RollRecord, RunRecord
 from fleetd.core.roll import Release, Roll, RollError, RollState
-from fleetd.core.spec import Launch, PoolSpec, Ready
-from fleetd.core.state import Job, Phase, Pool, Reason, Run, Slot
+from fleetd.core.spec import Launch, PoolSpec, Ready, Seconds
+from fleetd.core.state import Job, Moment, Phase, Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
 
 UNDATED = -1  # the generation of a run whose record was lost
@@ -94,7 +94,6 @@ def _unknown_pool(turn: Turn, record: RunRecord) -> Pool:
 
 def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     now = turn.now
-    age = max(0.0, now.unix - record.started_at)
     if record.generation > pool.release.generation:  # what is remembered is older than the journal, or lost
         _renew(pool, Release(record.generation, pool.spec, record.epochs))
     is_newest = (record.generation, record.epochs) == (pool.release.generation, pool.release.epochs)
@@ -104,7 +103,7 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
         pool=record.pool,
         slot=record.slot,
         release=release,
-        spawned=now.mono - age,
+        spawned=_instant(now, record.spawned, record.started_at),
         started_at=record.started_at,
         pid=record.pid,
         directory=record.directory,
@@ -125,7 +124,7 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     )
     actions.draw_limits(turn, run)
     for job in record.jobs_in_hand:
-        started = now.mono - max(0.0, now.unix - job.started_at)
+        started = _instant(now, job.started, job.started_at)
         key = job.id or key_without_id(run, job.name)
         run.jobs[key] = Job(job.id, job.name, job.queue, started, job.started_at, job.process, job.may_be_over)
     run.phase = _phase(record)
@@ -136,6 +135,11 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     elif record.ready or pool.spec.ready is Ready.AGE:
         run.ready_since = run.spawned
     return run
+
+
+def _instant(now: Moment, mono: Seconds | None, unix: float) -> Seconds:
+    """When something was, on the clock that no correction changes: a set clock must not make a job look overdue."""
+    return now.mono - max(0.0, now.unix - unix) if mono is None else min(mono, now.mono)
 
 
 def _renew(pool: Pool, release: Release) -> None:
@@ -166,7 +170,7 @@ def _place(pool: Pool, slot: Slot, run: Run) -> None:
 
 
 def _place_both(pool: Pool, slot: Slot, *runs: Run) -> None:
-    older, newer = sorted(runs, key=lambda run: (run.started_at, not run.is_over))
+    older, newer = sorted(runs, key=lambda run: (run.spawned, not run.is_over))
     if older.is_over:  # the daemon was killed before it had written down that this one was over
         slot.draining.append(older)
         slot.run = newer

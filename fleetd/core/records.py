@@ -37,6 +37,7 @@ class JobRecord(Struct, frozen=True, omit_defaults=True):
     started_at: float  # Unix seconds
     process: int | None = None
     may_be_over: bool = False
+    started: Seconds | None = None  # monotonic, which the next daemon of this boot has too; None: by an earlier version
 
 
 class RunRecord(Struct, frozen=True, omit_defaults=True):
@@ -67,6 +68,7 @@ class RunRecord(Struct, frozen=True, omit_defaults=True):
     ended: bool = False  # never written: said of a run that is given back, and whose Exited follows
     stop_signal: int = 15  # how it is to be ended, should its pool be gone from the files
     stop_timeout: Seconds = 10.0
+    spawned: Seconds | None = None  # as a job's `started`
 
 
 class RollRecord(Struct, frozen=True, omit_defaults=True):

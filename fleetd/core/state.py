@@ -177,13 +177,15 @@ class Run(Struct):
             jobs_released=self.jobs_released,
             jobs_by_socket=self.by_socket,
             jobs_in_hand=tuple(
-                JobRecord(j.id, j.name, j.queue, j.started_at, j.process, j.may_be_over) for j in self.jobs.values()
+                JobRecord(j.id, j.name, j.queue, j.started_at, j.process, j.may_be_over, j.started)
+                for j in self.jobs.values()
             ),
             jobs_finished=tuple(self.finished),
             tells_starts=self.tells_starts,
             paused=self.paused,
             stop_signal=self.release.spec.stop_signal,
             stop_timeout=self.release.spec.stop_timeout,
+            spawned=self.spawned,
         )
 
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from fleetd.core.adopt import UNDATED, dated
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide
-from fleetd.core.effects import Record, Signal, Spawn
+from fleetd.core.effects import KillTree, Record, Signal, Spawn
 from fleetd.core.events import (
     Exited,
     JobReported,
@@ -16,6 +16,7 @@ from fleetd.core.events import (
     SpecChanged,
     StopRequested,
     Target,
+    Tick,
 )
 from fleetd.core.records import Counters, JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
 from fleetd.core.spec import Amount, FleetSpec, LineMeaning, Restart
@@ -174,3 +175,21 @@ def test_that_a_worker_was_told_is_written_down_after_it_was() -> None:
         if (isinstance(effect, Record) and effect.record.run == run) or isinstance(effect, Signal)
     ]
     assert order == [False, "told", True]
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_p3_a_clock_that_was_set_makes_no_job_older_and_no_worker(step: float) -> None:
+    """The time of day of what was taken over says nothing of how long ago it was."""
+    keys = {"job_timeout": 60.0, "max_lifetime": 600.0}
+    host = Host({"m": pool_spec("m", keys)})
+    host.play("0 files")
+    host.play("10 job m:0.1 started one")
+    (before,) = host.state.runs.values()
+    state, now = State(Chance(1)), Moment(20.0, UNIX + 20.0 + step)
+    decide(state, Restored(Remembered(), (before.record(),)), now)
+    effects = decide(state, SpecChanged(FleetSpec({"m": pool_spec("m", keys)})), now)
+    effects += decide(state, Tick(), now)
+    (run,) = state.runs.values()
+    (job,) = run.jobs.values()
+    assert (run.spawned, job.started) == (before.spawned, 10.0)
+    assert not [effect for effect in effects if isinstance(effect, Signal | Spawn | KillTree)]
