@@ -13,6 +13,7 @@ from fleetd.shell.pipes import CHUNK, Peephole
 from fleetd.shell.predecessors import Predecessors
 
 FILE_MODE = 0o640
+LONGEST_END = 64 * 1024  # bytes of a raw line that a full file takes on, rather than cutting it
 LOOK_BACK = 1024 * 1024  # bytes at the end of a file in which a torn line and the one before it are looked for
 LOOK_EVERY = 1.0  # seconds, while it is written, between two looks at whether the file was moved away
 
@@ -96,11 +97,7 @@ class LogFile:
         self._go_to_end()
         limit = min(limit, CHUNK)
         if self.max_size and self._size >= self.max_size:
-            rest = 0 if self._ends_with_a_line() else peephole.look(pipe, limit).find(b"\n") + 1
-            if rest:
-                limit = rest
-            else:
-                self._rotate()
+            limit = self._to_the_end_of_a_line(pipe, peephole, limit)
         count = os.splice(pipe, self._fd, limit, flags=os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK)
         self._size += count
         return count
@@ -164,6 +161,17 @@ class LogFile:
 
     def _ends_with_a_line(self) -> bool:
         return self._size == 0 or os.pread(self._fd, 1, self._size - 1) == b"\n"
+
+    def _to_the_end_of_a_line(self, pipe: int, peephole: Peephole, limit: int) -> int:
+        """How much may be moved now that it is full: what still belongs to its last line; else all, into a new file."""
+        if not self._ends_with_a_line():
+            seen = peephole.look(pipe, limit)
+            if end := seen.find(b"\n") + 1:
+                return end
+            if self._size < self.max_size + LONGEST_END:  # the rest of it may not be written yet
+                return max(1, len(seen))
+        self._rotate()
+        return limit
 
     def _cut_torn(self, is_torn: Callable[[bytes, bytes], bool]) -> None:
         """Take back the piece of a line that a daemon had written when it was killed: its pipe still has all of it."""

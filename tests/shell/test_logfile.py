@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetd.shell.logfile import LOOK_BACK, LogFile
+from fleetd.shell.logfile import LONGEST_END, LOOK_BACK, LogFile
 from fleetd.shell.pipes import Peephole
 
 
@@ -170,6 +170,32 @@ def test_raw_output_is_cut_at_the_end_of_a_line(path: Path, peephole: Peephole) 
     os.close(pipe)
     assert path.with_name("media-0.log.1").read_bytes() == b"0123456789abcdef\n"
     assert path.read_bytes() == b"next\nlast"
+
+
+def test_raw_output_is_not_cut_where_the_end_of_a_line_is_not_written_yet(path: Path, peephole: Peephole) -> None:
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    with closing(LogFile(path, max_size=10, keep=3)) as log:
+        for part in (b"0123456789", b"abc", b"def\nnext\n"):
+            os.write(writer, part)
+            log.move_from(reader, peephole, 100)
+        assert log.move_from(reader, peephole, 100) == len("next\n")
+    os.close(reader)
+    os.close(writer)
+    assert path.with_name("media-0.log.1").read_bytes() == b"0123456789abcdef\n"
+    assert path.read_bytes() == b"next\n"
+
+
+def test_a_line_without_end_is_cut(path: Path, peephole: Peephole) -> None:
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    with closing(LogFile(path, max_size=10, keep=3)) as log:
+        for _ in range(30):
+            os.write(writer, b"x" * 10_000)
+            log.move_from(reader, peephole, 10_000)
+    os.close(reader)
+    os.close(writer)
+    files = sorted(path.parent.iterdir())
+    assert len(files) == 4
+    assert all(file.stat().st_size <= LONGEST_END + 10_000 for file in files)
 
 
 def test_a_rotation_that_fails_loses_nothing(path: Path) -> None:
