@@ -268,7 +268,7 @@ def test_a_flooding_grandchild_does_not_hold_up_the_end(benches: Benches) -> Non
             started = time.monotonic()
             bench.output.finish("a")
             bench.output.close("a")
-            assert time.monotonic() - started < 0.5
+            assert time.monotonic() - started < 5  # the flood goes on for ever
         finally:
             os.kill(grandchild, 9)
         bench.output.close_all()

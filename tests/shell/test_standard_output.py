@@ -143,7 +143,7 @@ def test_a_stuck_reader_is_not_waited_for(
             while child.poll() is None:
                 await asyncio.sleep(0)
                 slowest, before = max(slowest, time.monotonic() - before), time.monotonic()
-            assert slowest < 0.5, "the loop had its turns"
+            assert slowest < 5, "the loop had its turns: who waits for that reader waits for ever"
             os.write(beside, b"another pool\n")
             await until(lambda: bench.unprefixed == b"another pool\n")
             bench.output.finish("a")
