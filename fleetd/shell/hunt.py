@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from fleetd.shell.proc import BECOMING, TEMPLATE, Process, Table, children_of, read_process, run_of, send
 
 KILL_SECONDS = 5.0
+STORM_SECONDS = 15.0  # more, while there are always others than those that were struck before
 SHORTEST_WAIT = 0.001
 LONGEST_WAIT = 0.050
 STOP_PASSES = 50  # a loop of forks is stopped within a few
@@ -26,7 +27,7 @@ class Prey(Struct, eq=False):
     deadline: float
     gone: asyncio.Future[tuple[int, ...]]
     forbidden: set[int] = field(default_factory=set)
-    was_struck: bool = False  # once, at least
+    struck: set[tuple[int, int]] = field(default_factory=set)  # pid and start
 
 
 class Hunt:
@@ -108,7 +109,7 @@ class Hunt:
         return self._orphans
 
     async def kill(self, run: str) -> tuple[int, ...]:
-        """SIGKILL to all that is the run's, until nothing is left; the pids that are left after 5 s."""
+        """SIGKILL to all of the run, until nothing is left; the pids that are after 5 s, in a storm of forks 20 s."""
         loop = asyncio.get_running_loop()
         prey = Prey(run, time.monotonic() + KILL_SECONDS, loop.create_future())
         self._prey.append(prey)
@@ -128,9 +129,7 @@ class Hunt:
                 for process in left:
                     self._send(prey, process, signal.SIGKILL)
                 pids = tuple(sorted(process.pid for process in left))
-                # who was struck for the first time just now is about to be gone, however long it took to find it
-                is_in_vain = time.monotonic() >= prey.deadline and prey.was_struck
-                prey.was_struck = True
+                is_in_vain = self._is_in_vain(prey, {(process.pid, process.started) for process in left})
                 if is_in_vain or prey.forbidden.issuperset(pids):  # also when there are none
                     self._prey.remove(prey)
                     if not prey.gone.done():
@@ -138,6 +137,14 @@ class Hunt:
             if self._prey:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
+
+    @staticmethod
+    def _is_in_vain(prey: Prey, struck: set[tuple[int, int]]) -> bool:
+        """Whether its time is over; who was struck for the first time just now is about to be gone."""
+        late = time.monotonic() - prey.deadline
+        is_storm = not struck <= prey.struck
+        prey.struck |= struck
+        return late >= (STORM_SECONDS if is_storm else 0)
 
     def _stop_all(self) -> None:
         """SIGSTOP whatever is found until nothing new is: who is stopped cannot fork, nor orphan its children."""

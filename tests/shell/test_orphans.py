@@ -16,7 +16,7 @@ import pytest
 from fleetd.shell.held import Held
 from fleetd.shell.notify import bound_again
 from fleetd.shell.orphans import Trace, find, unrecorded
-from fleetd.shell.proc import Table, read_process
+from fleetd.shell.proc import BECOMING, Table, read_process, run_of
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process
@@ -47,6 +47,7 @@ class Worker:
         os.close(both)
         os.close(read)  # whoever read it is gone
         self.pid = self.process.pid
+        wait_for(lambda: run_of(self.pid) != BECOMING, "the end of its exec")
         found = read_process(self.pid)
         assert found is not None
         self.started = found.started
