@@ -6,14 +6,13 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
 import pytest
 
-from tests.support.container import inner_pid, status_of
+from tests.support.container import check_collected, inner_pid, status_of, zombies_of
 from tests.support.fleetd_cli import COMMAND, Fleetd, kill
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import SLEEPING, shell
@@ -61,10 +60,7 @@ def test_pid_1_reaps_orphans_drains_and_exits_0(fleetd: Fleetd) -> None:
         assert fleetd.status()["pid"] == 1
         births = daemon.children(recursive=True)
         assert births
-        for _ in range(20):
-            zombies = [p for p in daemon.children(recursive=True) if status_of(p) == psutil.STATUS_ZOMBIE]
-            assert len(zombies) < 5, "what ends is collected"
-            time.sleep(0.05)
+        check_collected(lambda: zombies_of(daemon), seconds=1)
         daemon.send_signal(signal.SIGTERM)
         assert outside.wait(20) == 0
     assert "drained" in (fleetd.log_directory / "graceful-0.log").read_text()
@@ -86,10 +82,13 @@ def test_an_orphan_whose_parent_was_no_worker_is_reaped_by_pid_1(fleetd: Fleetd)
     fleetd.configure({"calm": SLEEPING})
     with container(fleetd) as (_, daemon):
         pids = fleetd.pids("calm")
-        stranger = "(setsid sh -c 'sleep 0.3; exit 3' &)"
+        seen = fleetd.directory / "seen"
+        stranger = f"(setsid sh -c 'until [ -e {seen} ]; do sleep 0.02; done; exit 3' &)"
         subprocess.run(["nsenter", "--target", str(daemon.pid), "--pid", "--mount", "sh", "-c", stranger], check=True)
-        wait_for(lambda: any("sleep" in " ".join(cmdline_of(p)) and p.ppid() == daemon.pid for p in daemon.children()),
-                 "the orphan to be PID 1's", within=5)  # fmt: skip
+        wait_for(
+            lambda: any("exit 3" in " ".join(cmdline_of(p)) for p in daemon.children()), "the orphan to be PID 1's"
+        )
+        seen.touch()
         wait_for(lambda: not [p for p in daemon.children() if status_of(p) == psutil.STATUS_ZOMBIE
                               or "exit 3" in " ".join(cmdline_of(p))], "the orphan to be collected")  # fmt: skip
         assert fleetd.pids("calm") == pids

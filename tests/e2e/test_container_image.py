@@ -13,10 +13,10 @@ import psutil
 import pytest
 import tomli_w
 
-from tests.support.container import Container, container, may_make_containers
+from tests.support.container import Container, check_collected, container, may_make_containers
 from tests.support.dockerfile import DOCKER, instruction
 from tests.support.ordinary_user import usable_interpreter
-from tests.support.waiting import stays, wait_for
+from tests.support.waiting import wait_for
 from tests.support.worker_pools import SLEEPING, shell
 
 GRACEFUL = shell("trap 'echo drained; exit 0' TERM; echo here; while :; do sleep 0.05; done")
@@ -98,7 +98,7 @@ def test_the_keeper_is_killed(image: Callable[..., Path], short_path: Path) -> N
         keeper.kill()
         wait_for(lambda: not keeper.is_running() or keeper.status() == psutil.STATUS_ZOMBIE, "the keeper to be gone")
         assert worker_pids(made) == before
-        stays(lambda: len(made.zombies()) < 10, "what ends is collected", seconds=1.5)
+        check_collected(made.zombies, seconds=1.5)
         made.kill(signal.SIGKILL, before["app:0"])
         wait_for(lambda: worker_pids(made).get("app:0") not in {None, before["app:0"]}, "a successor")
         made.first.send_signal(signal.SIGTERM)

@@ -16,13 +16,14 @@ from tests.support.fleetd_cli import Document, taking_jobs
 from tests.support.real_fleet import NAME, RealFleet, kill_daemon, real_fleet
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
+from tests.support.worker_pools import ready_shell
 
 pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.timeout(240)]
 
 SIX = tuple(f"h{number}" for number in range(1, 7))
 WORKER = ["/bin/sh", "-c", 'trap "exit 0" TERM; while :; do sleep 0.1; done']
 CRASH = "echo the new release is broken; echo Traceback: no such table; exit 3"
-BROKEN = ["/bin/sh", "-c", f"if test -e broken; then {CRASH}; fi; exec sleep 1000"]
+BROKEN = f"if test -e broken; then {CRASH}; fi; echo ready; exec sleep 1000"
 
 
 @pytest.fixture
@@ -75,7 +76,8 @@ def test_p6_a_broken_release_on_one_host_fails_the_deploy(fleet: RealFleet) -> N
     for name in hosts:
         release = fleet.directory / f"release-of-{name}"
         release.mkdir()
-        fleet.host(name, {"media": pool(command=BROKEN, directory=str(release))}, **{"max-parallel-hosts": 1})
+        media = ready_shell(BROKEN, numprocs=2, directory=str(release))
+        fleet.host(name, {"media": media}, **{"max-parallel-hosts": 1})
     fleet.start()
     before = fleet.pids()
     broken = fleet.directory / "release-of-h3" / "broken"
@@ -179,7 +181,7 @@ def test_p4_without_redis_everything_local_works(fleet: RealFleet) -> None:
     fleet.server.stop()
     began = time.monotonic()
     host.start()
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 30
     assert host.status()["fleet"]["connected"] is False
     assert "its Redis is out of reach" in host.run("status").stdout
     before = host.pids("media")
@@ -218,7 +220,8 @@ def test_a_daemon_that_was_killed_is_taken_in_at_once(fleet: RealFleet) -> None:
     pids = host.pids("media")
     kill_daemon(host)
     host.start()
-    assert host.status()["fleet"]["member"] is True
+    wait_for(lambda: host.status()["fleet"]["member"], "it to be a member again")
+    assert not host.events("fleet.name-taken"), "it had not to wait until its own lease was over"
     assert host.pids("media") == pids
 
 
@@ -267,7 +270,7 @@ def test_a_time_out_names_the_stragglers(fleet: RealFleet) -> None:
     fleet.host("h1", {"media": pool(command=deaf, **{"stop-timeout": "1h"})})
     fleet.start()
     pids = set(fleet.pids()["h1"].values())
-    late = fleet.ci("restart", "--graceful", "--timeout", "6s", code=5)
+    late = fleet.ci("restart", "--graceful", "--timeout", "9s", code=5)
     assert any(str(pid) in late.stderr for pid in pids), late.stderr
     assert "media:" in late.stderr
 
@@ -308,21 +311,22 @@ def test_sigstop_of_redis_holds_nothing_up(fleet: RealFleet) -> None:
     assert fleet.server.process is not None
     os.kill(fleet.server.process.pid, signal.SIGSTOP)
     try:
-        wait_for(lambda: not host.status()["fleet"]["connected"], "the daemon to notice", within=15)
+        wait_for(lambda: not host.status()["fleet"]["connected"], "the daemon to notice")
         began = time.monotonic()
         host.run("status")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10, "who waits for that Redis waits for ever"
         pid = next(iter(host.pids("media").values()))
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: len(host.pids("media")) == 2 and pid not in host.pids("media").values(), "a replacement")
     finally:
         os.kill(fleet.server.process.pid, signal.SIGCONT)
-    wait_for(lambda: host.status()["fleet"]["connected"], "the daemon to be back", within=15)
+    wait_for(lambda: host.status()["fleet"]["connected"], "the daemon to be back")
 
 
 def test_a_restart_of_one_worker_does_not_undo_a_halt(fleet: RealFleet) -> None:
     (fleet.directory / "release").mkdir()
-    host = fleet.host("h1", {"media": pool(command=BROKEN, directory=str(fleet.directory / "release"))})
+    release = str(fleet.directory / "release")
+    host = fleet.host("h1", {"media": ready_shell(BROKEN, numprocs=2, directory=release)})
     fleet.start()
     before = host.pids("media")
     (fleet.directory / "release" / "broken").touch()

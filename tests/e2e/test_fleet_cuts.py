@@ -37,7 +37,10 @@ HELD = (sys.executable, str(PROGRAMS / "held_request.py"))
 
 BEAT = 2.2  # seconds, the longest
 CONNECT = 2.0  # seconds until a connection is given up
-BUSY = 2.0  # seconds that a machine with two cores and other work may add
+BUSY = 6.0  # seconds that a machine with two cores and other work may add
+PROOF = (
+    6.5  # seconds until a worker counts as healthy: the turn of a host cut off ends in the middle of the second one's
+)
 HEARD = 2 * BEAT + CONNECT  # seconds after a heal within which a host is back
 
 CUT_OFF = {"h2": Cut.BLACKHOLE, "h3": Cut.REFUSED}
@@ -156,7 +159,7 @@ def test_cut_off_before_the_request(site: Site) -> None:
 
 
 def test_cut_off_in_its_turn(site: Site) -> None:
-    site.add(healthy_after="5s", numprocs=3)
+    site.add(healthy_after=f"{PROOF}s", numprocs=3)
     fleet = site.fleet
     fleet.start()
     asking = fleet.ci_popen("restart", "--graceful")
@@ -176,7 +179,7 @@ def test_cut_off_in_its_turn(site: Site) -> None:
         back, renewed = back_after(host, healed), renewed_after(host, healed)
         print(f"{cut} in a turn: back after {back:.2f} s, last worker renewed after {renewed:.2f} s")
         assert back < HEARD + BUSY
-        assert renewed < HEARD + BUSY + 2 * 5.5  # one worker after the other, healthy after 5 s
+        assert renewed < HEARD + BUSY + 2 * PROOF + 1.0  # one worker after the other
     check_once(fleet)
     (rollout,) = rollouts(fleet)
     assert rollout["state"] == "done"
@@ -295,7 +298,7 @@ def test_a_host_that_starts_cut_off(site: Site, cut: Cut) -> None:
     wait_for(lambda: site.epochs("h2") == {epoch}, "the host to be renewed", every=0.2)
     back, renewed = back_after(second, healed), renewed_after(second, healed)
     print(f"{cut} from the start: started in {took:.2f} s, back after {back:.2f} s, renewed after {renewed:.2f} s")
-    assert took < 10
+    assert took < 10 + BUSY
     assert back < HEARD + BUSY
     assert renewed < HEARD + BUSY + 1.0
     check_once(fleet)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.real_fleet import NAME, RealFleet, real_fleet
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import stays
+from tests.support.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.timeout(240)]
 
@@ -37,10 +37,14 @@ def test_a_member_stays_one_and_every_event_arrives_once(fleet: RealFleet) -> No
             assert client.zcard(members) == 2
             assert upgrade.returncode == 0
     assert fleet.pids() == before
+
+    def started() -> Counter[str]:
+        return Counter(event["host"] for event in fleet.events() if event["kind"] == "daemon.started")
+
+    wait_for(lambda: started().total() >= 4, "what was told last to arrive", every=0.3)
+    assert started() == {"one": 3, "two": 1}
     events = fleet.events()
     assert max(Counter(event["id"] for event in events).values()) == 1
-    started = Counter(event["host"] for event in events if event["kind"] == "daemon.started")
-    assert started == {"one": 3, "two": 1}
     assert not [event for event in events if event["kind"] == "fleet.name-taken"]
 
     restart = fleet.ci_popen("restart", "--label", "v2")

@@ -39,7 +39,7 @@ def speaking(path: str) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
         line.bind("")
         line.connect(path)
-        line.settimeout(5)
+        line.settimeout(30)
         yield line
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.support.crash import kill_daemon
 from tests.support.fleetd_cli import Document, Fleetd
 from tests.support.waiting import stays, wait_for
-from tests.support.worker_pools import SLEEPING, python, shell
+from tests.support.worker_pools import SLEEPING, failing, python, ready_shell, shell
 
 pytestmark = pytest.mark.process
 
@@ -51,6 +51,12 @@ def states(fleetd: Fleetd, pool: str) -> dict[str, str]:
 
 def listener(**keys: Any) -> Document:
     return python(LISTENER, framework="pausable", numprocs=2, **keys)
+
+
+def start_listeners(fleetd: Fleetd) -> None:
+    """Until each has its handlers: a signal that came before would end it."""
+    fleetd.start()
+    wait_for(lambda: fleetd.run("logs").stdout.count("listening") == 2, "both to listen")
 
 
 # -- remembered --------------------------------------------------------------------------------------------------------
@@ -158,6 +164,8 @@ def test_scaling_in_lets_idle_workers_leave_first_and_waits_for_busy_ones(fleetd
     program = """
 import os, time
 from fleetd import worker
+worker.handle_stop()
+worker.ready()
 if os.environ["FLEETD_SLOT"] in "13":
     with worker.job("transcode"):
         while not worker.stopping:
@@ -165,11 +173,10 @@ if os.environ["FLEETD_SLOT"] in "13":
         time.sleep(0.5)
         print("finished", flush=True)
 else:
-    worker.ready()
     while not worker.stopping:
         time.sleep(0.02)
 """
-    fleetd.configure({"media": python(program, numprocs=4)})
+    fleetd.configure({"media": python(program, numprocs=4, ready="notify")})
     fleetd.start()
     wait_for(lambda: sum(bool(w["busy"]) for w in fleetd.pool("media")["workers"]) == 2, "two jobs in hand")
     fleetd.run("scale", "media=2")
@@ -185,9 +192,8 @@ else:
 
 def test_pause_by_signals(fleetd: Fleetd) -> None:
     fleetd.configure({"media": listener()}, framework=PAUSABLE)
-    fleetd.start()
+    start_listeners(fleetd)
     pids = fleetd.pids("media")
-    wait_for(lambda: fleetd.run("logs").stdout.count("listening") == 2, "both to listen")
     fleetd.run("pause", "media")
     wait_for(lambda: fleetd.run("logs").stdout.count("got SIGUSR2") == 2, "the pause signals")
     paused = fleetd.pool("media")
@@ -203,7 +209,7 @@ def test_pause_by_signals(fleetd: Fleetd) -> None:
 def test_a_worker_that_ends_during_a_pause_is_replaced_by_resume(fleetd: Fleetd) -> None:
     """A new one would take jobs before it could be told to pause."""
     fleetd.configure({"media": listener(backoff={"first": "50ms"})}, framework=PAUSABLE)
-    fleetd.start()
+    start_listeners(fleetd)
     fleetd.run("pause", "media")
     psutil.Process(fleetd.pids("media")["media:1"]).kill()
     fleetd.exits(1)
@@ -229,7 +235,7 @@ def test_a_restart_during_a_pause_or_a_stop_waits_for_nobody(fleetd: Fleetd, ver
 @after_a_new_daemon
 def test_a_pause_is_lifted_by_resume_also_under_a_new_daemon(fleetd: Fleetd, renew: Renew) -> None:
     fleetd.configure({"media": listener()}, framework=PAUSABLE)
-    fleetd.start()
+    start_listeners(fleetd)
     fleetd.run("pause", "media")
     wait_for(lambda: fleetd.run("logs").stdout.count("got SIGUSR2") == 2, "the pause signals")
     if renew is by_crash:
@@ -242,7 +248,7 @@ def test_a_pause_is_lifted_by_resume_also_under_a_new_daemon(fleetd: Fleetd, ren
     assert fleetd.pool("media")["paused"]
     fleetd.run("resume")
     if renew is by_crash:
-        wait_for(lambda: fleetd.run("logs").stdout.count("got SIGCONT") == 2, "the resume signals", within=5)
+        wait_for(lambda: fleetd.run("logs").stdout.count("got SIGCONT") == 2, "the resume signals")
     assert len(fleetd.pids("media")) == 2
     assert fleetd.pool("media")["state"] == "running"
 
@@ -259,14 +265,15 @@ def test_pause_without_signals_drains_and_holds_the_slots(fleetd: Fleetd) -> Non
 
 def test_signal_reaches_the_main_process_only(fleetd: Fleetd) -> None:
     script = (
-        "trap 'echo main' USR1; sh -c 'trap \"echo child\" USR1; while :; do sleep 0.05; done' & while :; do wait; done"
+        "trap 'echo main' USR1; sh -c 'trap \"echo child\" USR1; echo ready; while :; do sleep 0.05; done' & "
+        "while :; do wait; done"
     )
-    fleetd.configure({"media": shell(script, numprocs=2)})
+    fleetd.configure({"media": ready_shell(script, numprocs=2)})
     fleetd.start()
     fleetd.run("signal", "USR1", "media:1")
     wait_for(lambda: "media:1 main" in fleetd.run("logs").stdout, "the signal")
     stays(lambda: "child" not in fleetd.run("logs").stdout, "silence of the child", seconds=0.3)
-    assert "media:0" not in fleetd.run("logs").stdout
+    assert "media:0 main" not in fleetd.run("logs").stdout
 
 
 # -- order -------------------------------------------------------------------------------------------------------------
@@ -280,10 +287,9 @@ def test_pools_start_after_those_they_need_and_stop_before_them(fleetd: Fleetd) 
     )
     started = fleetd.popen("start")
     wait_for(lambda: fleetd.run("health", "--ready", code=None).returncode == 0, "all to be healthy")
-    events = fleetd.events()
-    at = {(e["kind"], e["pool"]): e["at"] for e in events}
-    assert at["worker.healthy", "base"] <= at["worker.started", "cache"]
-    assert at["worker.healthy", "cache"] <= at["worker.started", "app"]
+    order = [(event["kind"], event["pool"]) for event in fleetd.events()]
+    assert order.index(("worker.healthy", "base")) < order.index(("worker.started", "cache"))
+    assert order.index(("worker.healthy", "cache")) < order.index(("worker.started", "app"))
     fleetd.run("stop")
     output, _ = started.communicate(timeout=20)
     when = {line.split()[2].rstrip(":"): n for n, line in enumerate(output.splitlines()) if " ended" in line}
@@ -292,7 +298,7 @@ def test_pools_start_after_those_they_need_and_stop_before_them(fleetd: Fleetd) 
 
 
 def test_a_pool_waits_for_what_does_not_come_up(fleetd: Fleetd) -> None:
-    fleetd.configure({"app": {**SLEEPING, "after": ["base"]}, "base": shell("exit 1", backoff={"first": "50ms"})})
+    fleetd.configure({"app": {**SLEEPING, "after": ["base"]}, "base": failing("exit 1", backoff={"first": "50ms"})})
     fleetd.start(code=1)
     (waiting,) = fleetd.pool("app")["workers"]
     assert (waiting["state"], waiting["run"], waiting["pid"]) == ("waiting", None, None)
@@ -312,7 +318,7 @@ def resolved(fleetd: Fleetd, pool: str = "media") -> dict[str, str]:
     return found
 
 
-def switch(root: Path, name: str, script: str = "exec sleep 1000") -> None:
+def switch(root: Path, name: str, script: str = "echo ready; exec sleep 1000") -> None:
     """Deploys a release, and switches `current` to it."""
     release = root / name
     release.mkdir()
@@ -323,7 +329,7 @@ def switch(root: Path, name: str, script: str = "exec sleep 1000") -> None:
 
 
 def deployed(root: Path, **keys: Any) -> Document:
-    return {"command": ["sh", "worker.sh"], "directory": str(root / "current"), "healthy-after": "200ms", **keys}
+    return ready_shell(". ./worker.sh", directory=str(root / "current"), **keys)
 
 
 def test_new_runs_are_in_the_directory_that_the_symlink_names_then(fleetd: Fleetd) -> None:

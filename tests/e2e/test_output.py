@@ -43,9 +43,10 @@ FULL = 400 * 1024  # bytes of the file system that is full
 
 
 def test_logs_in_json_read_as_others_do(fleetd: Fleetd) -> None:
-    fleetd.configure({"media": shell(COUNTING, log={"format": "json", "max-size": 4096, "keep": 50, "compress": True})})
+    fleetd.configure(
+        {"media": shell(COUNTING, log={"format": "json", "max-size": 4096, "keep": 1000, "compress": True})}
+    )
     fleetd.start()
-    log = fleetd.log_directory / "media-0.log"
     follower = fleetd.popen("logs", "-f", "-n", "1")
     assert follower.stdout is not None
     followed = [follower.stdout.readline().rstrip("\n")]
@@ -55,14 +56,16 @@ def test_logs_in_json_read_as_others_do(fleetd: Fleetd) -> None:
     numbers = [int(found[1]) for found in map(TICK.fullmatch, followed) if found]
     assert numbers == list(range(numbers[0], numbers[0] + 61)), "each line once, over rotation"
 
-    for line in log.read_text().splitlines():
-        values = json.loads(line)
-        assert values["worker"] == "media:0"
     wait_for(lambda: len(fleetd.run("logs", "-n", "121").stdout.splitlines()) > 120, "more than 120 lines")
     shown = fleetd.run("logs", "-n", "120").stdout.splitlines()
     numbers = [int(found[1]) for found in map(TICK.fullmatch, shown) if found]
     assert numbers == list(range(numbers[0], numbers[0] + 120)), "over compressed predecessors"
     assert len(fleetd.run("logs", "--since", "1h").stdout.splitlines()) > numbers[-1] - 5
+
+    fleetd.run("stop", "media")  # or a file would be moved on while it is read
+    for line in (fleetd.log_directory / "media-0.log").read_text().splitlines():
+        values = json.loads(line)
+        assert values["worker"] == "media:0"
     parts = [gzip.decompress(part.read_bytes()) for part in fleetd.log_directory.glob("*.gz")]
     packed = [json.loads(line) for part in parts for line in part.splitlines()]
     assert {each["worker"] for each in packed} == {"media:0"}
@@ -185,8 +188,13 @@ def test_the_last_lines_of_hundreds_of_workers_that_are_told_to_stop(fleetd: Fle
     pools = {form: shell(script, numprocs=150, log={"format": form}) for form in ("raw", "json")}
     fleetd.configure(pools)
     fleetd.start(timeout=100)
-    fleetd.run("stop", timeout=30)
-    logs = list(fleetd.log_directory.glob("*-*.log"))
+
+    def written() -> list[Path]:
+        return [log for log in fleetd.log_directory.glob("*-*.log") if log.stat().st_size]
+
+    wait_for(lambda: len(written()) == 300, "each to have set its trap, and to have said something", every=0.2)
+    fleetd.run("stop", timeout=60)
+    logs = written()
     assert len(logs) == 300
     for log in logs:
         pool, _, slot = log.stem.rpartition("-")

@@ -62,7 +62,7 @@ def test_queues_are_shown_as_they_are_and_as_unknown_while_their_broker_is_away(
     configure(fleetd, redis_server)
     fleetd.start()
     wait_for_queue(fleetd, {"ready": 3, "delayed": 1, "due": 1, "reserved": 2, "wait_source": "measured"})
-    assert 60 <= queue(fleetd)["oldest_age"] < 90
+    assert 55 <= queue(fleetd)["oldest_age"] < 120  # by the time of day, which may be set meanwhile
     wait_for_queue(fleetd, {"ready": 0, "delayed": 0, "reserved": 0, "oldest_age": None, "wait": 0.0}, "low")
     shown = fleetd.run("status").stdout
     assert "3 ready, 1 due, 1 delayed, 2 in hand, oldest 1m " in shown

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fleetd_cli import Fleetd, kill
 from tests.support.waiting import stays, wait_for
-from tests.support.worker_pools import SLEEPING
+from tests.support.worker_pools import SLEEPING, failing
 
 pytestmark = pytest.mark.process
 
@@ -114,7 +114,7 @@ def test_a_pool_that_is_removed_and_added_again(running: Fleetd) -> None:
 
 def test_a_reload_that_rolls_onto_what_does_not_work_is_halted(running: Fleetd) -> None:
     before = pids(running)
-    running.configure({**BEFORE, "rolled": {**SLEEPING, "command": ["sh", "-c", "echo nope; exit 1"]}})
+    running.configure({**BEFORE, "rolled": failing("echo nope; exit 1")})
     assert "nope" in running.run("reload", code=1).stderr
     assert pids(running) == before
     again = running.run("reload", code=1)  # the file is as it was, and so is what became of it

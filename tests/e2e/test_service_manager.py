@@ -18,7 +18,7 @@ from tests.support.process_world import alive
 from tests.support.service_manager import ServiceManager
 from tests.support.waiting import stays, wait_for
 from tests.support.wake_ups import settle, voluntary_switches, wait_in_another_process
-from tests.support.worker_pools import SLEEPING, python, shell, stubborn
+from tests.support.worker_pools import SLEEPING, failing, python, ready_shell, shell, stubborn
 
 pytestmark = pytest.mark.process
 
@@ -71,7 +71,7 @@ def test_from_the_start_to_the_end(fleetd: Fleetd, manager: ServiceManager) -> N
 
     kill(daemon, signal.SIGTERM)
     told = manager.wait_for("STOPPING", "1").fields["STATUS"]
-    assert re.fullmatch(r"draining: 2 workers left, 1 busy, the longest has 4 min (9|10) s", told)
+    assert re.fullmatch(r"draining: 2 workers left, 1 busy, the longest has 4 min (\d|10) s", told)
     manager.wait_for("STATUS", "draining: 1 worker left, 1 busy, with 4 min")
     (fleetd.directory / "leave").touch()
     wait_for(lambda: not alive(daemon), "the daemon to end")
@@ -99,10 +99,10 @@ def test_a_second_term_is_told_as_well(fleetd: Fleetd, manager: ServiceManager) 
     fleetd.start()
     daemon = pid_of(fleetd)
     kill(daemon, signal.SIGTERM)
-    manager.wait_for("STATUS", "draining: 1 worker left, with 1 min to go")
+    manager.wait_for("STATUS", "draining: 1 worker left, with ")
     kill(daemon, signal.SIGTERM)
     manager.wait_for("STATUS", "ending at once: 1 worker left, with ")
-    wait_for(lambda: not alive(daemon), "the daemon to end at once", within=10)
+    wait_for(lambda: not alive(daemon), "the daemon to end at once")
     assert manager.states() == ["READY", "STOPPING"]
 
 
@@ -150,14 +150,15 @@ def test_a_dry_run_is_no_reload(fleetd: Fleetd, manager: ServiceManager) -> None
 
 
 def test_a_pool_that_crashes_does_not_make_the_service_fail(fleetd: Fleetd, manager: ServiceManager) -> None:
-    fleetd.configure({"calm": SLEEPING, "broken": shell("exit 1"), "late": {**SLEEPING, "after": ["broken"]}})
+    fleetd.configure({"calm": SLEEPING, "broken": failing("exit 1"), "late": {**SLEEPING, "after": ["broken"]}})
     fleetd.popen("start")
     manager.wait_for("READY", "1")
     manager.wait_for("STATUS", "1/3 workers, 1 starting, 1 failing")
 
 
 def test_stops_and_rollouts_are_told(fleetd: Fleetd, manager: ServiceManager) -> None:
-    fleetd.configure({"media": shell("test -e broken && exit 7; sleep 1000", directory=str(fleetd.directory))})
+    script = "test -e broken && exit 7; echo ready; sleep 1000"
+    fleetd.configure({"media": ready_shell(script, directory=str(fleetd.directory))})
     fleetd.start()
     (fleetd.directory / "broken").touch()
     fleetd.run("restart", "--local", code=1)
@@ -175,24 +176,26 @@ def pings(manager: ServiceManager) -> list[float]:
 
 
 def test_pings_go_on_under_load_and_end_with_a_daemon_that_hangs(fleetd: Fleetd, manager: ServiceManager) -> None:
-    limit = 3.0
+    limit = 6.0  # a ping is due after half of it: the machine has other things to do, too
     fleetd.environment["WATCHDOG_USEC"] = str(int(limit * 1e6))
     flood = shell("while :; do seq 1000; done", numprocs=2, log={"max-size": "1MiB", "keep": 1})
     fleetd.configure({"flood": flood, "short": shell("exit 0", numprocs=10)})
     fleetd.start()
     fleetd.environment.clear()
     daemon, since = pid_of(fleetd), time.monotonic()
-    wait_for(lambda: time.monotonic() > since + 2 * limit, "some pings", within=60)
-    instants = [at for at in pings(manager) if at >= since]
-    gaps = [later - earlier for earlier, later in pairwise(instants)]
-    assert len(instants) >= 3
+
+    def under_load() -> list[float]:
+        return [at for at in pings(manager) if at >= since]
+
+    wait_for(lambda: len(under_load()) >= 3, "some pings", within=60)
+    gaps = [later - earlier for earlier, later in pairwise(under_load())]
     assert max(gaps) < limit, "the manager would have taken the daemon for dead"
 
     kill(daemon, signal.SIGSTOP)
     try:
         wait_for(lambda: psutil.Process(daemon).status() == psutil.STATUS_STOPPED, "the daemon to be stopped")
         count = len(pings(manager))
-        stays(lambda: len(pings(manager)) <= count + 1, "a daemon that hangs says nothing", seconds=limit)
+        stays(lambda: len(pings(manager)) <= count + 1, "a daemon that hangs says nothing", seconds=limit / 2 + 1)
     finally:
         kill(daemon, signal.SIGCONT)
     wait_for(lambda: len(pings(manager)) > count + 2, "pings to go on")

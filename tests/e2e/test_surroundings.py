@@ -39,7 +39,7 @@ def test_nothing_is_needed_but_a_pool_file(fleetd: Fleetd) -> None:
     assert done.returncode == 0
     assert fleetd.pids("media")
     shown = fleetd.status()["fleet"]
-    assert shown.pop("since") <= time.time()
+    assert shown.pop("since") <= time.time() + 5  # which may have been set meanwhile
     assert shown == {"name": "acme", "connected": False, "epoch": None, "member": False}
 
 
@@ -90,11 +90,11 @@ def test_a_runtime_directory_that_was_deleted_comes_back(fleetd: Fleetd) -> None
     pids, busy, daemon = fleetd.pids("media"), fleetd.pids("busy"), fleetd.status()["pid"]
     runtime = fleetd.directory / "runtime" / "test"
     (runtime / "control.sock").unlink()
-    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the control socket", within=5)
+    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the control socket")
     delete(runtime)
-    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the directory and its socket", within=5)
+    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the directory and its socket")
     assert (fleetd.status()["pid"], fleetd.pids("media")) == (daemon, pids)
-    assert f"is running already (pid {daemon})" in fleetd.run("start", code=1, timeout=10).stderr
+    assert f"is running already (pid {daemon})" in fleetd.run("start", code=1).stderr
     kill(pids["media:0"])
     wait_for(
         lambda: fleetd.pids("media").get("media:0") not in {None, pids["media:0"]}, "a new worker, with its socket"
@@ -110,7 +110,7 @@ def test_workers_are_not_doubled_after_the_runtime_directory_was_deleted(fleetd:
     fleetd.start()
     old = fleetd.pids("media")
     delete(fleetd.directory / "runtime" / "test")
-    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the directory and its socket", within=5)
+    wait_for(lambda: fleetd.run("status", code=None).returncode == 0, "the directory and its socket")
     keeper = keeper_of(fleetd)
     kill_daemon(fleetd)
     fleetd.start()

@@ -92,6 +92,8 @@ def test_the_keeper_and_the_daemon(fleetd: Fleetd) -> None:
 
 def end_and_count(fleetd: Fleetd) -> None:
     """Every line is in the logs once, and every job is counted once."""
+    logs = [fleetd.log_directory / f"raw-{slot}.log" for slot in (0, 1)]
+    wait_for(lambda: all(len(numbers_in(log)) > 200 for log in logs), "lines enough", every=0.2)
     fleetd.run("stop", "raw", "json", "media", timeout=60)
     for slot in (0, 1):
         raw = numbers_in(fleetd.log_directory / f"raw-{slot}.log")
@@ -292,7 +294,7 @@ def test_one_that_is_to_end_before_it_is_known_to_live_is_told_so(fleetd: Fleetd
     fleetd.run("stop", "media", "--no-wait")
     kill_daemon(fleetd)
     fleetd.start()
-    wait_for(lambda: fleetd.pool("media")["state"] == "stopped", "all to end", within=20)
+    wait_for(lambda: fleetd.pool("media")["state"] == "stopped", "all to end", within=50)
 
 
 def test_a_worker_whose_output_cannot_be_had_is_ended_and_replaced(fleetd: Fleetd) -> None:

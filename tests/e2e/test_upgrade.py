@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import threading
 import time
 import urllib.request
@@ -28,7 +29,7 @@ from tests.support.redis_server import free_port
 from tests.support.service_manager import ServiceManager
 from tests.support.waiting import samples, wait_for
 from tests.support.webhook_receiver import receiver
-from tests.support.worker_pools import SLEEPING, python, shell, stubborn
+from tests.support.worker_pools import SLEEPING, python, ready_shell, shell, stubborn
 
 pytestmark = pytest.mark.process
 
@@ -55,6 +56,16 @@ def daemon_of(fleetd: Fleetd) -> tuple[int, float, str]:
 def is_checked(fleetd: Fleetd) -> bool:
     """Whether the installed version checks itself."""
     return any("self-check" in " ".join(process.info["cmdline"] or ()) for process in fleetd.processes())
+
+
+def begin_upgrade(fleetd: Fleetd) -> subprocess.Popen[str]:
+    """One in the middle of its check; one that was over before anybody looked is followed by another."""
+    while True:
+        upgrade = fleetd.popen("upgrade")
+        wait_for(lambda: is_checked(fleetd) or upgrade.poll() is not None, "the check", every=0.005)  # noqa: B023
+        if upgrade.poll() is None:
+            return upgrade
+        assert upgrade.returncode == 0
 
 
 def open_descriptors(pid: int) -> int:
@@ -120,7 +131,7 @@ def test_every_line_and_every_job_once_and_every_client_answered(fleetd: Fleetd)
           f"longest time without an answer {max(gaps):.2f} s, {len(gaps)} answers")  # fmt: skip
     now = daemon_of(fleetd)
     assert now[0] == daemon[0]
-    assert now[1] > daemon[1], "another start"
+    assert now[1] != daemon[1], "another start"
     assert {pool: fleetd.pids(pool) for pool in pools} == pids
     assert keeper_of(fleetd) == keeper
     assert socket.stat().st_ino == inode
@@ -373,8 +384,9 @@ def test_one_that_dies_after_the_exec_is_recovered_by_the_next_start(installed: 
 
 # The first workers hold on to their job until there is a file `leave`; later ones end when told.
 HOLDING = """
-[ -e restarted ] && exec sleep 1000
+[ -e restarted ] && echo ready && exec sleep 1000
 trap 'until [ -e leave ]; do sleep 0.02; done; exit 0' TERM
+echo ready
 while :; do sleep 0.02; done
 """
 
@@ -382,7 +394,7 @@ while :; do sleep 0.02; done
 @pytest.mark.parametrize("after", [0.0, 0.4, 0.8])
 def test_a_restart_that_is_waited_for_is_one_restart(fleetd: Fleetd, after: float) -> None:
     """Asked for at any instant of an upgrade, and rolling during another one."""
-    fleetd.configure({"media": shell(HOLDING, directory=str(fleetd.directory), numprocs=3, stop_timeout="60s")})
+    fleetd.configure({"media": ready_shell(HOLDING, directory=str(fleetd.directory), numprocs=3, stop_timeout="60s")})
     fleetd.start()
     (fleetd.directory / "restarted").touch()
     old = set(fleetd.pids("media").values())
@@ -423,7 +435,7 @@ def test_a_restart_that_fails_under_the_next_daemon_says_why(fleetd: Fleetd) -> 
     fleetd.run("reload")
     (fleetd.directory / "broken").touch()
     waiting = fleetd.popen("restart")
-    wait_for(lambda: len(fleetd.processes()) >= 4, "the replacement")
+    wait_for(lambda: len(fleetd.pool("media")["workers"]) == 2, "the replacement")
     fleetd.run("upgrade", "--timeout", "3s", code=None)
     (fleetd.directory / "fail").touch()
     said, _ = waiting.communicate(timeout=30)
@@ -447,8 +459,8 @@ def test_stops_starts_scaling_and_reloads_that_are_waited_for_end_well(fleetd: F
     scale = fleetd.popen("scale", "more=+2")
     wait_for(lambda: len(fleetd.pids("more")) == 3, "the scaling")
     wait_for(lambda: fleetd.pool("late")["workers"][0]["pid"], "the start to begin")
-    upgrade = fleetd.popen("upgrade")
     began = fleetd.status()["started_at"]
+    upgrade = fleetd.popen("upgrade")
     wait_for(lambda: fleetd.status()["started_at"] != began, "the next daemon")
     fleetd.configure({"media": stubborn(str(let_go), numprocs=2), "more": {**SLEEPING, "numprocs": 1},
                       "late": {**slow, "autostart": False}, "added": slow})  # fmt: skip
@@ -469,6 +481,10 @@ def test_stops_starts_scaling_and_reloads_that_are_waited_for_end_well(fleetd: F
     assert "added: added" in said
 
 
+def numbers_in_text(text: str) -> list[int]:
+    return [int(n) for n in re.findall(r"talk:0 line (\d+)\n", text)]
+
+
 def test_streams_go_on_without_gap_or_repetition(fleetd: Fleetd) -> None:
     fleetd.configure({"talk": shell(COUNTING.replace("0.002", "0.05"), log={"to": "none"}), "media": SLEEPING})
     fleetd.start()
@@ -478,6 +494,10 @@ def test_streams_go_on_without_gap_or_repetition(fleetd: Fleetd) -> None:
         fleetd.run("upgrade")
     fleetd.run("restart", "media")
     wait_for(lambda: len(fleetd.events("rollout.done")) == 1, "the second restart")
+    assert lines.stdout is not None
+    first = lines.stdout.readline()
+    wait_for(lambda: numbers_in_text(fleetd.run("logs", "talk", "-n", "1").stdout) > [numbers_in_text(first)[0] + 45],
+             "lines enough", every=0.2)  # fmt: skip
     for stream in (events, lines):
         assert stream.poll() is None
         stream.send_signal(signal.SIGINT)
@@ -486,7 +506,7 @@ def test_streams_go_on_without_gap_or_repetition(fleetd: Fleetd) -> None:
     assert [kinds.count(kind) for kind in ("daemon.started", "rollout.started", "rollout.done")] == [4, 2, 2]
     assert kinds.count("worker.adopted") == 6
     assert sorted(told, key=lambda event: event["at"]) == told
-    numbers = [int(n) for n in re.findall(r"talk:0 line (\d+)\n", lines.communicate(timeout=30)[0])]
+    numbers = numbers_in_text(first + lines.stdout.read())
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert len(numbers) > 40
 
@@ -551,8 +571,7 @@ def test_other_signals_at_every_instant_kill_nobody_and_a_removed_socket_comes_b
     with beside(disturb), beside(reload):
         for _ in range(2):
             fleetd.run("upgrade")
-        upgrade = fleetd.popen("upgrade")
-        wait_for(lambda: is_checked(fleetd), "the check", every=0.005)
+        upgrade = begin_upgrade(fleetd)
         for _ in samples(seconds=0.7, every=0.05):
             socket.unlink(missing_ok=True)
         said, _ = upgrade.communicate(timeout=30)
@@ -592,23 +611,35 @@ def test_a_daemon_that_is_stopping_is_not_replaced(fleetd: Fleetd, let_go: Path)
     assert stop.returncode == 0
 
 
-def test_a_requester_that_goes_away_stops_nothing_and_a_second_one_is_told(fleetd: Fleetd) -> None:
-    fleetd.configure({"media": SLEEPING})
-    fleetd.start()
-    began = fleetd.status()["started_at"]
-    first = fleetd.popen("upgrade")
-    wait_for(lambda: is_checked(fleetd), "the check")
+def hold_check(installed: InstalledFleetd) -> Path:
+    """The installed version's check goes on until there is a file, which is not there yet."""
+    assert installed.installed is not None
+    go_on = installed.directory / "go-on"
+    waits = f"while 'self-check' in sys.argv and not os.path.exists({str(go_on)!r}): time.sleep(0.02)"
+    installed.installed.launch_by(f"import os, time\n{waits}")
+    return go_on
+
+
+def test_a_requester_that_goes_away_stops_nothing_and_a_second_one_is_told(installed: InstalledFleetd) -> None:
+    installed.configure({"media": SLEEPING})
+    installed.start()
+    began = installed.status()["started_at"]
+    go_on = hold_check(installed)
+    first = installed.popen("upgrade")
+    wait_for(lambda: is_checked(installed), "the check")
     first.send_signal(signal.SIGINT)
-    second = fleetd.run("upgrade", code=None)
     first.communicate(timeout=30)
     assert first.returncode == 130
-    assert "being replaced already" in second.stderr or second.returncode == 0  # the next daemon may have got it
-    wait_for(lambda: fleetd.status()["started_at"] != began, "the upgrade")
+    assert "being replaced already" in installed.run("upgrade", code=1).stderr
+    go_on.touch()
+    wait_for(lambda: installed.status()["started_at"] != began, "the upgrade")
 
 
-def test_a_time_to_wait_that_runs_out_is_5_and_the_upgrade_goes_on(fleetd: Fleetd) -> None:
-    fleetd.configure({"media": SLEEPING})
-    fleetd.start()
-    began = fleetd.status()["started_at"]
-    assert "the work itself goes on" in fleetd.run("upgrade", "--timeout", "50ms", code=5).stderr
-    wait_for(lambda: fleetd.status()["started_at"] != began, "the upgrade")
+def test_a_time_to_wait_that_runs_out_is_5_and_the_upgrade_goes_on(installed: InstalledFleetd) -> None:
+    installed.configure({"media": SLEEPING})
+    installed.start()
+    began = installed.status()["started_at"]
+    go_on = hold_check(installed)
+    assert "the work itself goes on" in installed.run("upgrade", "--timeout", "50ms", code=5).stderr
+    go_on.touch()
+    wait_for(lambda: installed.status()["started_at"] != began, "the upgrade")

@@ -89,8 +89,9 @@ def test_a_daemon_that_drains_does_not_pretend_to_obey(fleetd: Fleetd, short_pat
 def test_now_is_not_put_off_by_the_worker(fleetd: Fleetd) -> None:
     fleetd.configure({"media": python(ASKS_FOR_MORE, stop_timeout="50s")})
     fleetd.start()
+    wait_for(lambda: "listening" in fleetd.run("logs").stdout, "it to heed the signal in its way")
 
-    fleetd.run("stop", "media", "--now", timeout=15)
+    fleetd.run("stop", "media", "--now", timeout=40)
 
     assert [gone["fields"]["signal"] for gone in fleetd.exits(1)] == [9]
 

@@ -26,8 +26,8 @@ WORK = 0.01  # seconds a job of the 200 takes at least
 READY, DELAYED = 3, 2  # jobs that wait while one is in hand
 PER_WORKER = 5  # max-jobs of `small`
 FAR = 3600.0  # seconds, of jobs that are not due before the scenario ends
-LIMIT = 1  # seconds, job-timeout of `slow`
-PATIENCE = 15.0  # seconds for what fleetd tells to become what it is known to tell
+LIMIT = 2  # seconds, job-timeout of `slow`
+PATIENCE = 30.0  # seconds for what fleetd tells to become what it is known to tell
 STEADY = 3.0  # seconds without a change, where nobody knows what it will tell
 
 
@@ -91,7 +91,7 @@ class Scenario:
                 return UNKNOWN
             assert (worker["busy"], worker["jobs_in_hand"]) == (True, 1)
             assert job["queue"] in {None, "one"}
-            assert abs(job["started_at"] - since) < 5
+            assert abs(job["started_at"] - since) < 10
             return ", ".join([*(key for key in ("id", "name", "queue") if job[key]), "age"])
 
         return self._settled(told, "in_hand")
@@ -105,7 +105,7 @@ class Scenario:
         (queue,) = self.fleetd.pool("one")["queues"]
         assert queue["name"] == "one"
         age = queue["oldest_age"]
-        assert age is None or abs(age - (time.time() - since)) < 5
+        assert age is None or abs(age - (time.time() - since)) < 10
         if queue["ready"] is None:
             assert (age, queue["wait"], queue["wait_source"]) == (None, None, None)
         else:
@@ -125,7 +125,7 @@ class Scenario:
         wait_for(lambda: self._worker_of("one-2")["state"] == "stopping", "the worker at the gate to drain", every=0.1)
         ready = {f"one-{3 + number}" for number in range(READY)}
         # Not all of them: a worker may have fetched one that it gives back only as it ends.
-        wait_for(lambda: ready & self.app.jobs.ended().keys(), "a ready job to be done by another worker")
+        wait_for(lambda: ready & self.app.jobs.ended().keys(), "a ready job to be done by another worker", within=60)
         assert self.app.jobs.in_hand()["one-2"] == old
         self.gate.touch()
         said, _ = restart.communicate(timeout=60)

@@ -14,6 +14,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.timeout(300)]
 
+AHEAD = 90  # jobs in the queue until the restart is over, however long that takes
 SIX = tuple(f"h{number}" for number in range(1, 7))
 
 
@@ -30,10 +31,17 @@ def fleet(short_path: Path, redis_server: RedisServer, rq: RqApp) -> Iterator[Re
 def test_jobs_flow_while_the_fleet_is_restarted(fleet: RealFleet, rq: RqApp) -> None:
     fleet.start()
     rq.releases.deploy("2")
-    jobs = rq.enqueue(360, seconds=0.3)
+    jobs = rq.enqueue(AHEAD, seconds=0.3)
     wait_for(lambda: rq.jobs.ended().total() >= 12, "jobs to flow", within=60)
     rq.releases.switch("2")
-    fleet.ci("restart", "--graceful", "--label", "release 2", timeout=200)
+    asking = fleet.ci_popen("restart", "--graceful", "--label", "release 2")
+
+    def is_over() -> bool:
+        jobs.update(rq.enqueue(max(0, AHEAD - rq.waiting()), seconds=0.3, first=len(jobs) + 1))
+        return asking.poll() is not None
+
+    wait_for(is_over, "the restart to be over, and jobs until then", within=200, every=0.2)
+    assert asking.returncode == 0, asking.communicate()[0]
     assert fleet.most_at_once() <= 2
     restarted = rq.jobs.ended().total()
     assert restarted < len(jobs), "the restart was over before the jobs were, or it proves nothing"

@@ -20,7 +20,10 @@ App = CeleryApp | DramatiqApp | HueyApp
 
 
 def assert_counted_through_a_restart(fleetd: Fleetd, app: App, *, jobs: int, fail_every: int) -> None:
-    """Half of the jobs before a graceful restart and half after it, each done or failed once, and counted once."""
+    """Half of the jobs before a graceful restart and half after it, each done or failed once, and counted once.
+
+    A framework that `repeats` may do one that it begins in the instant of the signal twice: both count.
+    """
     fleetd.configure({"media": app.pool(queues=["media"])})
     fleetd.start()
     before = fleetd.pids("media")
@@ -28,21 +31,23 @@ def assert_counted_through_a_restart(fleetd: Fleetd, app: App, *, jobs: int, fai
     fleetd.run("restart", "--graceful", "media")
     assert fleetd.pids("media").values() != before.values()
     pushed |= app.enqueue(jobs - jobs // 2, queue="media", first=jobs // 2 + 1, fail_every=fail_every)
-    wait_for(lambda: app.jobs.ended().total() >= jobs, f"{jobs} jobs to end")
-    failed = jobs // fail_every
+    wait_for(lambda: len(app.jobs.ended()) >= jobs, f"{jobs} jobs to end", within=90)
 
     def counted() -> bool:
         found = fleetd.pool("media")["jobs"]
-        return bool((found["done"], found["failed"]) == (jobs - failed, failed))
+        done, failed = (app.jobs.count(what).total() for what in ("done", "failed"))
+        return bool((found["done"], found["failed"]) == (done, failed))
 
-    wait_for(counted, f"{jobs - failed} done and {failed} failed", every=0.2)
-    assert app.jobs.ended() == dict.fromkeys(pushed, 1)
-    assert app.jobs.count("failed").total() == failed
+    wait_for(counted, "as many done and failed as were", every=0.2)
+    assert app.jobs.ended().keys() == pushed
+    assert len(app.jobs.count("failed")) == jobs // fail_every
+    times = app.jobs.ended().total()
+    assert times == jobs or getattr(app, "repeats", False)
     assert not app.jobs.interrupted()
     exits = [(event["fields"]["code"], event["fields"]["reason"]) for event in fleetd.exits(1)]
     assert exits == [(0, "restart")]
     fleetd.run("stop")
-    assert app.jobs.ended().total() == jobs
+    assert app.jobs.ended().total() == times
 
 
 def test_celery_on_a_queue_that_a_topic_exchange_feeds(fleetd: Fleetd, tmp_path: Path, rabbitmq: RabbitMQ) -> None:

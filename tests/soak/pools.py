@@ -54,7 +54,7 @@ KINDS = (
     Kind("socket", 3, ("socket",)),
     Kind("recycled", 2, ("socket",), form="prefix", max_jobs=40),
     Kind("leaving", 2, ("leaves",)),
-    Kind("deaf", 1, ("deaf",), stop_timeout="500ms"),
+    Kind("deaf", 1, ("deaf",), stop_timeout="2s"),
     Kind("family", 2, ("family",)),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -203,7 +203,8 @@ class Soak:
         """Right after the strike: nobody died for nothing, no slot is doubled, wishes are remembered."""
         for entry in before:
             now = self._ledgers.read(f"{entry.pool}.{entry.slot}.{entry.run}")
-            if not entry.lives and now.code is None and not now.term_at and entry.run not in self._around.killed:
+            heeds = now.armed and not now.term_at  # else it may have been asked before it could say so
+            if not entry.lives and heeds and now.code is None and entry.run not in self._around.killed:
                 self._lose(f"{entry.worker} (pid {entry.pid}, run {entry.run}) died though nobody asked it to")
         for name in self._ledgers.doubled():
             self._lose(f"a second process for one run: {name}")
@@ -239,7 +240,7 @@ class Soak:
             return not suspects
 
         try:
-            wait_for(cleared, "the daemon to know its workers", within=15, every=0.05)
+            wait_for(cleared, "the daemon to know its workers", within=45, every=0.05)
         except AssertionError:
             self._lose(f"runs and pids that only the daemon or only the ledgers know of: {suspects}")
 
@@ -306,7 +307,7 @@ class Soak:
         """Every run that is over: its lines, its jobs, its exit, and what it had started."""
         ended = [entry for entry in self._ledgers.all() if not entry.lives]
         try:
-            wait_for(lambda: not self._untold(ended), "every exit to be told", within=30, every=0.2)
+            wait_for(lambda: not self._untold(ended), "every exit to be told", within=60, every=0.2)
         except AssertionError:
             self._tell(f"not told: {[entry.run for entry in self._untold(ended)]}")
         self._accounts.read()

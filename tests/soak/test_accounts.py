@@ -14,7 +14,7 @@ from tests.soak.actions import Wish, Wishes
 from tests.soak.following import Follower
 from tests.soak.ledger import Entry
 from tests.soak.lines import Account, Accounts
-from tests.soak.verdict import Circumstances
+from tests.soak.verdict import Alone, Circumstances
 
 RUN = "0123456789abcdef0123456789abcdef"
 ENDED = Entry("raw", 0, RUN, pid=1, armed=1.0, begun=5, written=5, done_begun=2, done=2, failed_begun=0, failed=0,
@@ -149,8 +149,21 @@ def test_an_exit_is_held_to_what_happened(entry: dict[str, object], told: dict[s
 def test_an_exit_that_is_not_told_is_excused_only_where_nobody_lived() -> None:
     there = around()
     assert verdict.of_exit(ENDED, [], there) == ["its exit was never told"]
-    there.alone.append([8.9, 9.5])
+    there.alone.append(Alone(8.9, 9.1, 9.5))
     assert verdict.of_exit(ENDED, [], there) == []
+
+
+def test_nobody_lives_from_the_strike_until_the_next_daemon_whenever_the_last_one_started() -> None:
+    there = around()
+    there.alone.append(Alone(8.0, 9.1))
+    there.found(8.5)  # the one that was struck
+    there.found(9.5)
+    there.found(9.9)
+    assert [there.was_alone(replace(ENDED, ended_at=at)) for at in (7.9, 8.2, 9.0, 9.4, 9.6)] == [
+        False,
+        *3 * [True],
+        False,
+    ]
 
 
 def test_what_was_asked_for_is_a_reason() -> None:

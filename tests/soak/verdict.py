@@ -20,30 +20,40 @@ Fact = dict[str, Any]
 
 
 @dataclass(slots=True)
+class Alone:
+    """From when to when neither the daemon nor the keeper lived; since `begin` nobody may have looked."""
+
+    begin: float
+    struck: float
+    end: float = math.inf
+
+
+@dataclass(slots=True)
 class Circumstances:
     """What the soak itself did to workers."""
 
     wishes: Wishes
     killed: set[str] = field(default_factory=set)  # runs
-    alone: list[list[float]] = field(default_factory=list)  # from when to when neither the daemon nor the keeper lived
+    alone: list[Alone] = field(default_factory=list)
 
     def both_killed(self, start: float) -> None:
         """From now on what a worker leaves when it dies is held by nobody, and what nobody has looked at is lost.
 
         `start` is how many seconds a daemon's start takes now.
         """
-        self.alone.append([time.monotonic() - max(NOT_LOOKED_AT, OF_A_START * start), math.inf])
+        now = time.monotonic()
+        self.alone.append(Alone(now - max(NOT_LOOKED_AT, OF_A_START * start), now))
 
     def found(self, at: float) -> None:
-        """Until then, when a daemon had taken over."""
+        """Until then, when a daemon had taken over; the one before the strike may have started a moment before it."""
         for window in self.alone:
-            if window[0] < at:
-                window[1] = min(window[1], at)
+            if window.struck < at:
+                window.end = min(window.end, at)
 
     def was_alone(self, entry: Entry) -> bool:
         """Whether this run had nobody to hold what it left when it ended, or not long enough to be looked at."""
         at = entry.ended_at or entry.last_at
-        return any(begin <= at <= end for begin, end in self.alone)
+        return any(window.begin <= at <= window.end for window in self.alone)
 
 
 def of_exit(entry: Entry, told: Sequence[Fact], around: Circumstances) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from tests.support.ordinary_user import FOUND_IN, usable_interpreter
-from tests.support.waiting import wait_for
+from tests.support.waiting import samples, wait_for
 
 NAMESPACE = ("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 UID = 1000650000  # one of those that OpenShift gives
@@ -88,7 +88,7 @@ class Container:
 
     def zombies(self) -> list[psutil.Process]:
         """What has ended and is not collected."""
-        return [p for p in self.first.children(recursive=True) if status_of(p) == psutil.STATUS_ZOMBIE]
+        return zombies_of(self.first)
 
     def end(self) -> None:
         """Whatever is left of it is gone: with PID 1 the kernel ends the rest."""
@@ -114,6 +114,18 @@ def status_of(process: psutil.Process) -> str:
         return str(process.status())
     except psutil.NoSuchProcess:
         return "gone"
+
+
+def zombies_of(first: psutil.Process) -> list[psutil.Process]:
+    """What has ended below a process and is not collected."""
+    return [p for p in first.children(recursive=True) if status_of(p) == psutil.STATUS_ZOMBIE]
+
+
+def check_collected(zombies: Callable[[], list[psutil.Process]], *, seconds: float) -> None:
+    """Whatever is seen to have ended meanwhile is collected; how soon, is for the machine to say."""
+    for _ in samples(seconds=seconds):
+        ended = zombies()
+        wait_for(lambda ended=ended: not set(ended) & set(zombies()), "what has ended to be collected")  # type: ignore[misc]
 
 
 def inner_pid(pid: int) -> int:

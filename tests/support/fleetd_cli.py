@@ -19,6 +19,7 @@ import tomli_w
 from fleetd.client.control import ControlClient
 from fleetd.errors import FleetdError
 from tests.support.waiting import wait_for
+from tests.support.worker_pools import FRAMEWORKS, TELLS
 
 COMMAND = Path(sys.executable).parent / "fleetd"
 MARK = "TEST_DIRECTORY"  # inherited by all that an instance starts; what begins with FLEETD_ is not
@@ -52,6 +53,8 @@ class Fleetd:
         """Writes the pool file: `pools` and any other top-level tables, with the [daemon] table that keeps it here."""
         daemon = {f"{kind}-directory": str(self.directory / kind) for kind in ("runtime", "state", "log")}
         daemon |= tables.get("daemon", {})
+        if any(pool.get("framework") == TELLS for pool in pools.values()):
+            tables["framework"] = {**FRAMEWORKS, **tables.get("framework", {})}
         self.file.write_text(tomli_w.dumps({**tables, "daemon": daemon, "pool": pools}))
 
     @property
@@ -149,7 +152,7 @@ class Fleetd:
             # What either of these does not end is what this returns.
             with contextlib.suppress(subprocess.TimeoutExpired, AssertionError):
                 self._stop_now()
-                wait_for(lambda: not self.processes(), "the instance to end", within=10)
+                wait_for(lambda: not self.processes(), "the instance to end")
         left = self.processes()
         said = [f"{process.pid} {' '.join(process.info['cmdline'] or [])}" for process in left]
         for process in left:

@@ -71,7 +71,12 @@ class Machine:
 
     def journal(self, unit: str) -> str:
         """What the unit's processes said, and systemd about it."""
-        return self.run("journalctl", "--unit", unit, "--output", "cat", "--no-pager").stdout
+        return self.journalctl("--unit", unit)
+
+    def journalctl(self, *words: str) -> str:
+        """What is in the journal, which takes its time: all that was said until now is."""
+        self.run("journalctl", "--sync")
+        return self.run("journalctl", "--output", "cat", "--no-pager", *words).stdout
 
     def power_off(self) -> None:
         """Shut it down in order."""
@@ -82,7 +87,7 @@ class Machine:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         self.outside.wait(20)
-        wait_for(self._is_removed, "the machine's cgroup to be empty", within=10)
+        wait_for(self._is_removed, "the machine's cgroup to be empty")
 
     def _is_removed(self) -> bool:
         with suppress(OSError):
@@ -143,7 +148,7 @@ def _boot(cgroup: Path, shared: Path, work: Path) -> Machine:
         return children[0].pid if children and psutil.Process(outside.pid).name() == "unshare" else None
 
     try:
-        pid = wait_for(first, "PID 1", within=10)
+        pid = wait_for(first, "PID 1")
     except BaseException:
         outside.kill()
         raise
@@ -161,6 +166,6 @@ def _enter_service(up: Machine) -> None:
             return ""
         return up.run("systemctl", "is-system-running", code=None).stdout.strip()
 
-    wait_for(lambda: state() in states, "the machine to have booted", within=30, every=0.05)
+    wait_for(lambda: state() in states, "the machine to have booted", within=60, every=0.05)
     # What waits for it leaves its cgroup: processes in a root forbid controllers below it.
     (up.cgroup.parent / "cgroup.procs").write_text(str(up.outside.pid))

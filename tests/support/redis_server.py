@@ -78,7 +78,7 @@ class RedisServer(OwnServer):
         with self.connect() as client:
             try:
                 return bool(client.ping())
-            except redis.ConnectionError:
+            except (redis.ConnectionError, redis.TimeoutError):
                 return False
 
 

@@ -227,10 +227,12 @@ def test_workers_can_be_workers(unit: Unit) -> None:
     unit.configure_workers(script.replace("{name}", unit.name), numprocs=1, user="nobody", log={"format": "raw"})
     unit.install()
 
+    file = f"/var/log/fleetd/{unit.name}/media-0.log"
+    until(lambda: unit.machine.run("cat", file, code=None).stdout.count("\n") >= 5, "what it says")
+    log = unit.machine.run("cat", file).stdout
+    assert log.split("\n")[:5] == ["NoNewPrivs:\t0", "nobody", "wrote", "1024", "namespace"]
     assert unit.machine.run("stat", "--format", "%U", f"/tmp/{unit.name}").stdout == "nobody\n"
     assert (unit.directory / "here").exists()
-    log = unit.machine.run("cat", f"/var/log/fleetd/{unit.name}/media-0.log").stdout
-    assert log.split("\n")[:5] == ["NoNewPrivs:\t0", "nobody", "wrote", "1024", "namespace"]
 
 
 def test_the_template_is_used_as_it_is(host: Machine) -> None:
@@ -251,7 +253,7 @@ def test_the_template_is_used_as_it_is(host: Machine) -> None:
 
 def reloads(machine: Machine) -> int:
     """How often PID 1 has read its units anew."""
-    return machine.run("journalctl", "--output", "cat", "--no-pager", "_PID=1").stdout.count("Reloading.")
+    return machine.journalctl("_PID=1").count("Reloading.")
 
 
 def pids_whatever_the_file_says(unit: Unit, good: str) -> dict[str, int]:
