@@ -68,7 +68,7 @@ def test_exit_codes_and_signals(short_path: Path) -> None:
 def test_p2_a_signal_reaches_the_main_process_only(short_path: Path) -> None:
     async def test(world: World) -> None:
         world.spawn(
-            "r1", "sh", "-c", "trap 'echo main; exit 3' TERM; (trap 'echo child' TERM; echo up; sleep 2) & wait"
+            "r1", "sh", "-c", "trap 'echo main; exit 3' TERM; (trap 'echo child' TERM; echo up; sleep 100) & wait"
         )
         await world.until_read("r1", "up")
         assert world.processes.signal("r1", signal.SIGTERM)
