@@ -149,7 +149,7 @@ class Fleetd:
             # What either of these does not end is what this returns.
             with contextlib.suppress(subprocess.TimeoutExpired, AssertionError):
                 self._stop_now()
-                wait_for(lambda: not self.processes(), "the instance to end", within=10)
+                wait_for(lambda: not self.processes(), "the instance to end", within=30)
         left = self.processes()
         said = [f"{process.pid} {' '.join(process.info['cmdline'] or [])}" for process in left]
         for process in left:
