@@ -46,11 +46,11 @@ class LiveView:
         except (pexpect.TIMEOUT, pexpect.EOF):
             return "\n".join(self.screen.display)
 
-    def sees(self, text: str, within: float = 15) -> str:
+    def sees(self, text: str, within: float = 40) -> str:
         """The screen, once it shows the text."""
         return self.until(lambda shown: text in shown, f"{text!r} on the screen", within)
 
-    def until(self, holds: Callable[[str], object], what: str, within: float = 15) -> str:
+    def until(self, holds: Callable[[str], object], what: str, within: float = 40) -> str:
         def look() -> str:
             shown = self.read()
             return shown if holds(shown) else ""
@@ -69,7 +69,7 @@ class LiveView:
 
     def ended(self) -> tuple[int | None, int | None]:
         """Exit code and signal, once it has ended."""
-        wait_for(lambda: not (self.read(), self.child.isalive())[1], "the view to end", within=15)
+        wait_for(lambda: not (self.read(), self.child.isalive())[1], "the view to end", within=40)
         self.read()
         return self.child.exitstatus, self.child.signalstatus
 
