@@ -27,7 +27,7 @@ def hurried(text: str, port: int) -> str:
     return text.replace("127.0.0.1:9808", f"127.0.0.1:{port}")
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 def test_a_crash_loop_and_a_long_wait_alert_and_recover(
     fleetd: Fleetd, shared_redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -35,7 +35,7 @@ def test_a_crash_loop_and_a_long_wait_alert_and_recover(
     crashes = {
         "command": ["sh", "-c", f"test -e {fixed} && exec sleep 1000; exit 1"],
         "backoff": {"first": 0.1, "max": 0.5},
-        "healthy-after": 0.1,
+        "healthy-after": 1.0,
     }
     waits = {"framework": "own", "queues": ["encode"]}
     own = {"command": ["sleep", "1000"], "brokers": {"redis": PLACES}}
@@ -48,14 +48,14 @@ def test_a_crash_loop_and_a_long_wait_alert_and_recover(
         redis.rpush("alerts:encode", f'{{"at": {time.time() - 300}}}')
         fleetd.start(code=1)
         both = {"FleetdCrashLoop", "FleetdLongWait"}
-        wait_for(lambda: both <= prometheus.firing(), "both alerts to fire", within=30, every=0.2)
+        wait_for(lambda: both <= prometheus.firing(), "both alerts to fire", within=60, every=0.2)
         assert prometheus.values("up") == [1.0]
         assert prometheus.values('redis_queue_depth{queue="encode"}') == [1.0]
         (waited,) = prometheus.values('fleetd_queue_wait_seconds{queue="encode"}')
-        assert 300 <= waited < 400
+        assert 290 <= waited < 500  # the clock may be set meanwhile
         redis.delete("alerts:encode")
         fixed.touch()
-        wait_for(lambda: not prometheus.firing(), "all alerts to be over", within=30, every=0.2)
+        wait_for(lambda: not prometheus.firing(), "all alerts to be over", within=60, every=0.2)
         assert prometheus.values('fleetd_workers{pool="crashes", state="running"}') == [1.0]
         assert prometheus.values('redis_queue_depth{queue="encode"}') == [0.0]
         (version,) = (each["metric"]["python"] for each in prometheus.ask("query", query="fleetd_build_info")["result"])
