@@ -70,7 +70,7 @@ def test_celery_fed_by_a_topic_exchange(rabbitmq: RabbitMQ, tmp_path: Path) -> N
         gate.touch()
         wait_for(lambda: set(app.jobs.ended()) == jobs, "all jobs to be done")
         wait_for(lambda: depth("celery", full).reserved == 0, "the last job to be acknowledged")
-    assert depth("celery", plain) == Depth(ready=0, consumers=0)
+    wait_for(lambda: depth("celery", plain) == Depth(ready=0, consumers=0), "the worker to be gone there, too")
 
 
 def test_dramatiq_with_delayed_jobs(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
@@ -88,4 +88,4 @@ def test_dramatiq_with_delayed_jobs(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
         assert depth("dramatiq", plain) == Depth(ready=4, delayed=None, consumers=1)
         gate.touch()
         wait_for(lambda: set(app.jobs.ended()) == jobs, "all jobs to be done")
-    assert depth("dramatiq", full).delayed == 3
+    wait_for(lambda: depth("dramatiq", full).delayed == 3, "what it kept to be back")

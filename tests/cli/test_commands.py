@@ -27,7 +27,7 @@ pytestmark = pytest.mark.process
 TICKING = {"command": ["sh", "-c", "while :; do echo tick $$; sleep 0.2; done"], "healthy-after": "100ms"}
 SLEEPING = {"command": ["sleep", "1000"], "healthy-after": "100ms"}
 DEAF = {"command": ["sh", "-c", "trap '' TERM; while :; do sleep 1000; done"], "healthy-after": "100ms"}
-CRASHING = {"command": ["sh", "-c", "echo no luck; exit 3"], "healthy-after": "100ms", "backoff": {"first": "100ms"}}
+CRASHING = {"command": ["sh", "-c", "echo no luck; exit 3"], "healthy-after": "30s", "backoff": {"first": "100ms"}}
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_restart_waits_and_says_how_it_went(running: Fleetd) -> None:
 def test_a_halted_restart_exits_1_and_shows_the_workers_last_lines(fleetd: Fleetd) -> None:
     release = fleetd.directory / "release"
     release.write_text("sleep 1000")
-    fleetd.configure({"media": {"command": ["sh", str(release)], "healthy-after": "200ms"}})
+    fleetd.configure({"media": {"command": ["sh", str(release)], "healthy-after": "2s"}})
     fleetd.start()
     release.write_text("echo cannot load module; exit 1")
     done = fleetd.run("restart", code=1)
@@ -313,7 +313,7 @@ def test_raw_logs_get_the_name_and_have_no_times(fleetd: Fleetd) -> None:
 
 def test_logs_follow_over_rotation_and_new_workers_without_loss(fleetd: Fleetd) -> None:
     counting = "n=0; while :; do n=$((n+1)); echo line $n; sleep 0.01; done"
-    pool = {"command": ["sh", "-c", counting], "healthy-after": "100ms", "log": {"max-size": "4KiB", "keep": 3}}
+    pool = {"command": ["sh", "-c", counting], "healthy-after": "100ms", "log": {"max-size": "4KiB", "keep": 20}}
     fleetd.configure({"talk": pool})
     fleetd.start()
     following = fleetd.popen("logs", "-f", "-n", "0")

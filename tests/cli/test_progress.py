@@ -29,7 +29,7 @@ OF_A_HOST = (
 def on_terminal(words: Sequence[str], environment: dict[str, str]) -> str:
     """All that a command writes to a terminal; it must succeed."""
     told: Any = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environment, "TERM": "xterm-256color"}
-    command = pexpect.spawn(str(COMMAND), list(words), env=told, dimensions=(24, 120), timeout=30, encoding="utf-8")
+    command = pexpect.spawn(str(COMMAND), list(words), env=told, dimensions=(24, 120), timeout=60, encoding="utf-8")
     said = str(command.read())
     command.close()
     assert command.exitstatus == 0, said

@@ -49,7 +49,7 @@ def test_pictures_are_the_status_measured_where_it_is_wanted(fleetd: Fleetd) -> 
             assert first.trouble is None
             assert {worker["rss"] for name in ("media", "mail") for worker in workers(first, name)} == {None}
             source.measure(frozenset({"media"}))
-            measured = await picture(pictures, lambda each: bool(workers(each)[0]["rss"]), within=5)
+            measured = await picture(pictures, lambda each: bool(workers(each)[0]["rss"]) and all_healthy(each))
             assert {worker["rss"] for worker in workers(measured, "mail")} == {None}
             assert without_measures(measured.hosts[0]) == without_measures(fleetd.status())
             told = await source.act(Request(Verb.SCALE, ("media",), change="+1"))
@@ -59,6 +59,10 @@ def test_pictures_are_the_status_measured_where_it_is_wanted(fleetd: Fleetd) -> 
             assert without_measures(grown.hosts[0]) == without_measures(fleetd.status())
 
     asyncio.run(look())
+
+
+def all_healthy(shown: Picture) -> bool:
+    return all(worker["healthy"] for name in ("media", "mail") for worker in workers(shown, name))
 
 
 def without_measures(document: Any) -> Any:

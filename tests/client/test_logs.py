@@ -122,7 +122,7 @@ def test_a_change_ends_the_wait(tmp_path: Path) -> None:
         assert waiting.stdout is not None
         assert waiting.stdout.readline() == "waits\n"
         (tmp_path / "a.log").write_text("x\n")
-        assert waiting.wait(timeout=15) == 0
+        assert waiting.wait(timeout=25) == 0
 
 
 # -- compressed predecessors, and logs in JSON -------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def test_each_hears_hints_of_its_own_fleet_only(redis_server: RedisServer, name:
 async def _first_hint(coordinator: Coordinator, admin: redis.Redis) -> str:
     hints = coordinator.hints()
     hint = asyncio.ensure_future(anext(hints))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not hint.done():
             admin.publish(ITS.wake, "look")
             await asyncio.wait([hint], timeout=0.05)

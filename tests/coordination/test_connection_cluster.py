@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.redis_cluster import running_cluster
 from tests.support.redis_server import RedisServer
-from tests.support.redis_steps import CHANNEL, GET, KEY, SET, connected, eventually, failure, hear
+from tests.support.redis_steps import CHANNEL, GET, KEY, SET, connected, eventually, failure, hear, replicated
 
 pytestmark = pytest.mark.redis
 
@@ -24,7 +24,7 @@ def test_a_master_that_dies_and_one_that_gives_the_keys_away() -> None:
 
             async with connected(cluster.url()) as connection:
                 await connection.run(SET, [KEY], ["1"])
-                assert await connection.command("WAIT", 1, 1000) == 1
+                await replicated(connection, 1)
                 with cluster.alive()[0].connect() as client:
                     assert await hear(connection, lambda: client.publish(CHANNEL, "look")) == "look"
                 new = await asyncio.to_thread(cluster.kill_master_of, KEY)
@@ -47,7 +47,7 @@ def test_the_only_node_of_the_url_may_die_once_the_others_are_known() -> None:
             owner = cluster.master_of(KEY)
             async with connected(cluster.url(owner.port)) as connection:
                 await connection.run(SET, [KEY], ["1"])
-                assert await connection.command("WAIT", 1, 1000) == 1
+                await replicated(connection, 1)
                 await asyncio.to_thread(owner.stop)
                 assert await failure(connection.run(GET, [KEY], []))
                 assert await eventually(lambda: connection.run(GET, [KEY], [])) == b"1"

@@ -11,7 +11,7 @@ import redis
 from fleetd.redis.wire import PATIENCE
 from tests.support.redis_sentinel import SERVICE, running_sentinels
 from tests.support.redis_server import free_port
-from tests.support.redis_steps import CHANNEL, GET, KEY, SET, connected, eventually, failure, hear
+from tests.support.redis_steps import CHANNEL, GET, KEY, SET, connected, eventually, failure, hear, replicated
 
 pytestmark = pytest.mark.redis
 
@@ -21,7 +21,7 @@ def test_a_failover_in_the_middle() -> None:
         with running_sentinels() as sentinels:
             async with connected(sentinels.url()) as connection:
                 assert await connection.run(SET, [KEY], ["1"]) == b"OK"
-                assert await connection.command("WAIT", 2, 1000) == 2  # both replicas have it
+                await replicated(connection, 2)
                 old = await asyncio.to_thread(sentinels.kill_master)
                 assert await failure(connection.run(SET, [KEY], ["2"]))
                 # Whatever is the matter meanwhile, no call takes longer than it may, and the first that gets
@@ -47,7 +47,7 @@ def test_a_failover_by_hand_moves_commands_and_hints() -> None:
                 await eventually(lambda: connection.run(SET, [KEY], ["2"]))
                 with new.connect() as client:
                     assert client.get(KEY) == "2"
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(40):
                     await ended  # the old master is none any more, and what is published is not heard there first
                 with new.connect() as client:
                     assert await hear(connection, lambda: client.publish(CHANNEL, "look")) == "look"
@@ -65,11 +65,14 @@ def test_sentinels_that_are_gone_or_hang_do_not_matter() -> None:
             sentinels.processes[0].kill()
             sentinels.processes[0].wait(10)
             with sentinels.paused(1):
-                for _ in range(6):  # in whatever order they are asked
+                took = list[float]()
+                for _ in range(10):  # in whatever order they are asked
                     began = time.monotonic()
                     async with connected(sentinels.url()) as connection:
                         assert await connection.run(SET, [KEY], ["1"]) == b"OK"
-                    assert time.monotonic() - began < PATIENCE  # the one that hangs is not waited for
+                    took.append(time.monotonic() - began)
+                # The one that hangs is not waited for: every other time it would be; a busy machine is slow once.
+                assert sum(each >= PATIENCE for each in took) <= 1, took
 
     asyncio.run(steps())
 

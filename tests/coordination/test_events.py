@@ -60,7 +60,7 @@ def test_a_hint_comes_when_something_changes(fleet: FleetUnderTest) -> None:
     async def both() -> str:
         hints = fleet.coordinator.hints()
         try:
-            return await asyncio.wait_for(first(hints, fleet.coordinator), 20)
+            return await asyncio.wait_for(first(hints, fleet.coordinator), 40)
         finally:
             await hints.aclose()  # type: ignore[attr-defined]
 

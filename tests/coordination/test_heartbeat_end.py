@@ -34,7 +34,7 @@ async def lose_one() -> int:
     host = SimulatedHost(spec_of("acme", "h1", "redis://nowhere", pools=1, workers=1), 1, coordinator)
     beginning = asyncio.create_task(host.begin())
     await coordinator.asked.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await host.close()
     beginning.cancel()
     await asyncio.gather(beginning, return_exceptions=True)

@@ -177,13 +177,17 @@ def test_shipped_patterns_take_linear_time(name: str) -> None:
                 # With a literal in it, so that its regular expression is tried, and an end that fails it.
                 hit = line[: size // 2] + literal + line[: size // 2] + b"\x00"
                 patterns = Patterns(tuple(each for each in framework.patterns if each.literal.encode() == literal))
-                began = time.process_time()
-                patterns.read(hit[:LONGEST])
-                worst = max(worst, time.process_time() - began)
+                worst = max(worst, min(seconds_for(patterns, hit[:LONGEST]) for _ in range(2)))
         return worst
 
     # 4 KiB in linear time take some 20 microseconds, in quadratic time more than 50 milliseconds.
     assert slowest(LONGEST - 64) < 0.01
+
+
+def seconds_for(patterns: Patterns, line: bytes) -> float:
+    began = time.process_time()
+    patterns.read(line)
+    return time.process_time() - began
 
 
 @pytest.mark.parametrize(

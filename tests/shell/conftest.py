@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetd.shell import output
 from fleetd.shell.targets import Surroundings
 from tests.support.output_bench import Bench
 
@@ -15,6 +16,12 @@ from tests.support.output_bench import Bench
 def directory(tmp_path: Path) -> Path:
     """Where a bench's logs are; not made yet."""
     return tmp_path / "logs" / "instance"
+
+
+@pytest.fixture
+def whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The beginning of a line waits for its end, also when its writer has no processor for a while."""
+    monkeypatch.setattr(output, "UNFINISHED", 60.0)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def hook() -> Iterator[Receiver]:
         yield found
 
 
-def refusal(url: str, limit: float = 5.0) -> str:
+def refusal(url: str, limit: float = 30.0) -> str:
     with pytest.raises(FleetdError) as raised:
         asyncio.run(post(parse(url), BODY, Threads(1), limit))
     assert SECRET not in str(raised.value)
@@ -228,8 +228,11 @@ def test_a_command_without_a_descriptor_left_is_not_started() -> None:
 def test_a_command_that_does_not_end_is_killed_with_its_group(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"sleep 1000 & echo $! >{pids}.new; mv {pids}.new {pids}; trap '' TERM; while :; do sleep 1000; done"
-    with pytest.raises(FleetdError, match="did not end within 1 s"):
-        ran("/bin/sh", "-c", script, limit=1.0)
+    for limit in (1.0, 5.0, 25.0):  # until it has come so far meanwhile
+        with pytest.raises(FleetdError, match=f"did not end within {limit:g} s"):
+            ran("/bin/sh", "-c", script, limit=limit)
+        if pids.exists():
+            break
     pid = int(pids.read_text())
     wait_for(lambda: not _lives(pid), "what it started to be gone")
 
@@ -254,6 +257,7 @@ class Daemon:
         self.told: list[AlertTold] = []
         self.failed: list[Fact] = []
         self.heard = asyncio.Event()
+        self.then: Callable[[], None] = lambda: None  # what it does when it hears of a failure
 
     def post(self, event: Event) -> None:
         assert isinstance(event, AlertTold)
@@ -262,9 +266,10 @@ class Daemon:
 
     def tell(self, fact: Fact) -> None:
         self.failed.append(fact)
+        self.then()
 
     async def hears(self, number: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.told) < number:
                 self.heard.clear()
                 await self.heard.wait()
@@ -305,7 +310,7 @@ def test_messages_arrive_in_order_and_a_failure_is_told_once(hook: Receiver) -> 
 
 def test_what_was_tried_for_long_is_given_up() -> None:
     async def work(teller: Alerting, daemon: Daemon) -> None:
-        teller.notify(message(begun=time.time() - alerting.TRIED_FOR))
+        teller.notify(message(begun=time.time() - alerting.TRIED_FOR - 60))
         await daemon.hears(1)
 
     daemon = deliver(work, webhook=None, command=("false",))
@@ -329,10 +334,13 @@ def test_a_reload_that_takes_an_alert_out_ends_its_telling(hook: Receiver) -> No
     hook.answers = [500] * 10
 
     async def work(teller: Alerting, daemon: Daemon) -> None:
+        def reload() -> None:
+            daemon.spec = FleetSpec({})
+
+        daemon.then = reload  # before it is tried again
         teller.notify(message())
-        await asyncio.to_thread(wait_for, lambda: hook.asked, "the first attempt")
-        daemon.spec = FleetSpec({})
         await daemon.hears(1)
+        assert daemon.failed
 
     deliver(work, webhook=hook.url)
     assert len(hook.asked) == 1

@@ -111,6 +111,7 @@ def test_an_absent_journal_costs_lines_until_it_is_there(benches: Benches, place
     run(scene)
 
 
+@pytest.mark.usefixtures("whole_lines")
 def test_a_slow_journal_slows_the_worker_and_loses_nothing(benches: Benches, place: Path) -> None:
     async def scene() -> None:
         with listening(place) as server:
@@ -131,6 +132,7 @@ def test_a_slow_journal_slows_the_worker_and_loses_nothing(benches: Benches, pla
     run(scene)
 
 
+@pytest.mark.usefixtures("whole_lines")
 def test_a_stuck_journal_is_not_waited_for(benches: Benches, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "STUCK", 0.3)
 
@@ -174,7 +176,7 @@ async def main():
     output.close_all()
 asyncio.run(main())
 END
-for i in $(seq 100); do
+for i in $(seq 600); do
     journalctl -D /run/log/journal -o json --all FLEETD_WORKER=media:3 > /run/found 2>/dev/null || true
     [ "$(wc -l < /run/found)" = 3 ] && break
     sleep 0.05
@@ -192,7 +194,7 @@ def test_the_real_journal_understands_it() -> None:
     script = REAL.format(journald=JOURNALD, python=sys.executable)
     began = time.time()
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
+        ["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=110, check=False
     )
     need("Operation not permitted" not in done.stderr, "mount namespaces")
     assert done.returncode == 0, done.stderr
@@ -205,4 +207,4 @@ def test_the_real_journal_understands_it() -> None:
     for entry in entries:
         assert (entry["SYSLOG_IDENTIFIER"], entry["PRIORITY"], entry["FLEETD_POOL"]) == ("media:3", "6", "media")
         assert (entry["FLEETD_INSTANCE"], entry["FLEETD_RUN"]) == ("acme", "f" * 32)
-        assert int(entry["__REALTIME_TIMESTAMP"]) / 1e6 >= began - 1
+        assert int(entry["__REALTIME_TIMESTAMP"]) / 1e6 >= began - 60  # the clock may be set meanwhile

@@ -31,12 +31,12 @@ def test_p3_the_next_daemon_takes_over_runs_output_and_exit_codes(short_path: Pa
         first = World(short_path, "kept")
         first.processes.begin()
         keeper = first.processes.keeper_pid
+        os.mkfifo(short_path / "go")
+        os.mkfifo(short_path / "go2")
         first.spawn(
             "lives", "sh", "-c", "echo before; read line < go; echo after; exec sleep 1000", directory=str(short_path)
         )
         first.spawn("ends", "sh", "-c", "read line < go2; echo last words; exit 9", directory=str(short_path))
-        os.mkfifo(short_path / "go")
-        os.mkfifo(short_path / "go2")
         first.spawn("lives2", "sleep", "1000", notify=str(short_path / "n"))
         pid, _ = await first.until("spawned", "lives2")
         await first.until_read("lives", "before")
@@ -76,7 +76,8 @@ async def main():
     world = World(Path(sys.argv[1]), "kept")
     world.processes.begin()
     for number in range(20):
-        world.spawn(f"many-{number}", "sh", "-c", "echo hello; sleep 0.3; echo bye; exit 5")
+        until = "until [ -e go ]; do sleep 0.1; done"  # in whose life this daemon is gone
+        world.spawn(f"many-{number}", "sh", "-c", f"echo hello; {until}; echo bye; exit 5", directory=sys.argv[1])
     await world.until("spawned", "many-0")
     print("up", world.processes.keeper_pid, flush=True)
     await asyncio.sleep(1000)
@@ -100,6 +101,7 @@ def test_p3_sigkill_of_the_daemon_in_the_middle_of_starting(short_path: Path) ->
         runs = {held.run for held in world.processes.held}
         assert "many-0" in runs
         world.processes.begin()
+        (short_path / "go").touch()
         for run in runs:
             assert await world.until("exited", run) == (5, None)
             assert world.read(run) == "hello\nbye\n"
@@ -114,8 +116,8 @@ def test_p3_the_keeper_killed(short_path: Path) -> None:
         world.processes.begin()
         keeper = world.processes.keeper_pid
         assert keeper is not None
-        world.spawn("ends", "sh", "-c", "read line < go; echo last; exit 6", directory=str(short_path))
         os.mkfifo(short_path / "go")
+        world.spawn("ends", "sh", "-c", "read line < go; echo last; exit 6", directory=str(short_path))
         world.spawn("lives", str(PROGRAMS / "daemonizes.sh"))
         pid, _ = await world.until("spawned", "lives")
         orphan = int((await world.until_read("lives", "daemon")).split()[1])
@@ -195,7 +197,7 @@ def test_nonsense_and_terminal_signals_do_not_end_it(short_path: Path) -> None:
             stranger.connect(str(short_path / "keeper.sock"))
             for packet in (b"nonsense", b"{}", b'{"verb": "spawn"}', b'{"verb": "hold", "run": 1}', b"[]", b"\xff"):
                 stranger.send(packet)
-            stranger.settimeout(10)
+            stranger.settimeout(30)
             stranger.send(b'{"verb": "hello"}')
             assert json.loads(stranger.recv(65536))["event"] == "hello"
             stranger.send(b'{"verb": "spawn", "run": "x", "env": 1}')

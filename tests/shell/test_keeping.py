@@ -63,13 +63,13 @@ def test_one_that_does_not_answer_is_ended_and_followed_by_another(
     short_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It must not wake up later, and start a second time what it was asked for."""
-    monkeypatch.setattr(keeping, "HELLO_SECONDS", 0.2)
+    monkeypatch.setattr(keeping, "HELLO_SECONDS", 2.0)  # in which it has begun, and been asked for something
 
     async def test() -> None:
         world = await world_without_keeper(short_path, monkeypatch)
         world.spawn("r1", "true")
         assert await world.until("spawn_failed", "r1") == ("the keeper ended while it was starting",)
-        monkeypatch.setattr(keeping, "HELLO_SECONDS", 10.0)
+        monkeypatch.setattr(keeping, "HELLO_SECONDS", 60.0)
         first = started(short_path)[0]
         await eventually(lambda: not alive(first), "its end")
         (short_path / "go").touch()

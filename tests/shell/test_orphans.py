@@ -89,7 +89,7 @@ def let_go(held: Held) -> None:
 
 
 def can_read_lines(held: Held) -> bool:
-    ready, _, _ = select.select([held.output], [], [], 5)
+    ready, _, _ = select.select([held.output], [], [], 30)
     return bool(ready) and b"line\n" in os.read(held.output, 65536)
 
 
@@ -151,9 +151,9 @@ def in_sessions_of_their_own(parent: int) -> list[int]:
 
 
 def test_one_that_writes_elsewhere_is_found_by_who_has_its_pipe(launch: Launch, tmp_path: Path) -> None:
-    script = f"(trap '' TERM; while :; do echo line; sleep 0.01; done) & exec >{tmp_path}/own 2>&1; sleep 1000 & wait"
-    worker = launch("sh", "-c", script)
-    wait_for((tmp_path / "own").exists, "its own log")
+    child = "(trap '' TERM; while :; do echo line; sleep 0.01; done) &"
+    worker = launch("sh", "-c", f"{child} exec >{tmp_path}/own 2>&1; echo said; sleep 1000 & wait")
+    wait_for(lambda: said(tmp_path / "own"), "its own log")
     held = look_for(worker.recorded())
     assert held is not None
     assert can_read_lines(held)
@@ -164,9 +164,14 @@ def test_one_that_writes_elsewhere_is_found_by_who_has_its_pipe(launch: Launch, 
     let_go(unread)
 
 
+def said(log: Path) -> bool:
+    """Whether it writes there by now: when its log is made, it still has its pipe."""
+    return log.exists() and log.read_text() == "said\n"
+
+
 def test_one_whose_pipe_nobody_has_is_at_its_end(launch: Launch, tmp_path: Path) -> None:
-    worker = launch("sh", "-c", f"exec >{tmp_path}/own 2>&1; exec sleep 1000")
-    wait_for((tmp_path / "own").exists, "its own log")
+    worker = launch("sh", "-c", f"exec >{tmp_path}/own 2>&1; echo said; exec sleep 1000")
+    wait_for(lambda: said(tmp_path / "own"), "its own log")
     held = look_for(worker.recorded())
     assert held is not None
     assert os.read(held.output, 1) == b""

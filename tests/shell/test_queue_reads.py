@@ -56,7 +56,7 @@ async def begun() -> tuple[QueueReads, Deaf]:
 
 async def closed() -> Deaf:
     reads, broker = await begun()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await reads.close()
     return broker
 
@@ -64,7 +64,7 @@ async def closed() -> Deaf:
 async def left_out() -> Deaf:
     reads, broker = await begun()
     reads.follow(FleetSpec({}))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await reads.close()
     return broker
 
@@ -101,7 +101,7 @@ def test_whatever_goes_wrong_is_told_and_ends_nothing(opening: Opening, told: st
         asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
         reads = QueueReads(events.put, opening)
         reads.follow(FOLLOWED)
-        event = await asyncio.wait_for(events.get(), 5)
+        event = await asyncio.wait_for(events.get(), 30)
         goes_on = not any(task.done() for _, task in reads._tasks.values())
         await reads.close()
         return event, goes_on

@@ -102,6 +102,7 @@ def numbers_of(worker: str, text: bytes) -> list[int]:
     return [int(line.split()[1]) for line in text.splitlines() if line.startswith(worker.encode())]
 
 
+@pytest.mark.usefixtures("whole_lines")
 @pytest.mark.parametrize("log", FORMATS, ids=list(LogFormat))
 @pytest.mark.parametrize("make", ENDS)
 def test_lines_of_many_workers_come_whole_and_once_to_a_slow_reader(
@@ -127,6 +128,7 @@ def test_lines_of_many_workers_come_whole_and_once_to_a_slow_reader(
     run(scene)
 
 
+@pytest.mark.usefixtures("whole_lines")
 @pytest.mark.parametrize("make", ENDS)
 def test_a_stuck_reader_is_not_waited_for(
     benches: Benches, monkeypatch: pytest.MonkeyPatch, make: Callable[[], tuple[int, int]]
@@ -268,9 +270,11 @@ def test_a_file_on_a_full_disk_costs_lines_and_tears_none(tmp_path: Path) -> Non
 import asyncio, os, resource, sys
 from pathlib import Path
 from fleetd.core.spec import LogSpec, LogTarget
+from fleetd.shell import output as module
 from fleetd.shell.output import Output
 from fleetd.shell.outlet import Outlet
 from fleetd.shell.targets import Surroundings
+module.UNFINISHED = 60.0
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_050, resource.RLIM_INFINITY))
 async def main():
     told = []

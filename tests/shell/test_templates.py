@@ -110,7 +110,7 @@ def test_a_template_killed_while_many_are_born(short_path: Path) -> None:
         world.fork("warms")
         await world.until("spawned", "warms")
         pids: set[int] = set()
-        for batch in range(10):  # until the kill did not come after the last birth of a batch
+        for batch in range(25):  # until the kill did not come after the last birth of a batch
             first, runs = world.templates()[-1], [f"r{batch}.{number}" for number in range(40)]
             for run in runs:
                 world.fork(run)

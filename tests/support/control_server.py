@@ -98,7 +98,7 @@ def serving(
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert listening.wait(10)
+    assert listening.wait(30)
     try:
         if failure:
             raise failure[0]
@@ -106,5 +106,5 @@ def serving(
     finally:
         if thread.is_alive():
             served.loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()

@@ -95,7 +95,7 @@ class Bench:
         self.output.finish(run)
 
 
-async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], within: float = 80.0) -> None:
     end = time.monotonic() + within
     while not condition():
         assert time.monotonic() < end, "it never came true"
@@ -104,7 +104,7 @@ async def until(condition: Callable[[], bool], within: float = 30.0) -> None:
 
 def run(scene: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(110):
             await scene()
 
     asyncio.run(bounded())

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -64,7 +65,7 @@ class World:
     def told_of(self, kind: str, run: str) -> Told | None:
         return next((told[2:] for told in self.told if told[:2] == (kind, run)), None)
 
-    async def until(self, kind: str, run: str, within: float = 10.0) -> Told:
+    async def until(self, kind: str, run: str, within: float = 30.0) -> Told:
         async def wait() -> Told:
             while (told := self.told_of(kind, run)) is None:
                 self._news.clear()
@@ -105,14 +106,13 @@ class World:
         self.reaper.close()
 
 
-async def eventually(condition: Callable[[], Any], what: str, within: float = 10.0) -> Any:
+async def eventually(condition: Callable[[], Any], what: str, within: float = 30.0) -> Any:
     """The first truthy value of the condition."""
-    for _ in range(int(within / 0.005)):
-        value = condition()
-        if value:
-            return value
+    deadline = time.monotonic() + within
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {within} s for {what}"
         await asyncio.sleep(0.005)
-    raise AssertionError(f"waited {within} s for {what}")
+    return value
 
 
 def children_of(pid: int) -> list[int]:

@@ -69,7 +69,7 @@ class RedisServer(OwnServer):
         with (self.directory / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if wait:
-            wait_for(self.answers, f"{binary} to answer on port {self.port}", within=20)
+            wait_for(self.answers, f"{binary} to answer on port {self.port}", within=60)
 
     def answers(self) -> bool:
         """Whether PING is answered; fails at once when the server has ended."""

@@ -11,7 +11,7 @@ from fleetd.views.picture import Picture
 T = TypeVar("T")
 
 
-async def until(items: AsyncIterator[T], is_so: Callable[[T], bool], within: float = 20.0) -> list[T]:
+async def until(items: AsyncIterator[T], is_so: Callable[[T], bool], within: float = 60.0) -> list[T]:
     """The items up to the first for which `is_so`; fails with them where none comes."""
     seen: list[T] = []
     try:
@@ -25,6 +25,6 @@ async def until(items: AsyncIterator[T], is_so: Callable[[T], bool], within: flo
     raise AssertionError(f"ended; seen: {seen}")
 
 
-async def picture(pictures: AsyncIterator[Picture], is_so: Callable[[Picture], bool], within: float = 20.0) -> Picture:
+async def picture(pictures: AsyncIterator[Picture], is_so: Callable[[Picture], bool], within: float = 60.0) -> Picture:
     """The first picture for which `is_so`."""
     return (await until(pictures, is_so, within))[-1]

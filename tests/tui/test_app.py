@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from fleetd.tui.app import batches
 from tests.support.live_view import live_view
 
 DEFECT = """
-import asyncio
+import asyncio, os, sys
 from fleetd.tui.app import show
 from fleetd.tui.look import look_of
 from tests.support.pictures import ALONE
@@ -22,7 +23,8 @@ class Source:
     can = frozenset()
     async def pictures(self):
         yield ALONE
-        await asyncio.sleep(0.3)
+        while not os.path.exists(sys.argv[1]):
+            await asyncio.sleep(0.02)
         raise RuntimeError("a defect")
     async def events(self):
         await asyncio.sleep(1000)
@@ -33,11 +35,12 @@ asyncio.run(show(Source(), look_of("xterm")))
 
 
 @pytest.mark.process
-def test_a_defect_is_told_once_the_terminal_is_as_it_was() -> None:
-    arguments = ("-c", DEFECT)
+def test_a_defect_is_told_once_the_terminal_is_as_it_was(tmp_path: Path) -> None:
+    arguments = ("-c", DEFECT, str(tmp_path / "seen"))
     environment = {"PYTHONPATH": "."}
     with live_view(*arguments, environment=environment, command=sys.executable) as live:
         live.sees("media ")
+        (tmp_path / "seen").touch()
         assert live.ended() == (1, None)
         live.assert_left_clean()
         assert "RuntimeError: a defect" in live.written.rpartition("\x1b[?1049l")[2]
@@ -45,11 +48,10 @@ def test_a_defect_is_told_once_the_terminal_is_as_it_was() -> None:
 
 @pytest.mark.process
 def test_a_defect_at_a_key_ends_the_view_too() -> None:
-    defect = DEFECT.replace("await asyncio.sleep(0.3)", "await asyncio.sleep(1000)")
-    defect = defect.replace(
+    defect = DEFECT.replace(
         "    async def events", "    def measure(self, pools): raise RuntimeError('at a key')\n    async def events"
     )
-    with live_view("-c", defect, environment={"PYTHONPATH": "."}, command=sys.executable) as live:
+    with live_view("-c", defect, "/nowhere", environment={"PYTHONPATH": "."}, command=sys.executable) as live:
         live.sees("media ")
         live.press("down", "enter")
         assert live.ended() == (1, None)

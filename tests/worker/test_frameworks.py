@@ -51,7 +51,7 @@ def test_every_framework_tells_of_its_jobs(fleetd: Fleetd, tmp_path: Path, redis
     began = time.time()
     fleetd.start()
     for name, app in field.items():
-        wait_for(lambda app=app: app.jobs.ended().total() == JOBS, f"{JOBS} jobs of {name}")
+        wait_for(lambda app=app: app.jobs.ended().total() == JOBS, f"{JOBS} jobs of {name}", within=60)
         app.enqueue(1, queue=name, first=JOBS + 1, gate=str(gate))
 
     def in_hand() -> dict[str, Document]:
@@ -80,5 +80,5 @@ def test_every_framework_tells_of_its_jobs(fleetd: Fleetd, tmp_path: Path, redis
     wait_for(counted, "every job to be counted once", every=0.2)
     waits = {pool["name"]: pool["jobs"]["wait_p95"] for pool in fleetd.status()["pools"]}
     assert waits.pop("huey") is None, "huey does not know"
-    assert all(wait is not None and began - pushed[name] < wait < 60 for name, wait in waits.items()), waits
+    assert all(wait is not None and began - pushed[name] < wait < 600 for name, wait in waits.items()), waits
     assert all(worker["healthy"] for pool in fleetd.status()["pools"] for worker in pool["workers"])

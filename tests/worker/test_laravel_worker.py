@@ -82,7 +82,7 @@ def test_every_way_in_which_a_job_ends_is_told_once(daemon: Daemon, app: Laravel
     assert {(report.name, report.queue) for report in told} == {(JOB, "media")}
     firsts = [report.enqueued_at for report in told if report.enqueued_at is not None]
     assert len(firsts) == 4  # later attempts were not enqueued anew
-    assert all(began - 1 <= at <= time.time() for at in firsts)
+    assert all(began - 3 <= at <= time.time() + 2 for at in firsts)  # the clock may be set meanwhile
 
 
 def test_a_job_that_takes_too_long_is_told_before_its_worker_kills_itself(daemon: Daemon, app: LaravelApp) -> None:
@@ -102,7 +102,7 @@ def test_a_delayed_job_was_due_after_its_delay(daemon: Daemon, app: LaravelApp) 
 
     due = reports(daemon)[0].enqueued_at
     assert due is not None
-    assert int(began) + 1 <= due <= time.time()
+    assert int(began) + 1 <= due <= time.time() + 2
 
 
 def test_the_job_of_a_queued_listener_is_due_after_the_listener_s_delay(app: LaravelApp) -> None:

@@ -80,7 +80,7 @@ def test_jobs_done_failed_and_pushed_back_are_told_once(daemon: Daemon, app: Sid
     assert any(isinstance(event, SaidReady) for event in daemon.events)
     assert {(report.name, report.queue) for report in told} == {("TranscodeJob", "media")}
     assert all(
-        report.enqueued_at is not None and began - 1 <= report.enqueued_at <= time.time()
+        report.enqueued_at is not None and began - 3 <= report.enqueued_at <= time.time() + 2
         for report in told
         if report.meaning is STARTED
     )
@@ -137,7 +137,7 @@ def test_of_more_messages_than_are_kept_starts_go_first(daemon: Daemon) -> None:
         def last_came() -> bool:
             return any(isinstance(e, JobReported) and (e.id, e.meaning) == ("a9499", DONE) for e in daemon.work()[-1:])
 
-        wait_for(last_came, "every end", within=60, every=0)
+        wait_for(last_came, "every end", within=100, every=0)
         process.kill()
 
     assert {told[-1] for told in by_id(daemon).values()} == {DONE}

@@ -157,7 +157,7 @@ def test_what_was_lost_with_a_daemon_does_not_hold_up_what_follows(daemon: Daemo
         wait_for(daemon.socket.receive, "messages that are taken and never written down")
         daemon.die()
         daemon.start()
-        wait_for(ended(process, daemon), "all to arrive about as fast as it is told", within=8, every=0.001)
+        wait_for(ended(process, daemon), "all to arrive about as fast as it is told", within=20, every=0.001)
         assert Counter(daemon.jobs(DONE)) == Counter(f"job-{number}" for number in range(600))
 
 
