@@ -106,7 +106,7 @@ def test_a_storm_of_forks_is_ended(anyones: Fleetd) -> None:
     anyones.start()
     wait_for(lambda: "forking" in anyones.run("logs").stdout, "the storm")
     keeper, daemon = keeper_of(anyones), anyones.status()["pid"]
-    anyones.run("stop", "media", "--now", timeout=30)
+    anyones.run("stop", "media", "--now", timeout=60)
     left = [process.pid for process in anyones.processes() if process.pid not in {keeper, daemon}]
     assert not left
 

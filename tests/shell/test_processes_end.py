@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from fleetd.shell import hunt, tree
 from fleetd.shell.cgroup import name_of, usable_folder
 from tests.support.process_world import (
     PROGRAMS,
@@ -151,9 +150,7 @@ def test_p1_a_daemon_that_becomes_another_program_all_the_time(short_path: Path)
 
 
 @EACH_WAY
-def test_p1_processes_that_fork_all_the_time(short_path: Path, cgroups: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for each in (hunt, tree):  # they run for their lives, and may have more processors than who hunts them
-        monkeypatch.setattr(each, "KILL_SECONDS", 30.0)
+def test_p1_processes_that_fork_all_the_time(short_path: Path, cgroups: bool) -> None:
     run = f"forks-{os.getpid()}"
 
     async def test(world: World) -> None:
