@@ -52,7 +52,11 @@ def working(app: PythonApp, *command: str, ready: str) -> Iterator[None]:
         yield
     finally:
         worker.terminate()
-        worker.wait(timeout=30)
+        try:
+            worker.wait(timeout=30)
+        finally:
+            worker.kill()
+            worker.wait()
 
 
 def test_celery_fed_by_a_topic_exchange(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
@@ -85,7 +89,8 @@ def test_dramatiq_with_delayed_jobs(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
         wait_for(app.jobs.in_hand, "a job to be started")
         told = wait_for(lambda: (d := depth("dramatiq", full)).reserved == 1 and d, "one job to be fetched")
         assert (told.ready, told.delayed) == (4, 3)
-        assert depth("dramatiq", plain) == Depth(ready=4, delayed=None, consumers=1)
+        fetched = Depth(ready=4, delayed=None, consumers=1)
+        wait_for(lambda: depth("dramatiq", plain) == fetched, "what is not due to be fetched, too")
         gate.touch()
         wait_for(lambda: set(app.jobs.ended()) == jobs, "all jobs to be done")
     wait_for(lambda: depth("dramatiq", full).delayed == 3, "what it kept to be back")
