@@ -79,6 +79,8 @@ def take_over(turn: Turn, record: RunRecord) -> None:
     slot.starts += 1
     slot.last_start = run.spawned
     _place(pool, slot, run)
+    if record.spawned is None and record.pid is not None:
+        turn.record(run)  # by an earlier version, or lost: what it lacks is known now
     turn.touch(pool.name, slot.index)
     turn.tell(Kind.WORKER_ADOPTED, pool.name, slot.index, {"pid": run.pid, "run": run.id, "phase": run.phase})
 

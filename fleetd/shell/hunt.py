@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from fleetd.shell.proc import BECOMING, TEMPLATE, Process, Table, children_of, read_process, run_of, send
 
 KILL_SECONDS = 5.0
-STORM_SECONDS = 25.0  # more, while there are always others than those that were struck before
+STORM_SECONDS = 10.0  # more, while there are always others than those that were struck before
 SHORTEST_WAIT = 0.001
 LONGEST_WAIT = 0.050
 STOP_PASSES = 50  # a loop of forks is stopped within a few
@@ -109,7 +109,7 @@ class Hunt:
         return self._orphans
 
     async def kill(self, run: str) -> tuple[int, ...]:
-        """SIGKILL to all of the run, until nothing is left; the pids that are after 5 s, in a storm of forks 30 s."""
+        """SIGKILL to all of the run, until nothing is left; the pids that are after 5 s, in a storm of forks 15 s."""
         loop = asyncio.get_running_loop()
         prey = Prey(run, time.monotonic() + KILL_SECONDS, loop.create_future())
         self._prey.append(prey)

@@ -168,8 +168,8 @@ class LogFile:
             seen = peephole.look(pipe, limit)
             if end := seen.find(b"\n") + 1:
                 return end
-            if self._size < self.max_size + LONGEST_END:  # the rest of it may not be written yet
-                return max(1, len(seen))
+            if (room := self.max_size + LONGEST_END - self._size) > 0:  # the rest of it may not be written yet
+                return max(1, min(room, len(seen)))
         self._rotate()
         return limit
 

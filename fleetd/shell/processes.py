@@ -161,7 +161,7 @@ class Processes:
         return True
 
     async def kill(self, run: str) -> tuple[int, ...]:
-        """SIGKILL to everything that the run started, until nothing is left; the pids that are left after 5 s."""
+        """SIGKILL to everything that the run started, until nothing is left; the pids that were given up."""
         asked = self._asked.get(run)
         if asked is not None and asked.is_with_the_keeper:
             await asked.settled.wait()

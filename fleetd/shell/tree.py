@@ -128,7 +128,7 @@ class Trees:
         return () if self.guaranteed else self._hunt.strays()
 
     async def kill(self, run: str) -> tuple[int, ...]:
-        """SIGKILL to everything the run started, again until nothing is left: after 5 s, the pids that still are."""
+        """SIGKILL to everything the run started, again until nothing is left; the pids that were given up."""
         path = self._paths.get(run)
         if path is None:
             return await self._hunt.kill(run)

@@ -197,7 +197,8 @@ def test_a_server_that_hangs_holds_nothing_up(server: Postgresql, monkeypatch: p
                 with pytest.raises(UnreachableError, match=r"no answer"):
                     await ready(broker)
                 ticks.cancel()
-                assert await asyncio.gather(ticks, return_exceptions=True)
+                (end,) = await asyncio.gather(ticks, return_exceptions=True)
+                assert isinstance(end, asyncio.CancelledError), end
         monkeypatch.setattr(sql_broker, "_WITHIN", 30)
         found = await ready(broker)
         await broker.close()

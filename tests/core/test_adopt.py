@@ -193,3 +193,14 @@ def test_p3_a_clock_that_was_set_makes_no_job_older_and_no_worker(step: float) -
     (job,) = run.jobs.values()
     assert (run.spawned, job.started) == (before.spawned, 10.0)
     assert not [effect for effect in effects if isinstance(effect, Signal | Spawn | KillTree)]
+
+
+def test_what_the_record_of_an_earlier_version_lacks_is_written_down_when_it_is_taken_over() -> None:
+    """Else its age would be reckoned by the time of day again by the daemon after this one."""
+    job = JobRecord("old", None, None, UNIX - 5)
+    record = RunRecord("a" * 32, "m", 0, 0, UNIX - 9, pid=7, directory="/r", healthy=True, jobs_in_hand=(job,))
+    state, now = State(Chance(1)), Moment(100.0, UNIX)
+    decide(state, Restored(Remembered(), (record,)), now)
+    effects = decide(state, SpecChanged(FleetSpec({"m": pool_spec("m", {})})), now)
+    (written,) = {effect.record for effect in effects if isinstance(effect, Record)}
+    assert (written.spawned, written.jobs_in_hand[0].started) == (91.0, 95.0)

@@ -42,7 +42,7 @@ def test_a_worker_and_its_child_that_ignore_term_are_killed_after_the_stop_timeo
     wait_for(lambda: len(tree_of(pid)) > 1, "the child that holds the pipe")
     whole = identities(tree_of(pid))
     began = time.monotonic()
-    anyones.run("stop", "deaf")
+    anyones.control.call("stop", {"targets": ["deaf"], "wait": True}, timeout=60)
     assert time.monotonic() - began >= STOP_TIMEOUT
     assert not identities([each for each, _ in whole])
     (draining,), (killed,) = anyones.events("worker.draining"), anyones.events("worker.killed")

@@ -42,7 +42,7 @@ def assert_counted_through_a_restart(fleetd: Fleetd, app: App, *, jobs: int, fai
     assert app.jobs.ended().keys() == pushed
     assert len(app.jobs.count("failed")) == jobs // fail_every
     times = app.jobs.ended().total()
-    assert times == jobs or getattr(app, "repeats", False)
+    assert times <= jobs + (1 if getattr(app, "repeats", False) else 0), "what the one that is drained began just then"
     assert not app.jobs.interrupted()
     exits = [(event["fields"]["code"], event["fields"]["reason"]) for event in fleetd.exits(1)]
     assert exits == [(0, "restart")]

@@ -88,7 +88,7 @@ def _is_how(entry: Entry, code: int | None, signal: int | None, around: Circumst
 
 def _is_why(entry: Entry, reason: str, around: Circumstances, *, alone: bool) -> bool:
     kind = BY_NAME[entry.pool]
-    ended = max(entry.term_at, entry.ended_at, entry.last_at)
+    ended = max(entry.term_at, entry.ended_at, entry.last_at) or math.inf  # it had not come so far
     if reason in ASKED:
         return around.wishes.was_asked(entry.pool, reason, until=ended)
     if reason == "max-jobs":

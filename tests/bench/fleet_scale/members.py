@@ -41,6 +41,11 @@ class Members:
         """Beats that were not answered."""
         return sum(host.lost for host in self.hosts)
 
+    @property
+    def most_lost(self) -> int:
+        """The same, of the member that has most."""
+        return max(host.lost for host in self.hosts)
+
     def latencies(self, epoch: int, since: float) -> list[float]:
         """How long after `since` each member that knows the epoch knew it."""
         return [host.known[epoch] - since for host in self.hosts if epoch in host.known]
