@@ -7,6 +7,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,19 @@ MOST_LOSSES = 20
 Tell = Callable[[str], None]
 
 
-def _as_fact(line: bytes) -> dict[str, Any]:
-    """What is no line of the daemon's log as it should be; a warning as `start` prints it is one of them."""
+def _as_fact(line: bytes, *, may_be_torn: bool) -> dict[str, Any]:
+    """A line of the daemon's log.
+
+    What is none as it should be is an error, but for a warning as `start` prints it, and for one that a kill tore: a
+    write that goes on to another page may end there.  What it told is told again, or missed.
+    """
     text = line.decode(errors="replace")
-    return {"level": "warning" if "warning: " in text else "error", "message": text}
+    if text.startswith("{"):
+        with suppress(ValueError):
+            fact: dict[str, Any] = json.loads(text)
+            return fact
+    is_expected = "warning: " in text or (text.startswith("{") and may_be_torn)
+    return {"level": "warning" if is_expected else "error", "message": text}
 
 
 @dataclass(slots=True)
@@ -289,7 +299,7 @@ class Soak:
 
     def _read_facts(self) -> None:
         for line in self._daemon_log.lines():
-            fact: dict[str, Any] = json.loads(line) if line.startswith(b"{") else _as_fact(line)
+            fact = _as_fact(line, may_be_torn=self._kind in {"daemon", "both"})
             kind = fact.get("kind")
             if kind == "worker.exited":
                 self._told[fact["run"]].append(fact)
