@@ -29,6 +29,12 @@ class Prey(Struct, eq=False):
     forbidden: set[int] = field(default_factory=set)
     struck: set[tuple[int, int]] = field(default_factory=set)  # pid and start
 
+    def is_given_up(self, left: set[tuple[int, int]], now: float) -> bool:
+        """Whether its time is over at `now`; who is struck for the first time just now is about to be gone."""
+        is_storm = not left <= self.struck
+        self.struck |= left
+        return now - self.deadline >= (STORM_SECONDS if is_storm else 0)
+
 
 class Hunt:
     """What belongs to which run, and its end.
@@ -129,22 +135,15 @@ class Hunt:
                 for process in left:
                     self._send(prey, process, signal.SIGKILL)
                 pids = tuple(sorted(process.pid for process in left))
-                is_in_vain = self._is_in_vain(prey, {(process.pid, process.started) for process in left})
-                if is_in_vain or prey.forbidden.issuperset(pids):  # also when there are none
+                struck = {(process.pid, process.started) for process in left}
+                is_over = prey.is_given_up(struck, time.monotonic())
+                if is_over or prey.forbidden.issuperset(pids):  # also when there are none
                     self._prey.remove(prey)
                     if not prey.gone.done():
                         prey.gone.set_result(pids)
             if self._prey:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
-
-    @staticmethod
-    def _is_in_vain(prey: Prey, struck: set[tuple[int, int]]) -> bool:
-        """Whether its time is over; who was struck for the first time just now is about to be gone."""
-        late = time.monotonic() - prey.deadline
-        is_storm = not struck <= prey.struck
-        prey.struck |= struck
-        return late >= (STORM_SECONDS if is_storm else 0)
 
     def _stop_all(self) -> None:
         """SIGSTOP whatever is found until nothing new is: who is stopped cannot fork, nor orphan its children."""

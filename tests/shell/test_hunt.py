@@ -5,14 +5,13 @@ import asyncio
 import pytest
 
 from fleetd.core.drain_time import END_MARGIN, KILL_MARGIN
-from fleetd.shell import hunt
-from fleetd.shell.hunt import KILL_SECONDS, STORM_SECONDS, Hunt, Prey
+from fleetd.shell.hunt import KILL_SECONDS, STORM_SECONDS, Prey
 
 ONE, TWO, THREE = (7, 100), (8, 100), (9, 100)  # pid and start
 
 
 @pytest.mark.parametrize(
-    ("looks", "in_vain_at"),
+    ("looks", "given_up_at"),
     [
         ([(0, {ONE}), (4.9, {ONE}), (5.1, {ONE})], 5.1),
         ([(0, {ONE}), (5.1, {TWO}), (5.2, {TWO})], 5.2),  # struck for the first time just now: about to be gone
@@ -22,18 +21,12 @@ ONE, TWO, THREE = (7, 100), (8, 100), (9, 100)  # pid and start
     ],
 )
 def test_what_survives_is_given_up_after_5_seconds_and_a_storm_after_15(
-    monkeypatch: pytest.MonkeyPatch, looks: list[tuple[float, set[tuple[int, int]]]], in_vain_at: float | None
+    looks: list[tuple[float, set[tuple[int, int]]]], given_up_at: float | None
 ) -> None:
-    now = 0.0
-    monkeypatch.setattr(hunt.time, "monotonic", lambda: now)
     loop = asyncio.new_event_loop()
     prey = Prey("a" * 32, KILL_SECONDS, loop.create_future())
     loop.close()
-    given_up = []
-    for now, left in looks:
-        if Hunt._is_in_vain(prey, left):
-            given_up.append(now)
-    assert given_up == ([] if in_vain_at is None else [in_vain_at])
+    assert next((now for now, left in looks if prey.is_given_up(left, now)), None) == given_up_at
 
 
 def test_a_storm_leaves_the_daemon_its_time_to_end() -> None:
