@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fleetd.cli.parser import Parser
 from fleetd.client.control import ControlClient
-from fleetd.errors import FleetdError
+from fleetd.errors import FleetdError, NotFoundError
 from fleetd.shell import paths
 
 _BESIDE_WITHIN = 2.0  # seconds
@@ -48,7 +48,11 @@ def daemon(args: argparse.Namespace, *, own: bool = False) -> ControlClient:
         name = paths.instance_name(args.files, args.instance)
         configured = _runtime_directory(args.files)
         directories = (configured,) if configured else directories
-    found = paths.find(name, directories)
+    try:
+        found = paths.find(name, directories)
+    except NotFoundError as error:
+        missing = next((str(file) for file in args.files if not file.exists()), None)
+        raise (NotFoundError(f"{missing} does not exist, and {error}") if missing else error) from None
     return ControlClient(found.name, found.control)
 
 

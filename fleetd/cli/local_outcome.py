@@ -15,8 +15,11 @@ def exit_code_of(roll: Mapping[str, Any]) -> ExitCode:
     return ExitCode.DONE if roll.get("state", "done") in {"done", "running"} else ExitCode.FAILED
 
 
-def tell_trouble(command: str, roll: Mapping[str, Any]) -> None:
-    """Why a rollout did not end well, on standard error, with the last lines of the worker that failed."""
+def tell_trouble(command: str, roll: Mapping[str, Any], *, now: bool = False) -> None:
+    """Why a rollout did not end well, on standard error, with the last lines of the worker that failed.
+
+    `now`: it was one that stops the old workers first, so that none of them goes on.
+    """
     if exit_code_of(roll) is ExitCode.DONE:
         return
     if "trouble" in roll:
@@ -27,7 +30,8 @@ def tell_trouble(command: str, roll: Mapping[str, Any]) -> None:
         return
     error: Mapping[str, Any] = roll["error"]
     what = f"{error['worker']}: {error['reason']}"
-    done = f"{roll['done']} of {roll['total']} workers restarted, the others go on as they were"
-    print(f"{command}: {roll['state']}: {made_visible(what)}; {done}", file=sys.stderr)
+    done = f"{roll['done']} of {roll['total']} workers restarted"
+    others = "" if now else ", the others go on as they were"
+    print(f"{command}: {roll['state']}: {made_visible(what)}; {done}{others}", file=sys.stderr)
     for line in error["lines"]:
         print(f"  {made_visible(line)}", file=sys.stderr)

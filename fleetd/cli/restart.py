@@ -77,7 +77,7 @@ def _restart_here(args: argparse.Namespace) -> int:
     if args.json:
         print_json(roll)
     else:
-        tell_trouble("fleetd restart", roll)
+        tell_trouble("fleetd restart", roll, now=args.now)
         if roll["state"] == "done":
             _tell(roll)
     return exit_code_of(roll)

@@ -71,11 +71,11 @@ def trouble(outcome: Outcome, left: Sequence[Straggler], now: float) -> Iterator
                 last = f", last seen {format_duration(round(max(0.0, now - seen[name])))} ago" if name in seen else ""
                 yield f"{name} went missing and did not come back{last}; {_rest(view)}"
         case End.TIMED_OUT:
-            waited = format_duration(round(outcome.duration, 1))
+            waited = f"{round(outcome.duration, 1):g} s"
             yield f"not finished after {waited}, {_so_far(view)}; the work itself goes on: {follow}"
             yield from _pending(view, left)
         case End.UNSEEN:
-            waited = format_duration(round(outcome.duration, 1))
+            waited = f"{round(outcome.duration, 1):g} s"
             yield f"no live member confirmed within {waited} that it saw the request; it stands: {follow}"
         case End.UNREACHABLE:
             yield f"Redis is out of reach, gave up waiting, {_so_far(view)}; the hosts go on: {follow}"
@@ -118,7 +118,8 @@ def _so_far(view: View) -> str:
 def _rest(view: View) -> str:
     done = sum(progress.done for progress in view.newest.hosts.values())
     total = sum(progress.total for progress in view.newest.hosts.values())
-    return f"{done} of {_counted(total, 'worker')} restarted, the others go on as they were"
+    others = "" if view.newest.intent.mode == "now" else ", the others go on as they were"
+    return f"{done} of {_counted(total, 'worker')} restarted{others}"
 
 
 def _counted(number: int, thing: str) -> str:

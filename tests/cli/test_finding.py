@@ -74,6 +74,14 @@ def test_a_name_that_does_not_run_is_exit_code_3(runtime: Path, daemons: None) -
     assert f"no daemon of instance 'api' is running in {runtime}/fleetd or /run/fleetd" in done.stderr
 
 
+def test_a_file_that_does_not_exist_is_said_to_where_no_daemon_runs_for_it(runtime: Path) -> None:
+    done = fleetd(runtime, "status", "-c", "/nonexistent/media.toml")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(
+        "fleetd status: /nonexistent/media.toml does not exist, and no daemon of instance 'media' is running in "
+    )
+
+
 def test_none_is_exit_code_3(runtime: Path) -> None:
     if Path("/run/fleetd").is_dir() and any(Path("/run/fleetd").iterdir()):
         pytest.skip("a daemon of this host may be running in /run/fleetd")

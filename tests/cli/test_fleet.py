@@ -66,7 +66,7 @@ def test_a_ci_job_restarts_the_fleet_and_sees_each_change(fleet: SimulatedFleet)
 def test_a_halted_restart_exits_1_with_the_workers_last_lines_made_safe(fleet: SimulatedFleet) -> None:
     fleet.join(*two(Does.FAIL, Does.SEE))
     done = fleet.run("restart", "--now", code=1)
-    assert "fleetd restart: halted: media-1/app: media:0: exit code 1; 0 of 4 workers restarted" in done.stderr
+    assert "fleetd restart: halted: media-1/app: media:0: exit code 1; 0 of 4 workers restarted\n" in done.stderr
     assert "fleetd restart:   ImportError: no module x\n" in done.stderr
     assert "\x1b" not in done.stderr
     assert fleet.do(fleet.coordinator.rollouts())[0].intent.mode == "now"
@@ -92,7 +92,7 @@ def test_the_time_to_wait_ends_it_with_exit_code_5_and_the_stragglers(fleet: Sim
     fleet.join(SimulatedMember("media-1/app", does=Does.SEE, job=job), SimulatedMember("media-2/app"))
     done = fleet.run("restart", "--timeout", "6s", code=5)
     assert re.search(
-        r"fleetd restart: not finished after [6-9]s\w*, 1 of 2 hosts done; the work itself goes on", done.stderr
+        r"fleetd restart: not finished after [6-9](\.\d)? s, 1 of 2 hosts done; the work itself goes on", done.stderr
     )
     straggler = r"^fleetd restart:   media-1/app media:0 pid 4000 \(running\): Transcode \(video\) for \d+d"
     assert re.search(straggler, done.stderr, re.MULTILINE)
@@ -111,7 +111,7 @@ def test_no_wait_returns_once_a_member_has_seen_it(fleet: SimulatedFleet) -> Non
 def test_no_wait_without_confirmation_exits_5(fleet: SimulatedFleet) -> None:
     fleet.join(*two(Does.NOTHING))
     done = fleet.run("restart", "--no-wait", "--timeout", "3s", code=5)
-    assert re.search(r"no live member confirmed within [3-9]s\w* that it saw the request; it stands", done.stderr)
+    assert re.search(r"no live member confirmed within [3-9](\.\d)? s that it saw the request; it stands", done.stderr)
     assert len(epochs(fleet)) == 1
 
 

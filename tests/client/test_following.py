@@ -283,7 +283,7 @@ async def test_the_time_to_wait_ends_it_with_the_stragglers(world: World) -> Non
     documents = {member.name: member.status for member in outcome.members}
     left = stragglers(documents, Scope(), outcome.view.newest.epoch, world.fleet.clock(), outcome.view.pending)
     first, *rest = trouble(outcome, left, world.fleet.clock())
-    assert first.startswith("not finished after 20s, 1 of 3 hosts done; the work itself goes on: follow it with ")
+    assert first.startswith("not finished after 20 s, 1 of 3 hosts done; the work itself goes on: follow it with ")
     assert rest == [
         "  media-1/app media:0 pid 4000 (running): Transcode (video) for 2m 0s",
         "  media-1/app media:1 pid 4001 (running): Transcode (video) for 2m 0s",
@@ -358,7 +358,7 @@ def test_without_confirmation_it_gives_up_after_ten_seconds_or_earlier(limit: fl
         outcome = await world.restart_without_waiting(limit)
         assert outcome.end is End.UNSEEN
         assert waited <= outcome.duration < waited + 1
-        assert f"no live member confirmed within {waited}s that it saw" in next(trouble(outcome, [], EPOCH_NOW))
+        assert f"no live member confirmed within {waited} s that it saw" in next(trouble(outcome, [], EPOCH_NOW))
 
     run()
 
