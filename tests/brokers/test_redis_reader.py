@@ -19,8 +19,9 @@ from fleetd.core.queues import UNKNOWN, Depth, EventStream, Place
 from fleetd.errors import FleetdError, UnreachableError
 from fleetd.frameworks.places import Places
 from tests.support.counting_proxy import Turns, counting_proxy
+from tests.support.ports import free_port
 from tests.support.redis_queues import ODD, PAYLOADS, raw_client
-from tests.support.redis_server import RedisServer, free_port, running_server
+from tests.support.redis_server import RedisServer, running_server
 from tests.support.redis_steps import eventually, failure
 from tests.support.redis_tls import running_tls_server
 

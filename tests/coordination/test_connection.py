@@ -16,7 +16,8 @@ import redis
 
 from fleetd.coordination.redis.connection import LIMIT, Connection
 from fleetd.errors import FleetdError, UnreachableError
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 from tests.support.redis_steps import CHANNEL, GET, KEY, SET, connected, eventually, failure, hear, script
 
 pytestmark = pytest.mark.redis

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from fleetd.redis.wire import PATIENCE
+from tests.support.ports import free_port
 from tests.support.redis_sentinel import SERVICE, running_sentinels
-from tests.support.redis_server import free_port
 from tests.support.redis_steps import CHANNEL, GET, KEY, SET, connected, eventually, failure, hear, replicated
 
 pytestmark = pytest.mark.redis

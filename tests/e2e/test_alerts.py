@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.crash import kill_daemon
 from tests.support.fleetd_cli import Document, Fleetd, kill
-from tests.support.real_fleet import NAME, RealFleet, daemon_pid, kill_daemon, real_fleet
+from tests.support.real_fleet import NAME, RealFleet, daemon_pid, real_fleet
 from tests.support.redis_server import RedisServer
 from tests.support.redis_tls import authority, running_tls_server
 from tests.support.waiting import stays, wait_for
@@ -134,11 +133,11 @@ def test_a_daemon_killed_before_it_could_tell_tells_it_later_and_once(fleetd: Fl
     crash(fleetd.directory, fleetd)
     wait_for(lambda: hook.asked, "the first attempt")
     assert fleetd.status()["state"] == "running", "it does not wait for the receiver"
-    os.kill(fleetd.status()["pid"], signal.SIGKILL)
+    kill_daemon(fleetd)
     fleetd.run("start", "--detach", code=None)
     hook.told(1)
     assert len(fleetd.events("alert.opened")) == 0, "it was announced by the daemon before"
-    os.kill(fleetd.status()["pid"], signal.SIGKILL)
+    kill_daemon(fleetd)
     fleetd.run("start", "--detach", code=None)
     wait_for(lambda: fleetd.pool("media")["state"] == "degraded", "the next daemon to see it")
     stays(lambda: len(hook.taken) == 1, "told once", seconds=1.0)

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.crash import kill_daemon
 from tests.support.fleetd_cli import Document, taking_jobs
-from tests.support.real_fleet import NAME, RealFleet, kill_daemon, real_fleet
+from tests.support.real_fleet import NAME, RealFleet, real_fleet
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import ready_shell

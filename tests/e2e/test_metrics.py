@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.fleetd_cli import Fleetd
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import ready_shell
 

@@ -153,7 +153,7 @@ def test_a_damaged_state_file_is_refused_and_nothing_is_started(fleetd: Fleetd) 
     file.write_text(file.read_text()[:20])
     said = fleetd.start(code=1).stderr
     assert f"{file}: is damaged; move it away to start without" in said
-    assert not fleetd.processes()
+    fleetd.leaves_nothing()
 
 
 # -- scale, pause, signal ----------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def test_a_stop_that_comes_early_is_obeyed(fleetd: Fleetd, slow_fleet: Document,
     pid = begin(fleetd)
     kill(pid, number)
     assert fleetd.beside[0].wait(20) == 0
-    assert not fleetd.processes(), "the keeper ends as well"
+    fleetd.leaves_nothing()
 
 
 def test_workers_that_are_being_taken_over_are_drained_by_a_stop_that_comes_early(
@@ -52,7 +52,7 @@ def test_workers_that_are_being_taken_over_are_drained_by_a_stop_that_comes_earl
     kill(process.pid, signal.SIGTERM)
     assert process.wait(20) == 0
     assert started_at(worker) is None
-    assert not fleetd.processes()
+    fleetd.leaves_nothing()
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])

@@ -16,8 +16,8 @@ import pytest
 from tests.support.crash import keeper_of, kill_daemon
 from tests.support.fleetd_cli import COMMAND, Fleetd, kill
 from tests.support.ordinary_user import UID
+from tests.support.ports import free_port
 from tests.support.process_world import alive
-from tests.support.redis_server import free_port
 from tests.support.waiting import wait_for
 from tests.support.wake_ups import settle, voluntary_switches, wait_in_another_process
 from tests.support.worker_pools import SLEEPING, python, shell

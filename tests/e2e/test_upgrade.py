@@ -24,8 +24,8 @@ from tests.e2e.test_takeover import COUNTING, JOBS, numbers_in
 from tests.support.crash import identities, keeper_of
 from tests.support.fleetd_cli import Fleetd, kill
 from tests.support.installed import Installed, InstalledFleetd
+from tests.support.ports import free_port
 from tests.support.process_world import alive
-from tests.support.redis_server import free_port
 from tests.support.service_manager import ServiceManager
 from tests.support.waiting import samples, wait_for
 from tests.support.webhook_receiver import receiver
@@ -528,7 +528,7 @@ def test_a_term_at_any_instant_ends_the_daemon_in_good_order(fleetd: Fleetd, rou
     assert daemon.returncode == 0, said
     assert "Traceback" not in said
     upgrade.communicate(timeout=30)
-    wait_for(lambda: not fleetd.processes(), "everything to be gone")
+    fleetd.leaves_nothing()
 
 
 def test_a_term_behind_a_long_inbox_calls_the_upgrade_off(installed: InstalledFleetd) -> None:

@@ -73,7 +73,7 @@ def test_leaving_the_view_of_start_drains(fleetd: Fleetd) -> None:
         assert live.ended() == (0, None)
         live.assert_left_clean()
         assert "draining: jobs in hand finish; Ctrl-C ends them now" in live.written
-    assert not fleetd.processes()
+    fleetd.leaves_nothing()
 
 
 def test_a_second_ctrl_c_ends_workers_that_do_not_drain(fleetd: Fleetd) -> None:
@@ -87,7 +87,7 @@ def test_a_second_ctrl_c_ends_workers_that_do_not_drain(fleetd: Fleetd) -> None:
         wait_for(lambda: fleetd.status()["state"] == "stopping", "the drain")
         live.press("ctrl-c")
         assert live.ended() == (0, None)
-    assert not fleetd.processes()
+    fleetd.leaves_nothing()
 
 
 def test_a_daemon_in_view_drains_when_its_terminal_is_gone(fleetd: Fleetd) -> None:
@@ -159,7 +159,7 @@ def test_sigterm_to_a_view_of_start_drains(fleetd: Fleetd) -> None:
         assert live.ended() == (0, None)
         live.assert_left_clean()
     assert (fleetd.directory / "finished").exists()
-    assert not fleetd.processes()
+    fleetd.leaves_nothing()
 
 
 def test_a_second_sigterm_to_a_view_of_start_ends_jobs(fleetd: Fleetd) -> None:
@@ -169,7 +169,7 @@ def test_a_second_sigterm_to_a_view_of_start_ends_jobs(fleetd: Fleetd) -> None:
         live.child.kill(signal.SIGTERM)
         assert live.ended() == (0, None)
     assert not (fleetd.directory / "finished").exists()
-    assert not fleetd.processes()
+    fleetd.leaves_nothing()
 
 
 def test_a_daemon_in_view_that_is_killed_is_a_failure(fleetd: Fleetd) -> None:

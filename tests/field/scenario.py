@@ -211,7 +211,7 @@ class Scenario:
     def _stop(self) -> None:
         """Ends all; no job but the endless one was interrupted, none was lost or done twice."""
         self.fleetd.run("stop")
-        assert not self.fleetd.processes()
+        self.fleetd.leaves_nothing()
         jobs = self.app.jobs
         endless = {"slow-1"}
         for counted in (jobs.count("started"), jobs.ended()):

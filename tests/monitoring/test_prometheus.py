@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.fleetd_cli import Fleetd
+from tests.support.ports import free_port
 from tests.support.prometheus_server import running_prometheus
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import ready_shell
 

@@ -49,7 +49,7 @@ def test_a_stop_lets_the_job_in_hand_finish(fleetd: Fleetd, laravel: LaravelApp)
     fleetd.run("stop")
     assert laravel.jobs.count("done") == dict.fromkeys(jobs, 1)
     assert not laravel.jobs.interrupted()
-    assert not fleetd.processes()
+    fleetd.leaves_nothing()
 
 
 def test_failed_jobs_are_counted_as_failed(fleetd: Fleetd, laravel: LaravelApp) -> None:

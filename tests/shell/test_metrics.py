@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from fleetd.shell.metrics import Metrics
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 
 NAMED = "metrics.example"
 NOBODY = cast("Any", None)  # a daemon, which nothing is asked about here

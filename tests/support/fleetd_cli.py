@@ -154,9 +154,9 @@ class Fleetd:
                 self._stop_now()
                 wait_for(lambda: not self.processes(), "the instance to end")
         left = self.processes()
-        said = [f"{process.pid} {' '.join(process.info['cmdline'] or [])}" for process in left]
+        said = [f"{process.pid} {' '.join(process.info['cmdline'])}" for process in left]
         for process in left:
-            process.kill()
+            kill(process.pid)
         for command in self.beside:  # by now each has ended, or was just killed
             command.wait(timeout=10)
             if command.stdout is not None:
@@ -170,6 +170,10 @@ class Fleetd:
             return
         with contextlib.suppress(FleetdError):
             self.control.call("stop", {"now": True, "wait": True, "shutdown": True}, timeout=30)
+
+    def leaves_nothing(self) -> None:
+        """Fails unless its keeper ends with the daemon: one that was not told to would end by itself, after 10 s."""
+        wait_for(lambda: not self.processes(), "all that the instance started to be gone", within=8)
 
     def processes(self) -> list[psutil.Process]:
         """Everything alive that this instance started: daemon, keeper, workers and what those started."""
@@ -195,8 +199,9 @@ def marked(mark: str) -> list[psutil.Process]:
             continue
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            process.info = process.as_dict(["cmdline", "environ", "status"])
-            if process.info["status"] != psutil.STATUS_ZOMBIE:
+            process.info = info = process.as_dict(["cmdline", "environ", "status"])
+            # One that ends as it is read has neither words nor variables any more, whatever its state was before that.
+            if info["status"] != psutil.STATUS_ZOMBIE and None not in (info["cmdline"], info["environ"]):
                 found.append(process)
     return found
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from tests.support.ordinary_user import BECOME, UID
 from tests.support.own_server import OwnServer
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 

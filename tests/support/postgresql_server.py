@@ -18,7 +18,7 @@ import psutil
 import psycopg
 
 from tests.support.ordinary_user import BECOME, UID
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 

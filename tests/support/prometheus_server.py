@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.own_server import OwnServer
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.fleetd_cli import COMMAND, MARK, Document, Fleetd, marked
+from tests.support.fleetd_cli import COMMAND, MARK, Document, Fleetd, kill, marked
 from tests.support.redis_server import RedisServer
 
 NAME = "acme"
@@ -140,11 +139,6 @@ def daemon_pid(host: Fleetd) -> int:
     return pid
 
 
-def kill_daemon(host: Fleetd) -> None:
-    """SIGKILL to the daemon alone."""
-    os.kill(daemon_pid(host), signal.SIGKILL)
-
-
 @contextmanager
 def real_fleet(directory: Path, server: RedisServer, url: str) -> Iterator[RealFleet]:
     """A fleet of which nothing is left afterwards."""
@@ -162,5 +156,5 @@ def real_fleet(directory: Path, server: RedisServer, url: str) -> Iterator[RealF
             if process.stdout is not None:
                 process.stdout.close()
         for process in marked(str(directory)):
-            process.kill()
+            kill(process.pid)
     assert not left, f"left after `fleetd stop --now`: {left}"

@@ -12,7 +12,8 @@ from typing import Any
 import redis
 from redis.crc import key_slot
 
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_for
 
 _SLOTS = 16384

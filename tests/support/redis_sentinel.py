@@ -13,7 +13,8 @@ from pathlib import Path
 import redis
 
 from configs.quickstart.server import REMEDY, server_binary
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 

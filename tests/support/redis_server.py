@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import redis
 
 from configs.quickstart.server import REMEDY, server_binary
 from tests.support.own_server import OwnServer
+from tests.support.ports import free_port
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 
@@ -92,11 +92,3 @@ def running_server(*arguments: str) -> Iterator[RedisServer]:
             yield server
         finally:
             server.stop()
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

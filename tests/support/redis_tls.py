@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configs.quickstart.server import server_binary
-from tests.support.redis_server import RedisServer, free_port
+from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 from tests.support.requirement import need
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 
 
 @dataclass(slots=True)

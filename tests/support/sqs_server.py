@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from fleetd.brokers.port import Broker
 from fleetd.core.queues import UNKNOWN, Depth, Place
 from tests.support.own_server import OwnServer
-from tests.support.redis_server import free_port
+from tests.support.ports import free_port
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 
