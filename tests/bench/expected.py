@@ -34,7 +34,7 @@ def expectations(scale: Scale) -> tuple[Expected, ...]:
     """The table."""
     workers = scale.workers
     return (
-        Expected(start.CASE, start.title(scale.starts[-1]), times=2.0),
+        Expected(start.CASE, start.title(scale.starts[-1]), times=3.6),
         Expected(replace.CASE, replace.KILLED[50], value=3.0),
         Expected(replace.CASE, replace.all_killed(workers), times=2.5),
         Expected(stop.CASE, stop.titles(workers)[0], times=4.0),
