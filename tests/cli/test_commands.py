@@ -21,12 +21,13 @@ from fleetd.client.control import ControlClient
 from fleetd.errors import UsageError
 from tests.support.fleetd_cli import COMMAND, Fleetd
 from tests.support.waiting import wait_for
+from tests.support.worker_pools import ready_shell
 
 pytestmark = pytest.mark.process
 
 TICKING = {"command": ["sh", "-c", "while :; do echo tick $$; sleep 0.2; done"], "healthy-after": "100ms"}
 SLEEPING = {"command": ["sleep", "1000"], "healthy-after": "100ms"}
-DEAF = {"command": ["sh", "-c", "trap '' TERM; while :; do sleep 1000; done"], "healthy-after": "100ms"}
+DEAF = ready_shell("trap '' TERM; echo ready; while :; do sleep 1000; done", stop_timeout="60s")
 CRASHING = {"command": ["sh", "-c", "echo no luck; exit 3"], "healthy-after": "30s", "backoff": {"first": "100ms"}}
 
 
@@ -138,7 +139,7 @@ def test_stop_and_start_of_workers_that_are_so_already(running: Fleetd) -> None:
 
 
 def test_waiting_ends_with_its_time(fleetd: Fleetd) -> None:
-    fleetd.configure({"deaf": {**DEAF, "stop-timeout": "60s"}})
+    fleetd.configure({"deaf": DEAF})
     fleetd.start()
     done = fleetd.run("stop", "deaf", "--timeout", "500ms", code=5)
     assert done.stderr == "fleetd stop: not finished after 0.5 s; the work itself goes on\n"
@@ -146,7 +147,7 @@ def test_waiting_ends_with_its_time(fleetd: Fleetd) -> None:
 
 
 def test_an_interrupted_wait_exits_130_and_says_that_the_work_goes_on(fleetd: Fleetd) -> None:
-    fleetd.configure({"deaf": {**DEAF, "stop-timeout": "60s"}})
+    fleetd.configure({"deaf": DEAF})
     fleetd.start()
     waiting = fleetd.popen("stop", "deaf")
     wait_for(lambda: fleetd.pool("deaf")["workers"][0]["state"] == "stopping", "the stop to begin")
@@ -334,6 +335,7 @@ def test_logs_follow_over_rotation_and_new_workers_without_loss(fleetd: Fleetd) 
     for numbers in seen.values():
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert seen["talk:1"][0] == 1
+    fleetd.run("stop", "talk")  # or it is looked for while the files are moved on
     assert (fleetd.log_directory / "talk-0.log.1").exists()
 
 

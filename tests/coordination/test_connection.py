@@ -295,6 +295,7 @@ def test_hints_outlast_the_time_out_of_commands(redis_server: RedisServer) -> No
             async with connected(redis_server.url) as connection:
                 hints = connection.hints(CHANNEL)
                 first = asyncio.ensure_future(anext(hints))
+                await _until(lambda: client.pubsub_numsub(CHANNEL)[0][1] == 1)
                 done, _ = await asyncio.wait([first], timeout=2.5)  # longer than PATIENCE: nothing may happen
                 assert not done
                 client.publish(CHANNEL, "at last")

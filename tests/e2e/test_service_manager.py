@@ -75,6 +75,7 @@ def test_from_the_start_to_the_end(fleetd: Fleetd, manager: ServiceManager) -> N
     manager.wait_for("STATUS", "draining: 1 worker left, 1 busy, with 4 min")
     (fleetd.directory / "leave").touch()
     wait_for(lambda: not alive(daemon), "the daemon to end")
+    manager.wait_for("STATUS", "stopped")
     assert manager.states() == ["READY", "RELOADING", "READY", "STOPPING"]
     assert manager.said("STATUS")[-1] == "stopped"
     assert {message.pid for message in manager.messages} == {daemon}, "nobody else was told of the socket"
@@ -111,6 +112,7 @@ def test_stopping_by_command_is_stopping(fleetd: Fleetd, manager: ServiceManager
     fleetd.configure({"media": SLEEPING})
     fleetd.start()
     fleetd.run("stop", "--now")
+    manager.wait_for("STATUS", "stopped")
     assert manager.states() == ["READY", "STOPPING"]
 
 
@@ -146,6 +148,7 @@ def test_a_dry_run_is_no_reload(fleetd: Fleetd, manager: ServiceManager) -> None
     fleetd.start()
     fleetd.run("reload", "--dry-run")
     fleetd.run("stop", "--now")
+    manager.wait_for("STATUS", "stopped")
     assert manager.states() == ["READY", "STOPPING"]
 
 

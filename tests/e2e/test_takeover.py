@@ -61,8 +61,8 @@ import os, time
 from fleetd import worker
 for name in ("first", "second"):
     if os.fork() == 0:
+        open(name, "w").write(str(os.getpid()))
         with worker.job(name):
-            open(name, "w").write(str(os.getpid()))
             time.sleep(1000)
 time.sleep(1000)
 """

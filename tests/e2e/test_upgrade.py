@@ -422,7 +422,8 @@ def test_a_restart_that_is_waited_for_is_one_restart(fleetd: Fleetd, after: floa
 
 
 def test_a_restart_that_fails_under_the_next_daemon_says_why(fleetd: Fleetd) -> None:
-    script = "[ -e broken ] || exec sleep 1000; until [ -e fail ]; do sleep 0.02; done; echo out of luck; exit 3"
+    script = "if [ ! -e broken ]; then touch works; exec sleep 1000; fi; "
+    script += "until [ -e fail ]; do sleep 0.02; done; echo out of luck; exit 3"
     fleetd.configure(
         {"media": shell(script, directory=str(fleetd.directory), healthy_after="20s", start_timeout="60s")}
     )
@@ -433,6 +434,7 @@ def test_a_restart_that_fails_under_the_next_daemon_says_why(fleetd: Fleetd) -> 
     wait_for(lambda: fleetd.pids("media"), "it to be healthy")
     fleetd.file.write_text(fleetd.file.read_text().replace('"100ms"', '"20s"'))
     fleetd.run("reload")
+    wait_for((fleetd.directory / "works").exists, "the worker to have looked")
     (fleetd.directory / "broken").touch()
     waiting = fleetd.popen("restart")
     wait_for(lambda: len(fleetd.pool("media")["workers"]) == 2, "the replacement")
@@ -485,6 +487,17 @@ def numbers_in_text(text: str) -> list[int]:
     return [int(n) for n in re.findall(r"talk:0 line (\d+)\n", text)]
 
 
+def read_until(stream: subprocess.Popen[str], holds: Callable[[str], object]) -> str:
+    """What it has said, once that holds."""
+    assert stream.stdout is not None
+    said = ""
+    while not holds(said):
+        line = stream.stdout.readline()
+        assert line, f"it has ended: {said}"
+        said += line
+    return said
+
+
 def test_streams_go_on_without_gap_or_repetition(fleetd: Fleetd) -> None:
     fleetd.configure({"talk": shell(COUNTING.replace("0.002", "0.05"), log={"to": "none"}), "media": SLEEPING})
     fleetd.start()
@@ -493,20 +506,20 @@ def test_streams_go_on_without_gap_or_repetition(fleetd: Fleetd) -> None:
     for _ in range(3):
         fleetd.run("upgrade")
     fleetd.run("restart", "media")
-    wait_for(lambda: len(fleetd.events("rollout.done")) == 1, "the second restart")
-    assert lines.stdout is not None
-    first = lines.stdout.readline()
-    wait_for(lambda: numbers_in_text(fleetd.run("logs", "talk", "-n", "1").stdout) > [numbers_in_text(first)[0] + 45],
-             "lines enough", every=0.2)  # fmt: skip
+    (now,) = wait_for(lambda: numbers_in_text(fleetd.run("logs", "talk", "-n", "1").stdout), "a line")
+    followed = read_until(lines, lambda said: len(found := numbers_in_text(said)) > 45 and found[-1] > now)
+    happened = read_until(events, lambda said: said.count('"kind": "rollout.done"') == 2)
     for stream in (events, lines):
         assert stream.poll() is None
         stream.send_signal(signal.SIGINT)
-    told = [json.loads(line) for line in events.communicate(timeout=30)[0].splitlines() if line.startswith("{")]
+    assert events.stdout is not None
+    assert lines.stdout is not None
+    told = [json.loads(line) for line in (happened + events.stdout.read()).splitlines() if line.startswith("{")]
     kinds = [event["kind"] for event in told]
     assert [kinds.count(kind) for kind in ("daemon.started", "rollout.started", "rollout.done")] == [4, 2, 2]
     assert kinds.count("worker.adopted") == 6
     assert sorted(told, key=lambda event: event["at"]) == told
-    numbers = numbers_in_text(first + lines.stdout.read())
+    numbers = numbers_in_text(followed + lines.stdout.read())
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert len(numbers) > 40
 

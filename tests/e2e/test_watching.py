@@ -16,6 +16,7 @@ from tests.support.fleetd_cli import Fleetd
 from tests.support.live_view import LiveView, live_view
 from tests.support.service_manager import ServiceManager
 from tests.support.waiting import wait_for
+from tests.support.worker_pools import ready_shell
 
 pytestmark = pytest.mark.process
 
@@ -77,8 +78,7 @@ def test_leaving_the_view_of_start_drains(fleetd: Fleetd) -> None:
 
 
 def test_a_second_ctrl_c_ends_workers_that_do_not_drain(fleetd: Fleetd) -> None:
-    deaf = ["sh", "-c", 'trap "" TERM; echo deaf; while :; do sleep 1; done']
-    fleetd.configure({"media": {"command": deaf, "stop-timeout": "1h", "healthy-after": "100ms"}})
+    fleetd.configure({"media": ready_shell("trap '' TERM; echo ready; while :; do sleep 1; done", stop_timeout="1h")})
     with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
         live.sees("q drain")
         wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
@@ -99,13 +99,10 @@ def test_a_daemon_in_view_drains_when_its_terminal_is_gone(fleetd: Fleetd) -> No
         wait_for(lambda: not fleetd.processes(), "the daemon and its workers to end")
 
 
-FINISHES = """trap ': > asked' TERM; while [ ! -e "$0" ]; do sleep 0.1; done; : > finished"""  # although it is asked
-
-
 def job(fleetd: Fleetd, until: str) -> dict[str, Any]:
-    """A worker that has a job in hand until there is a file of that name."""
-    command = ["sh", "-c", FINISHES, until]
-    return {"command": command, "stop-timeout": "1h", "healthy-after": "100ms", "directory": str(fleetd.directory)}
+    """A worker that has a job in hand until there is a file of that name, although it is asked to end."""
+    script = f"trap ': > asked' TERM; echo ready; while [ ! -e {until} ]; do sleep 0.1; done; : > finished"
+    return ready_shell(script, stop_timeout="1h", directory=str(fleetd.directory))
 
 
 def configure_job(fleetd: Fleetd) -> None:
@@ -133,7 +130,7 @@ def test_a_terminal_that_goes_while_a_daemon_drains_costs_no_job(fleetd: Fleetd,
         fleetd.environment["NOTIFY_SOCKET"] = str(manager.path)
         with live_view("start", "--view", "-c", str(fleetd.file), environment=fleetd._environment()) as live:
             live.sees("q drain")
-            wait_for(lambda: fleetd.control.path.exists() and fleetd.pids("media"), "a worker")
+            wait_for(lambda: fleetd.control.path.exists() and all(map(fleetd.pids, ("media", "mail"))), "the workers")
             daemon = psutil.Process(fleetd.status()["pid"])
             live.press("q", "y")
             wait_for(lambda: has_asked(fleetd), "the drain")

@@ -20,6 +20,7 @@ def test_a_stop_waits_for_a_job_of_20_seconds(unit: Unit) -> None:
     began = time.monotonic()
 
     unit.machine.systemctl("stop", "--no-block", unit.unit)
+    until(lambda: unit.state == "deactivating", "the stop to begin")
     stays(lambda: unit.state == "deactivating", "the drain", seconds=20, every=1)
     assert "draining" in unit.show("StatusText") or "stopping" in unit.show("StatusText")
     (unit.directory / "leave").touch()

@@ -91,7 +91,8 @@ def test_every_act(daemon: Fleetd) -> None:
         live.sees("· stopped")
         assert {worker["state"] for worker in daemon.pool("media")["workers"]} == {"running", "stopped"}
         live.press("t", "y")
-        live.until(lambda shown: "stopped" not in shown.rpartition("WORKER")[2].partition(" of 3")[0], "it to run")
+        live.until(lambda shown: "stopped" not in shown.rpartition("WORKER")[2].partition(" of 3")[0], "it to start")
+        wait_for(lambda: len(daemon.pids("media")) == 3, "it to run")
         before = daemon.pids("media")
         live.press("r", "y")
         wait_for(lambda: daemon.pids("media").get("media:1") not in {before["media:1"], None}, "a graceful restart")
