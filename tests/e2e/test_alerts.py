@@ -137,6 +137,8 @@ def test_a_daemon_killed_before_it_could_tell_tells_it_later_and_once(fleetd: Fl
     fleetd.run("start", "--detach", code=None)
     hook.told(1)
     assert len(fleetd.events("alert.opened")) == 0, "it was announced by the daemon before"
+    # The answer has to reach the daemon, and its memory: one that is killed before that is right to tell it again.
+    wait_for(lambda: remembered_as_told(fleetd) == ["opened"], "it to be remembered")
     kill_daemon(fleetd)
     fleetd.run("start", "--detach", code=None)
     wait_for(lambda: fleetd.pool("media")["state"] == "degraded", "the next daemon to see it")
@@ -144,6 +146,12 @@ def test_a_daemon_killed_before_it_could_tell_tells_it_later_and_once(fleetd: Fl
     (fleetd.directory / "broken").unlink()
     hook.told(2)
     assert hook.states() == [("crash-loop", "opened"), ("crash-loop", "recovered")]
+
+
+def remembered_as_told(fleetd: Fleetd) -> list[str]:
+    """Of each incident what people were told last, as the next daemon will find it."""
+    (file,) = (fleetd.directory / "state").rglob("state.json")
+    return [incident.get("told", "") for incident in json.loads(file.read_text())["incidents"]]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import tomli_w
 
-from tests.support.container import Container, check_collected, container, may_make_containers
+from tests.support.container import Container, check_collected, container, may_make_containers, status_of
 from tests.support.dockerfile import DOCKER, instruction
 from tests.support.ordinary_user import usable_interpreter
 from tests.support.waiting import wait_for
@@ -53,14 +53,16 @@ def lines(made: Container, worker: str) -> list[str]:
 
 
 def test_any_user_without_a_home_on_a_read_only_root(image: Callable[..., Path], short_path: Path) -> None:
-    file = image(app=GRACEFUL, nosy=shell("touch /nope; id -u; env; sleep 1000"))
+    file = image(app=GRACEFUL, nosy=shell("touch /nope; id -u; env; echo that is all; sleep 1000"))
     entry = [*instruction("ENTRYPOINT")[1:], "-c", str(file)]
     with container(short_path / "out", *entry) as made:
         made.wait_until_ready()
         check = made.run(*instruction("HEALTHCHECK")[1:])
         assert (check.returncode, check.stdout) == (0, "healthy\n")
         wait_for(lambda: "here" in lines(made, "app:0"), "the worker's line on the container's output")
+        wait_for(lambda: "that is all" in lines(made, "nosy:0"), "what the other one sees")
         assert any("Read-only file system" in line for line in lines(made, "nosy:0"))
+        assert any(line.startswith("PATH=") for line in lines(made, "nosy:0"))
         assert not any(line.startswith("HOME=") for line in lines(made, "nosy:0"))
         made.first.send_signal(signal.SIGTERM)
         assert made.outside.wait(20) == 0
@@ -96,7 +98,7 @@ def test_the_keeper_is_killed(image: Callable[..., Path], short_path: Path) -> N
         before = worker_pids(made)
         (keeper,) = [child for child in made.first.children() if "keeper" in " ".join(child.cmdline())]
         keeper.kill()
-        wait_for(lambda: not keeper.is_running() or keeper.status() == psutil.STATUS_ZOMBIE, "the keeper to be gone")
+        wait_for(lambda: status_of(keeper) in {"gone", psutil.STATUS_ZOMBIE}, "the keeper to be gone")
         assert worker_pids(made) == before
         check_collected(made.zombies, seconds=1.5)
         made.kill(signal.SIGKILL, before["app:0"])

@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.test_takeover import COUNTING, JOBS, numbers_in
 from tests.support.crash import identities, kill_daemon
-from tests.support.fleetd_cli import MARK, Fleetd, kill
+from tests.support.fleetd_cli import MARK, Document, Fleetd, kill
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import SLEEPING, python, shell
@@ -55,6 +55,18 @@ def keeper(fleetd: Fleetd, tmp_path: Path) -> Iterator[psutil.Process]:
     process.wait(timeout=10)
 
 
+def exit_of(fleetd: Fleetd, worker: str, **how: int) -> Document:
+    """The first exit of this worker by this code or signal, once the daemon that runs has told of it."""
+
+    def told() -> Document | None:
+        exits = (event for event in fleetd.events("worker.exited") if event["worker"] == worker)
+        return next((event for event in exits if event["fields"].items() >= how.items()), None)
+
+    found = wait_for(told, f"{worker} to exit by {how}")
+    assert found is not None
+    return found
+
+
 def test_it_serves_todays_daemon(fleetd: Fleetd, keeper: psutil.Process) -> None:
     leave = "until [ -e leave-$FLEETD_SLOT ]; do sleep 0.02; done; echo last words; exit 7"
     fleetd.configure(
@@ -81,8 +93,8 @@ def test_it_serves_todays_daemon(fleetd: Fleetd, keeper: psutil.Process) -> None
     wait_for(lambda: not identities([one]), "it to end while nobody looks")
     (fleetd.directory / "leave-1").unlink()
     fleetd.start()
-    told = next(event for event in fleetd.exits(1) if event["worker"] == "ending:1")
-    assert (told["fields"]["code"], told["fields"]["lines"][-1]) == (7, "last words")
+    told = exit_of(fleetd, "ending:1", code=7)
+    assert told["fields"]["lines"][-1] == "last words"
     fleetd.run("upgrade")
     assert {pool: fleetd.pids(pool) for pool in pools} == pids
 
@@ -91,8 +103,7 @@ def test_it_serves_todays_daemon(fleetd: Fleetd, keeper: psutil.Process) -> None
     assert limited not in workers
     assert psutil.Process(limited).nice() == psutil.Process().nice() + 5
     kill(limited)
-    killed = next(e for e in fleetd.exits(1) if e["worker"] == "limited:0" and e["fields"]["signal"] == 9)
-    assert killed["fields"]["reason"] == "signal"
+    assert exit_of(fleetd, "limited:0", signal=9)["fields"]["reason"] == "signal"
     wait_for(lambda: limited not in fleetd.pids("limited").values() and fleetd.pids("limited"), "its successor")
 
     fleetd.run("stop", "lines", "jobs", timeout=60)

@@ -58,8 +58,9 @@ def test_a_rollout_is_asked_for_on_all_hosts_halted_and_gone_on_with(fleet: Real
     live.press("R")
     live.sees("Restart all pools on media-1 NOW, losing jobs in hand?")
     live.press("a")  # is no answer: what loses jobs on all hosts is an upper-case key
+    asked = len(live.written)
     live.press("n")
-    live.sees("nothing was done")
+    live.wrote("nothing was done", after=asked)
     live.press("r")
     live.sees("A on all hosts (2 workers)")
     live.press("A")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.bullmq_app import BullmqApp
 from tests.support.fleetd_cli import Document, Fleetd, kill
-from tests.support.waiting import wait_for
+from tests.support.waiting import stays, wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.redis]
 
@@ -91,7 +91,7 @@ def test_a_job_in_hand_is_told_and_finished_before_the_worker_leaves(bullmq: Bul
     wait_for(lambda: "one is paused" in (fleetd.log_directory / "one-0.log").read_text(), "the worker to pause")
     pid = fleetd.pids("one")
     bullmq.enqueue(1, queue="one", first=3)
-    assert bullmq.jobs.count("started")["one-3"] == 0
+    stays(lambda: bullmq.jobs.count("started")["one-3"] == 0, "the pause", seconds=0.5)
     fleetd.run("signal", "CONT", "one")
     wait_for(lambda: counts(fleetd, "one") == (3, 0), "the job that waited")
     assert fleetd.pids("one") == pid

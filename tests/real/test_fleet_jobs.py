@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.job_log import SeenJobs
 from tests.support.real_fleet import RealFleet, real_fleet
 from tests.support.redis_server import RedisServer
 from tests.support.rq_app import RqApp
@@ -45,12 +46,16 @@ def test_jobs_flow_while_the_fleet_is_restarted(fleet: RealFleet, rq: RqApp) -> 
     assert fleet.most_at_once() <= 2
     restarted = rq.jobs.ended().total()
     assert restarted < len(jobs), "the restart was over before the jobs were, or it proves nothing"
-    wait_for(lambda: rq.waiting() == 0 and not rq.jobs.in_hand(), "all jobs to end", within=120, every=0.5)
-    forgotten = jobs - rq.jobs.ended().keys()
+
+    def is_over(seen: SeenJobs) -> bool:
+        return rq.waiting() == 0 and not seen.in_hand() and jobs - seen.ended().keys() <= rq.fetched()
+
+    last = rq.jobs.at_rest(is_over, "all jobs to end", within=120)
+    forgotten = jobs - last.ended().keys()
     assert forgotten <= rq.fetched(), "RQ itself forgets what it fetches as it is told to end: rq/rq#2236"
     assert len(forgotten) <= len(SIX)
-    assert rq.jobs.count("started") == rq.jobs.ended() == dict.fromkeys(jobs - forgotten, 1)
-    assert rq.jobs.interrupted() == {}
-    assert {line.release for line in rq.jobs.lines()} == {"1", "2"}
+    assert last.count("started") == last.ended() == dict.fromkeys(jobs - forgotten, 1)
+    assert last.interrupted() == {}
+    assert {line.release for line in last.lines()} == {"1", "2"}
     epochs = {worker["epoch"] for host in fleet.status()["hosts"] for worker in host["pools"][0]["workers"]}
     assert epochs == {fleet.status()["epoch"]}

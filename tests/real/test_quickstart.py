@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pexpect
 import pytest
 
 from configs.quickstart.server import REMEDY, server_binary
-from tests.support.fleetd_cli import MARK, marked
+from tests.support.fleetd_cli import MARK, kill, marked
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 
@@ -45,8 +46,10 @@ def test_quickstart_does_real_jobs_until_ctrl_c(short_path: Path) -> None:
         terminal.wait()
     finally:
         terminal.close(force=True)
+        with suppress(AssertionError):  # what is left is told below
+            wait_for(lambda: not marked(str(short_path)), "all of it to be gone", within=8)
         left = marked(str(short_path))
         for process in left:
-            process.kill()
+            kill(process.pid)
     assert terminal.exitstatus == 0, seen.getvalue()
     assert not left, f"left behind: {left}"

@@ -37,8 +37,7 @@ def test_jobs_are_counted_and_a_drain_loses_none(fleetd: Fleetd, redis_server: R
 
     waiting = app.enqueue(1, queue="low", first=100, gate=str(gate))
     wait_for(lambda: app.jobs.in_hand().keys() == waiting, "a job in hand")
-    (worker,) = fleetd.pool("media")["workers"]
-    in_hand = worker["job"]
+    in_hand = wait_for(lambda: fleetd.pool("media")["workers"][0]["job"], "fleetd to know of it")
     stop = fleetd.popen("stop", "media")
     wait_for(lambda: fleetd.pool("media")["workers"][0]["state"] == "stopping", "the drain", every=0.1)
     gate.touch()

@@ -212,9 +212,10 @@ class Soak:
     def _check_at_once(self, before: list[Entry]) -> None:
         """Right after the strike: nobody died for nothing, no slot is doubled, wishes are remembered."""
         for entry in before:
+            is_gone = not entry.lives  # first: what it wrote by then tells whether it had a reason
             now = self._ledgers.read(f"{entry.pool}.{entry.slot}.{entry.run}")
             heeds = now.armed and not now.term_at  # else it may have been asked before it could say so
-            if not entry.lives and heeds and now.code is None and entry.run not in self._around.killed:
+            if is_gone and heeds and now.code is None and entry.run not in self._around.killed:
                 self._lose(f"{entry.worker} (pid {entry.pid}, run {entry.run}) died though nobody asked it to")
         for name in self._ledgers.doubled():
             self._lose(f"a second process for one run: {name}")

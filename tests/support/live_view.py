@@ -50,6 +50,10 @@ class LiveView:
         """The screen, once it shows the text."""
         return self.until(lambda shown: text in shown, f"{text!r} on the screen", within)
 
+    def wrote(self, text: str, after: int) -> None:
+        """It has written the text since `written` was so long: what is shown for seconds may be gone when one looks."""
+        self.until(lambda _: text in self.written[after:], f"{text!r} written")
+
     def until(self, holds: Callable[[str], object], what: str, within: float = 30) -> str:
         def look() -> str:
             shown = self.read()

@@ -85,8 +85,9 @@ def test_every_act(daemon: Fleetd) -> None:
         live.sees("▸ media:1")
         live.press("S")
         live.sees("STOP media:1?")
+        asked = len(live.written)
         live.press("n")
-        live.sees("nothing was done")
+        live.wrote("nothing was done", after=asked)
         live.press("S", "y")
         live.sees("· stopped")
         assert {worker["state"] for worker in daemon.pool("media")["workers"]} == {"running", "stopped"}

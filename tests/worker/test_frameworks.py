@@ -50,8 +50,15 @@ def test_every_framework_tells_of_its_jobs(fleetd: Fleetd, tmp_path: Path, redis
     fleetd.configure(pools)
     began = time.time()
     fleetd.start()
+    failed = JOBS // FAIL_EVERY
+
+    def counts() -> dict[str, tuple[int, int]]:
+        return {pool["name"]: (pool["jobs"]["done"], pool["jobs"]["failed"]) for pool in fleetd.status()["pools"]}
+
     for name, app in field.items():
         wait_for(lambda app=app: app.jobs.ended().total() == JOBS, f"{JOBS} jobs of {name}", within=60)
+        # A job in hand would be one of these, as long as fleetd has not been told of its end.
+        wait_for(lambda name=name: counts()[name] == (JOBS - failed, failed), f"those of {name} to be counted")
         app.enqueue(1, queue=name, first=JOBS + 1, gate=str(gate))
 
     def in_hand() -> dict[str, Document]:
@@ -71,13 +78,8 @@ def test_every_framework_tells_of_its_jobs(fleetd: Fleetd, tmp_path: Path, redis
     }
 
     gate.touch()
-
-    def counted() -> bool:
-        failed = JOBS // FAIL_EVERY
-        counts = {pool["name"]: (pool["jobs"]["done"], pool["jobs"]["failed"]) for pool in fleetd.status()["pools"]}
-        return counts == dict.fromkeys(field, (JOBS + 1 - failed, failed))
-
-    wait_for(counted, "every job to be counted once", every=0.2)
+    all_once = dict.fromkeys(field, (JOBS + 1 - failed, failed))
+    wait_for(lambda: counts() == all_once, "every job to be counted once", every=0.2)
     waits = {pool["name"]: pool["jobs"]["wait_p95"] for pool in fleetd.status()["pools"]}
     assert waits.pop("huey") is None, "huey does not know"
     assert all(wait is not None and began - pushed[name] < wait < 600 for name, wait in waits.items()), waits
