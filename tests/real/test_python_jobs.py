@@ -39,7 +39,7 @@ def assert_counted_through_a_restart(fleetd: Fleetd, app: App, *, jobs: int, fai
         done, failed = (seen.count(what).total() for what in ("done", "failed"))
         return not seen.in_hand() and (found["done"], found["failed"]) == (done, failed)
 
-    last = app.jobs.at_rest(counted, "as many done and failed as were", within=30)
+    last = app.jobs.at_rest(counted, "as many done and failed as were", within=60)
     assert last.ended().keys() == pushed
     assert len(last.count("failed")) == jobs // fail_every
     times = last.ended().total()
