@@ -3,7 +3,7 @@
 # make test-full    only the slow combinations, which make test leaves out; what they need is installed alike
 # make field        the table of docs/frameworks-tested.md, from a run; make field FIELD="laravel rq"
 # make bench        fleetd beside other supervisors, 20 minutes; make bench BENCH="--only start,stop --workers 100"
-# make bench-quick  fleetd beside a floor in C, one minute; fails when a line is lost or a figure far off
+# make bench-quick  fleetd beside a floor in C, about a minute; fails when a line is lost or a figure far off
 # make bench-scale  a fleet of 500 members on one Redis, 10 minutes; make bench-scale BENCH="--members 100"
 # make soak         the daemon killed 1,000 times under load, the keeper, both, and upgrades, 1 to 2 hours; make soak SOAK="--kill keeper"
 # make lint         format, style, layers, types

@@ -51,7 +51,7 @@ def daemon(args: argparse.Namespace, *, own: bool = False) -> ControlClient:
     try:
         found = paths.find(name, directories)
     except NotFoundError as error:
-        missing = next((str(file) for file in args.files if not file.exists()), None)
+        missing = next((str(file) for file in args.files if _is_missing(file)), None)
         raise (NotFoundError(f"{missing} does not exist, and {error}") if missing else error) from None
     return ControlClient(found.name, found.control)
 
@@ -65,6 +65,13 @@ def beside(member: str) -> ControlClient | None:
         return client if client.call("fleet", timeout=_BESIDE_WITHIN)["host"] == host else None
     except FleetdError:
         return None
+
+
+def _is_missing(file: Path) -> bool:
+    try:
+        return not file.exists()
+    except OSError:  # in a directory that the caller may not enter
+        return False
 
 
 def _runtime_directory(files: list[Path]) -> Path | None:

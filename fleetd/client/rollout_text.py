@@ -61,6 +61,7 @@ def summary(outcome: Outcome) -> str:
 def trouble(outcome: Outcome, left: Sequence[Straggler], now: float) -> Iterator[str]:
     """Why it did not end well, as of `now` (Unix seconds); indented lines belong to the one before."""
     view, epoch = outcome.view, outcome.view.newest.epoch
+    waited = f"{round(outcome.duration, 1):g} s"
     follow = f"follow it with `fleetd rollouts {epoch}`"
     match outcome.end:
         case End.HALTED:
@@ -71,11 +72,9 @@ def trouble(outcome: Outcome, left: Sequence[Straggler], now: float) -> Iterator
                 last = f", last seen {format_duration(round(max(0.0, now - seen[name])))} ago" if name in seen else ""
                 yield f"{name} went missing and did not come back{last}; {_rest(view)}"
         case End.TIMED_OUT:
-            waited = f"{round(outcome.duration, 1):g} s"
             yield f"not finished after {waited}, {_so_far(view)}; the work itself goes on: {follow}"
             yield from _pending(view, left)
         case End.UNSEEN:
-            waited = f"{round(outcome.duration, 1):g} s"
             yield f"no live member confirmed within {waited} that it saw the request; it stands: {follow}"
         case End.UNREACHABLE:
             yield f"Redis is out of reach, gave up waiting, {_so_far(view)}; the hosts go on: {follow}"

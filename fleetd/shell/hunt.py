@@ -29,10 +29,10 @@ class Prey(Struct, eq=False):
     forbidden: set[int] = field(default_factory=set)
     struck: set[tuple[int, int]] = field(default_factory=set)  # pid and start
 
-    def is_given_up(self, left: set[tuple[int, int]], now: float) -> bool:
-        """Whether its time is over at `now`; who is struck for the first time just now is about to be gone."""
-        is_storm = not left <= self.struck
-        self.struck |= left
+    def is_given_up(self, struck: set[tuple[int, int]], now: float) -> bool:
+        """Whether its time is over at `now`, with these struck; who is so for the first time is about to be gone."""
+        is_storm = not struck <= self.struck
+        self.struck |= struck
         return now - self.deadline >= (STORM_SECONDS if is_storm else 0)
 
 

@@ -179,8 +179,8 @@ def test_restart_waits_and_says_how_it_went(running: Fleetd) -> None:
 
 def test_a_halted_restart_exits_1_and_shows_the_workers_last_lines(fleetd: Fleetd) -> None:
     release = fleetd.directory / "release"
-    release.write_text("sleep 1000")
-    fleetd.configure({"media": {"command": ["sh", str(release)], "healthy-after": "2s"}})
+    release.write_text("echo ready; exec sleep 1000")
+    fleetd.configure({"media": {**ready_shell(""), "command": ["sh", str(release)]}})
     fleetd.start()
     release.write_text("echo cannot load module; exit 1")
     done = fleetd.run("restart", code=1)

@@ -82,6 +82,14 @@ def test_a_file_that_does_not_exist_is_said_to_where_no_daemon_runs_for_it(runti
     )
 
 
+def test_a_file_that_may_not_be_looked_for_is_not_said_to_be_missing(runtime: Path) -> None:
+    closed = runtime / "closed"
+    closed.mkdir(mode=0)
+    done = fleetd(runtime, "status", "-c", str(closed / "media.toml"))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("fleetd status: no daemon of instance 'media' is running in ")
+
+
 def test_none_is_exit_code_3(runtime: Path) -> None:
     if Path("/run/fleetd").is_dir() and any(Path("/run/fleetd").iterdir()):
         pytest.skip("a daemon of this host may be running in /run/fleetd")

@@ -46,15 +46,18 @@ LOST, FOUND = "fleetd restart: Redis is out of reach, waiting\n", "fleetd restar
 def trouble(told: str) -> str:
     """What was told on standard error, but that Redis was away for a moment: a busy machine holds its answers up."""
     lines = told.splitlines(keepends=True)
-    assert lines.count(LOST) == lines.count(FOUND), told
+    assert lines.count(LOST) - lines.count(FOUND) in {0, 1}, told
     return "".join(line for line in lines if line not in {LOST, FOUND})
 
 
 def ended_well(requester: subprocess.Popen[str]) -> tuple[str, str]:
-    """What there is to read of its output and of its errors, which is little, once it has ended with exit code 0."""
+    """What there is to read of its output and of its errors, which is little, once it has ended with exit code 0.
+
+    `communicate` would lose what was read ahead of a line.
+    """
     assert requester.stdout is not None
     assert requester.stderr is not None
-    code = requester.wait(30)
+    code = requester.wait(40)
     output, errors = requester.stdout.read(), requester.stderr.read()
     assert code == 0, output + errors
     return output, errors
@@ -111,9 +114,8 @@ def test_the_time_to_wait_ends_it_with_exit_code_5_and_the_stragglers(fleet: Sim
     job = {"id": "7", "name": "Transcode\x1b[2J", "queue": "video", "started_at": 1_700_000_000.0}
     fleet.join(SimulatedMember("media-1/app", does=Does.SEE, job=job), SimulatedMember("media-2/app"))
     done = fleet.run("restart", "--timeout", "6s", code=5)
-    assert re.search(
-        r"fleetd restart: not finished after [6-9](\.\d)? s, 1 of 2 hosts done; the work itself goes on", done.stderr
-    )
+    said = r"fleetd restart: not finished after ([6-9]|\d\d)(\.\d)? s, 1 of 2 hosts done; the work itself goes on"
+    assert re.search(said, done.stderr)
     straggler = r"^fleetd restart:   media-1/app media:0 pid 4000 \(running\): Transcode \(video\) for \d+d"
     assert re.search(straggler, done.stderr, re.MULTILINE)
     assert "media-2/app" not in done.stderr
@@ -131,7 +133,8 @@ def test_no_wait_returns_once_a_member_has_seen_it(fleet: SimulatedFleet) -> Non
 def test_no_wait_without_confirmation_exits_5(fleet: SimulatedFleet) -> None:
     fleet.join(*two(Does.NOTHING))
     done = fleet.run("restart", "--no-wait", "--timeout", "3s", code=5)
-    assert re.search(r"no live member confirmed within [3-9](\.\d)? s that it saw the request; it stands", done.stderr)
+    said = r"no live member confirmed within ([3-9]|\d\d)(\.\d)? s that it saw the request; it stands"
+    assert re.search(said, done.stderr)
     assert len(epochs(fleet)) == 1
 
 
@@ -207,8 +210,8 @@ def test_redis_that_goes_away_is_waited_for(redis_server: RedisServer) -> None:
         redis_server.start()  # empty: the requester and the member bring the rollout back
         assert waiting.stderr.readline() == FOUND
         slow.does = Does.ROLL
-        output, errors = waiting.communicate(timeout=40)
-        assert (waiting.returncode, errors) == (0, ""), output
+        _, errors = ended_well(waiting)
+        assert trouble(errors) == ""
 
 
 UNREACHABLE = [

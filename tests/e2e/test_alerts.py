@@ -150,7 +150,7 @@ def test_a_daemon_killed_before_it_could_tell_tells_it_later_and_once(fleetd: Fl
 
 def remembered_as_told(fleetd: Fleetd) -> list[str]:
     """Of each incident what people were told last, as the next daemon will find it."""
-    (file,) = (fleetd.directory / "state").rglob("state.json")
+    file = fleetd.directory / "state" / fleetd.name / "state.json"
     return [incident.get("told", "") for incident in json.loads(file.read_text())["incidents"]]
 
 

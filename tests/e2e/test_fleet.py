@@ -309,7 +309,7 @@ def test_passwords_appear_nowhere(short_path: Path, redis_server: RedisServer) -
 
 
 def written_below(folder: Path) -> bytes:
-    """What stands in all files there; one that a running daemon has just renamed is read, or will be another time."""
+    """What stands in all files there; one that a running daemon renames meanwhile may be left out."""
     found = b""
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):

@@ -146,14 +146,17 @@ def test_a_scaling_ends_with_a_numprocs_that_changed_while_no_daemon_ran(fleetd:
 
 def test_a_damaged_state_file_is_refused_and_nothing_is_started(fleetd: Fleetd) -> None:
     """To start without it could start what an operator had stopped."""
-    fleetd.configure({"media": SLEEPING})
+    script = "touch began; echo ready; exec sleep 1000"
+    fleetd.configure({"media": ready_shell(script, directory=str(fleetd.directory))})
     fleetd.start()
     fleetd.run("stop")
+    (fleetd.directory / "began").unlink()
     (file,) = (fleetd.directory / "state").rglob("state.json")
     file.write_text(file.read_text()[:20])
     said = fleetd.start(code=1).stderr
     assert f"{file}: is damaged; move it away to start without" in said
     fleetd.leaves_nothing()
+    assert not (fleetd.directory / "began").exists()
 
 
 # -- scale, pause, signal ----------------------------------------------------------------------------------------------

@@ -325,6 +325,7 @@ def test_p1_what_a_worker_forked_is_gone_with_it(anyones: Fleetd, app: PreloadAp
     kill(pid)
     anyones.exits(1)
     assert not alive(orphan)
+    wait_for(lambda: not psutil.pid_exists(orphan), "the keeper to collect it")
     assert anyones.events("process.strayed") == []
     assert alive(template_of(anyones))
 

@@ -47,12 +47,12 @@ def test_jobs_flow_while_the_fleet_is_restarted(fleet: RealFleet, rq: RqApp) -> 
     restarted = rq.jobs.ended().total()
     assert restarted < len(jobs), "the restart was over before the jobs were, or it proves nothing"
 
-    def is_over(seen: SeenJobs) -> bool:
+    def all_ended(seen: SeenJobs) -> bool:
+        """But for those that RQ itself forgets, which it fetches as it is told to end: rq/rq#2236."""
         return rq.waiting() == 0 and not seen.in_hand() and jobs - seen.ended().keys() <= rq.fetched()
 
-    last = rq.jobs.at_rest(is_over, "all jobs to end", within=120)
+    last = rq.jobs.at_rest(all_ended, "all jobs to end", within=120)
     forgotten = jobs - last.ended().keys()
-    assert forgotten <= rq.fetched(), "RQ itself forgets what it fetches as it is told to end: rq/rq#2236"
     assert len(forgotten) <= len(SIX)
     assert last.count("started") == last.ended() == dict.fromkeys(jobs - forgotten, 1)
     assert last.interrupted() == {}

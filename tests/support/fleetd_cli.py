@@ -172,7 +172,9 @@ class Fleetd:
             self.control.call("stop", {"now": True, "wait": True, "shutdown": True}, timeout=30)
 
     def leaves_nothing(self) -> None:
-        """Fails unless its keeper ends with the daemon: one that was not told to would end by itself, after 10 s."""
+        """After the daemon's end: fails if a worker is left, or a keeper, which would end by itself, but after 10 s."""
+        workers = [process for process in self.processes() if "FLEETD_RUN" in process.info["environ"]]
+        assert not workers, f"left by the daemon: {workers}"
         wait_for(lambda: not self.processes(), "all that the instance started to be gone", within=8)
 
     def processes(self) -> list[psutil.Process]:
@@ -201,7 +203,8 @@ def marked(mark: str) -> list[psutil.Process]:
             process = psutil.Process(pid)
             process.info = info = process.as_dict(["cmdline", "environ", "status"])
             # One that ends as it is read has neither words nor variables any more, whatever its state was before that.
-            if info["status"] != psutil.STATUS_ZOMBIE and None not in (info["cmdline"], info["environ"]):
+            if info["status"] != psutil.STATUS_ZOMBIE and info["cmdline"] is not None:
+                info["environ"] = info["environ"] or {}
                 found.append(process)
     return found
 

@@ -1,6 +1,6 @@
 """What jobs themselves wrote down: one line when they start, and one when they are done or failed.
 
-Both applications in tests/apps write the same line: WHAT ID WORKER_PID RELEASE UNIX_TIME.
+The applications in tests/apps write the same line: WHAT ID WORKER_PID RELEASE UNIX_TIME.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class JobLog(Jobs):
         return SeenJobs(tuple(self.lines()))
 
     def at_rest(self, is_over: Callable[[SeenJobs], object], what: str, *, within: float) -> SeenJobs:
-        """All of it, once `is_over` holds and still does after 3 s in which no job wrote anything.
+        """All of it, once `is_over` holds and still does after 5 s in which no job wrote anything.
 
         Between the queue and its first line a job is nowhere to be seen, for as long as a busy machine holds it up.
         """
@@ -100,6 +100,6 @@ class JobLog(Jobs):
             last = now if is_over(now) else None
             return last if last == before else None
 
-        found = wait_for(look, what, within=within, every=3.0)
+        found = wait_for(look, what, within=within, every=5.0)
         assert found is not None
         return found

@@ -6,10 +6,11 @@ import os
 import re
 import socket
 from collections.abc import Iterator
+from itertools import islice
 
 FIRST = 10_000
-EACH = 4_000  # for each of the test processes side by side
-PROCESSES = 5  # the last one's ports stay below 32768, where the kernel's own choice for connections begins
+EACH = 4_000  # for each of the processes of a run
+PROCESSES = 5  # the last one's ports stay below 32768, where the kernel's own choice begins by default
 
 
 def _ports() -> Iterator[int]:
@@ -26,8 +27,8 @@ _OURS = _ports()
 
 
 def free_port() -> int:
-    """A port that is free, and that neither the kernel nor another test process gives away until it is bound."""
-    for _, port in zip(range(EACH), _OURS, strict=False):
+    """A free port, which neither the kernel nor another process of this run, of up to five, gives away meanwhile."""
+    for port in islice(_OURS, EACH):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
