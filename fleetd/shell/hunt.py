@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from fleetd.shell.proc import BECOMING, TEMPLATE, Process, Table, children_of, read_process, run_of, send
+from fleetd.shell.proc import BECOMING, TEMPLATE, Process, Table, children_of, is_ending, read_process, run_of, send
 
 KILL_SECONDS = 5.0
 STORM_SECONDS = 10.0  # more, while there are always others than those that were struck before
@@ -42,6 +43,8 @@ class Hunt:
     To a run belong its main process, its session and process group, what carries its FLEETD_RUN, and all descendants
     of these.  The keeper is the subreaper, so whatever is left of a run whose leader has gone descends from a child of
     the keeper that is nobody's leader; for a run that is `foreign`, born under an earlier keeper, it may be anywhere.
+    So it may for all runs from the keeper's end on, which is seen here, too: it may have told of a run's end just
+    before its own.
     """
 
     def __init__(self) -> None:
@@ -92,9 +95,9 @@ class Hunt:
 
     def is_empty(self, run: str) -> bool:
         """Whether nothing is left of an ended run: one look at the keeper's children, where it is not foreign."""
-        if self._is_foreign(run):
+        orphans = None if self._is_foreign(run) else self._looked_for()
+        if self._is_foreign(run):  # perhaps since we looked
             return not self._belonging(run, self._table or self._look())
-        orphans = self._looked_for()
         return orphans is not None and not any(self._is_marked(run, orphan) for orphan in orphans)
 
     def strays(self) -> tuple[int, ...]:
@@ -179,7 +182,21 @@ class Hunt:
         self._table = Table()
         alive = {(process.pid, process.started) for process in self._table.processes.values()}
         self._runs = {key: run for key, run in self._runs.items() if key in alive}
+        self._see_to_keeper()
         return self._table
+
+    def _children_of_keeper(self) -> Sequence[int]:
+        """The keeper's children; none from its end on."""
+        if self._keeper is None:
+            return ()
+        found = children_of(self._keeper)
+        self._see_to_keeper()
+        return found or ()
+
+    def _see_to_keeper(self) -> None:
+        """What was just read of its children holds if it lives; else they have gone elsewhere, and any run's may be."""
+        if self._keeper is not None and is_ending(self._keeper):
+            self.serve(None)
 
     def _look_for_orphans(self) -> list[Process] | None:
         """The living children of the keeper that are no main process; None when they change as we look.
@@ -189,8 +206,7 @@ class Hunt:
         """
         ended: set[int] = set()
         for _ in range(ORPHAN_PASSES):
-            pids = None if self._keeper is None else children_of(self._keeper)
-            found = [(pid, read_process(pid)) for pid in pids or () if pid not in self._others]
+            found = [(pid, read_process(pid)) for pid in self._children_of_keeper() if pid not in self._others]
             changing = {pid for pid, process in found if process is None or not process.alive}
             if changing <= ended:
                 living = [process for _, process in found if process is not None and process.alive]

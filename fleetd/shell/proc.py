@@ -74,6 +74,12 @@ def usage_of(pid: int) -> Usage | None:
     return Usage(pages * PAGE, (user + system) / TICKS, started / TICKS)
 
 
+def is_ending(pid: int) -> bool:
+    """Whether a process is gone, or has begun to end: from then on its children may have gone to another parent."""
+    fields = _stat(pid)
+    return fields is None or fields[0] in b"ZXx" or bool(int(fields[6]) & ENDING)
+
+
 def children_of(pid: int) -> tuple[int, ...] | None:
     """The children of a process with one thread; None where the kernel does not tell (CONFIG_PROC_CHILDREN)."""
     try:

@@ -22,6 +22,7 @@ from tests.support.process_world import (
     killed_at_the_end,
     with_run,
 )
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.process
 
@@ -110,6 +111,27 @@ def test_p1_a_child_left_behind_is_found_and_killed(short_path: Path, cgroups: b
         assert world.processes.trees.is_empty("r1")
 
     in_world(short_path, test, cgroups=cgroups)
+
+
+@pytest.mark.parametrize("looked", ["before it is killed", "after"])
+def test_p1_a_child_left_behind_by_a_run_of_whose_end_the_keeper_told_last(short_path: Path, looked: str) -> None:
+    """The keeper's children go elsewhere at its end, which nobody has noticed yet."""
+
+    async def test(world: World) -> None:
+        world.spawn("r1", str(PROGRAMS / "leaves_child.sh"), "7")
+        assert await world.until("exited", "r1") == (7, None)
+        child, keeper = int(world.read("r1").split()[1]), world.processes.keeper_pid
+        assert keeper is not None
+        if looked == "before it is killed":
+            assert not world.processes.trees.is_empty("r1")
+        os.kill(keeper, signal.SIGKILL)
+        wait_for(lambda: not alive(keeper), "the keeper's end, while the loop stands")
+        with killed_at_the_end(child):
+            assert not world.processes.trees.is_empty("r1")
+            assert await world.processes.kill("r1") == ()
+            assert not alive(child)
+
+    in_world(short_path, test, cgroups=False)
 
 
 @EACH_WAY
