@@ -172,6 +172,8 @@ class Soak:
             case "keeper":
                 kill_now(self._instance.keeper_pid())
                 wait_for(self._instance.keeper_pid, "another keeper")
+                if chance.random() >= 0.2:  # else it may be killed in its birth
+                    wait_for(self._keeper_holds_runs, "the keeper to be given what lives")
             case "both":
                 pids = [self._instance.daemon_pid(), self._instance.keeper_pid()]
                 chance.shuffle(pids)
@@ -180,6 +182,11 @@ class Soak:
                 self._start_again(chance)
             case "upgrade":
                 self._upgrade()
+
+    def _keeper_holds_runs(self) -> bool:
+        """Whether the keeper has been given the pipes and sockets of those that live."""
+        pid = self._instance.keeper_pid()
+        return pid is not None and size_of(pid).descriptors > 2 * len(self._living())
 
     def _start_again(self, chance: random.Random) -> None:
         time.sleep(chance.choice((0, 0, chance.uniform(0, 0.3))))

@@ -60,7 +60,7 @@ class Sentinels:
             try:
                 client.execute_command("SENTINEL", "FAILOVER", SERVICE)
             except redis.ResponseError as error:
-                if "INPROG" in str(error):
+                if "INPROG" in str(error) or "NOGOODSLAVE" in str(error):  # nor has it heard of a replica's health yet
                     return False
                 raise
         return True
