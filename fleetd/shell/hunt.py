@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Sequence
+from itertools import takewhile
 
 from msgspec import Struct, field
 
@@ -155,16 +156,34 @@ class Hunt:
         for _ in range(STOP_PASSES):
             table = self._look()
             found = [(prey, process) for prey in self._prey for process in self._belonging(prey.run, table)]
+            are_new = [self._stop(prey, process, stopped) for prey, process in found]
+            are_new += takewhile(bool, (self._stop_orphans(stopped) for _ in range(STOP_PASSES)))
             orphans = self._look_for_orphans()
-            for prey in self._prey:  # looking through /proc takes time, in which a chain of orphans moves on
-                found += [(prey, orphan) for orphan in orphans or () if self._is_marked(prey.run, orphan)]
-            new = [(prey, process) for prey, process in found if (process.pid, process.started) not in stopped]
-            quiet = 0 if new or orphans is None else quiet + 1
+            for prey in self._prey:
+                are_new += [
+                    self._stop(prey, orphan, stopped) for orphan in orphans or () if self._is_marked(prey.run, orphan)
+                ]
+            quiet = 0 if any(are_new) or orphans is None else quiet + 1
             if quiet == QUIET_PASSES:
                 return
-            for prey, process in new:
-                stopped.add((process.pid, process.started))
-                self._send(prey, process, signal.SIGSTOP)
+
+    def _stop_orphans(self, stopped: set[tuple[int, int]]) -> bool:
+        """Whether some orphan is stopped for the first time, each as soon as it is seen: a chain of them moves on."""
+        are_new = False
+        for pid in self._children_of_keeper():
+            process = None if pid in self._others else read_process(pid)
+            if process is not None and process.alive:
+                for prey in self._prey:
+                    are_new |= self._is_marked(prey.run, process) and self._stop(prey, process, stopped)
+        return are_new
+
+    def _stop(self, prey: Prey, process: Process, stopped: set[tuple[int, int]]) -> bool:
+        """SIGSTOP, but once: whether it is for the first time."""
+        if (process.pid, process.started) in stopped:
+            return False
+        stopped.add((process.pid, process.started))
+        self._send(prey, process, signal.SIGSTOP)
+        return True
 
     @staticmethod
     def _send(prey: Prey, process: Process, number: signal.Signals) -> None:
