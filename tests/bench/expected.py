@@ -32,10 +32,10 @@ class Broken:
 
 
 def expectations(scale: Scale) -> tuple[Expected, ...]:
-    """The table: what was measured on quiet machines, of which docs/performance.md has one run."""
+    """The table."""
     workers = scale.workers
     return (
-        Expected(start.CASE, start.title(scale.starts[-1]), times=3.6),
+        Expected(start.CASE, start.title(scale.starts[-1]), times=2.0),
         Expected(replace.CASE, replace.KILLED[50], value=3.0),
         Expected(replace.CASE, replace.all_killed(workers), times=2.5),
         Expected(stop.CASE, stop.titles(workers)[0], times=4.0),
