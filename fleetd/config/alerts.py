@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct, json
@@ -103,6 +102,8 @@ def _alert(word: Word, values: Mapping[str, Any], ids: dict[str, int]) -> AlertS
 
 def _named(alert: AlertSpec, ids: dict[str, int]) -> AlertSpec:
     """With an id by what it is about and whom it tells; the second one of the same is told apart by its number."""
+    from hashlib import sha256  # noqa: PLC0415 - most files have no alerts
+
     about = json.encode((alert.on, alert.pools, alert.queues, alert.webhook, alert.command))
     digest = sha256(about).hexdigest()[:_ID_DIGITS]
     ids[digest] = number = ids.get(digest, 0) + 1

@@ -81,10 +81,10 @@ class Table:
 
     def refuse_others(self, known: Sequence[str]) -> None:
         """Note every key that is not known, with the nearest that is."""
-        import difflib  # noqa: PLC0415 - few tables have a mistake
-
         for key in self._values:
             if key not in known:
+                import difflib  # noqa: PLC0415 - few tables have a mistake
+
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
                 self.complain(key, "is not known" + (f": did you mean {near[0]}?" if near else ""))
 

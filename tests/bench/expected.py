@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.bench.bench import Scale
 from tests.bench.cases import output, replace, start, status, stop
-from tests.bench.figures import FLEETD, FLOOR, Figures
+from tests.bench.figures import FLEETD, FLOOR, Figure, Figures
 
 SLACK = 3.0  # a figure may be so many times what is expected: machines differ, and CI is noisy
 
@@ -47,18 +47,15 @@ def off(figures: Figures, scale: Scale) -> list[Broken]:
     """The expectations that are broken; those without a figure are not."""
     found: list[Broken] = []
     for expected in expectations(scale):
-        why = _why(figures, expected)
-        if why:
-            figure = figures.get(expected.case, expected.measure, expected.contender)
+        figure = figures.get(expected.case, expected.measure, expected.contender)
+        why = None if figure is None else _why(figures, expected, figure)
+        if figure is not None and why is not None:
             told = f"{expected.case}, {expected.measure}, {expected.contender}: {why}"
-            found.append(Broken(expected.case, told, is_failure=figure is not None and figure.median is None))
+            found.append(Broken(expected.case, told, is_failure=figure.median is None))
     return found
 
 
-def _why(figures: Figures, expected: Expected) -> str:
-    figure = figures.get(expected.case, expected.measure, expected.contender)
-    if figure is None:
-        return ""
+def _why(figures: Figures, expected: Expected, figure: Figure) -> str | None:
     if figure.median is None:
         return figure.failed
     if expected.value is not None:
@@ -69,7 +66,7 @@ def _why(figures: Figures, expected: Expected) -> str:
             return "there is no floor to compare with"
         found, limit, unit = ratio, expected.times, " x the floor"
     if found <= SLACK * limit:
-        return ""
+        return None
     return f"{found:.3g}{unit}; expected {limit:g}{unit}, allowed {SLACK * limit:g}{unit}"
 
 
