@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 
 import pexpect
 import pytest
@@ -180,7 +181,7 @@ def test_restart_waits_and_says_how_it_went(running: Fleetd) -> None:
 def test_a_halted_restart_exits_1_and_shows_the_workers_last_lines(fleetd: Fleetd) -> None:
     release = fleetd.directory / "release"
     release.write_text("echo ready; exec sleep 1000")
-    fleetd.configure({"media": {**ready_shell(""), "command": ["sh", str(release)]}})
+    fleetd.configure({"media": ready_shell(f"exec sh {quote(str(release))}")})
     fleetd.start()
     release.write_text("echo cannot load module; exit 1")
     done = fleetd.run("restart", code=1)
