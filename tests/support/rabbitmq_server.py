@@ -29,6 +29,7 @@ PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 REMEDY = "Debian's rabbitmq-server is not installed"
 USER, PASSWORD = "tests", "S3cretWord"
 STATISTICS_EVERY = 0.5  # seconds; 5 by default
+PATIENCE = 60.0  # seconds: on a busy machine a server that has just begun took more than 10 for a new vhost
 _VHOSTS = itertools.count(1)
 _LEFT: list[RabbitMQ] = []  # to others: a child that is let go while it runs is warned of, and a warning is an error
 
@@ -80,7 +81,7 @@ class RabbitMQ:
         request.add_header("Authorization", "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode())
         request.add_header("Content-Type", "application/json")
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(request, data, timeout=10) as answer:
+        with urllib.request.urlopen(request, data, timeout=PATIENCE) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 
