@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
 from fleetd.errors import UsageError
 
 MOST_PORTS = 65535
@@ -18,8 +20,6 @@ def parse(text: str) -> tuple[str, int]:
         raise UsageError(f"its port: the largest is {MOST_PORTS}")
     if not host.startswith("["):
         return host, int(port)
-    from ipaddress import IPv6Address  # noqa: PLC0415 - few addresses are one
-
     try:
         return str(IPv6Address(host[1:-1])), int(port)
     except ValueError:

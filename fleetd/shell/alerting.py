@@ -6,6 +6,7 @@ A task for an alert lives only while there is something to tell, and what that n
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -93,8 +94,6 @@ class Alerting:
 
     async def _deliver(self, message: Message) -> None:
         """Try until it is taken, or for TRIED_FOR seconds."""
-        import random  # noqa: PLC0415 - most daemons tell nobody
-
         attempts, wait = 0, FIRST_WAIT
         while (alert := self._alert(message)) is not None:
             attempts += 1

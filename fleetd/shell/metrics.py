@@ -1,7 +1,7 @@
-"""Where Prometheus, load balancers and container runtimes look (`pages` says what they see).
+"""Where Prometheus, load balancers and container runtimes look: a port, at which `pages` answers.
 
-Where the address cannot be had, the daemon goes on without, and tries again.  A daemon that listens nowhere does
-without all that listening needs.
+Where the address cannot be had, the daemon goes on without, and tries again.  Nothing that is needed for it is
+imported by a daemon that listens nowhere.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import asyncio
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from fleetd.shell.usage import PoolUsage
 
 if TYPE_CHECKING:
     from fleetd.shell.daemon import Daemon
@@ -23,10 +25,11 @@ _log = logging.getLogger("fleetd")
 
 
 class Metrics:
-    """Serves them of one daemon, where its pool files say."""
+    """Listens for one daemon, where its pool files say."""
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
+        self._usage = PoolUsage()  # what was used since the daemon began, whenever somebody comes to look
         self._pages: Pages | None = None
         self._address: str | None = None
         self._server: HttpServer | None = None
@@ -36,20 +39,21 @@ class Metrics:
         """Listen there from now on, None: nowhere; returns when that was tried once, or takes long."""
         if address == self._address:
             return
+        pages = None if address is None else self._imported_pages()
         await self.close()
         self._address = address
-        if address is not None:
-            self._pages = self._pages or self._load()
+        if address is not None and pages is not None:
             tried = asyncio.Event()
-            self._trying = asyncio.create_task(self._keep_trying(self._pages, address, tried))
+            self._trying = asyncio.create_task(self._keep_trying(pages, address, tried))
             with suppress(TimeoutError):  # a name server may be away, and much else waits for this
                 await asyncio.wait_for(tried.wait(), PATIENCE)
 
-    def _load(self) -> Pages:
-        """Import all of it at once: when somebody asks, the files may be those of another version."""
+    def _imported_pages(self) -> Pages:
+        """With all that they need: when they are asked for, the files may be those of another version."""
         from fleetd.shell.pages import Pages  # noqa: PLC0415 - a daemon that listens nowhere does without
 
-        return Pages(self._daemon)
+        self._pages = self._pages or Pages(self._daemon, self._usage)
+        return self._pages
 
     async def close(self) -> None:
         """Listen nowhere."""
@@ -75,9 +79,7 @@ class Metrics:
 
     async def _listen(self, pages: Pages, address: str) -> str | None:
         """Why it was in vain, None: it was not."""
-        from fleetd.shell.http_server import HttpServer  # noqa: PLC0415 - imported with the pages
-
-        self._server = HttpServer(pages.answer)
+        self._server = pages.server()
         try:
             url = await self._server.open(address)
         except OSError as error:

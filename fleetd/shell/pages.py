@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fleetd.shell.exposition import exposed
-from fleetd.shell.http_server import TEXT, Answer, Asked, refusal
+from fleetd.shell.http_server import TEXT, Answer, Asked, HttpServer, refusal
 from fleetd.shell.readiness import reasons_against
 from fleetd.shell.usage import PoolUsage, own
 from fleetd.views.metrics.metric import Scrape
@@ -20,12 +20,15 @@ MOST_REASONS = 100  # lines of /readyz
 class Pages:
     """Those of one daemon."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, usage: PoolUsage) -> None:
         self._daemon = daemon
-        self._usage = PoolUsage()
+        self._usage = usage
 
-    def answer(self, asked: Asked) -> Answer:
-        """The page that was asked for."""
+    def server(self) -> HttpServer:
+        """One that answers with them."""
+        return HttpServer(self._answer)
+
+    def _answer(self, asked: Asked) -> Answer:
         match asked.path:
             case "/metrics":
                 return self._metrics(asked.accept)

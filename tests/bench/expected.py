@@ -48,8 +48,10 @@ def off(figures: Figures, scale: Scale) -> list[Broken]:
     found: list[Broken] = []
     for expected in expectations(scale):
         figure = figures.get(expected.case, expected.measure, expected.contender)
-        why = None if figure is None else _why(figures, expected, figure)
-        if figure is not None and why is not None:
+        if figure is None:
+            continue
+        why = _why(figures, expected, figure)
+        if why is not None:
             told = f"{expected.case}, {expected.measure}, {expected.contender}: {why}"
             found.append(Broken(expected.case, told, is_failure=figure.median is None))
     return found

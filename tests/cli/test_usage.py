@@ -239,6 +239,19 @@ def test_without_a_fleet_nothing_of_fleets_is_imported(call: str) -> None:
     assert set(done.stdout.split()) & {"asyncio", "rich", "redis", "ssl", "fleetd.coordination"} == set()
 
 
+def test_a_daemon_imports_only_what_it_needs(tmp_path: Path) -> None:
+    file = tmp_path / "media.toml"
+    file.write_text('[pool.media]\ncommand = ["sleep", "1000"]\n')
+    program = (
+        "import sys; from pathlib import Path; from fleetd import tls; from fleetd.cli import configuration, launch;"
+        f"configuration.accepted([Path({str(file)!r})], 'media'); tls.import_asyncio_without();"
+        "from fleetd.shell import daemon; print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    heavy = {"fleetd.shell.http_server", "prometheus_client", "email", "http", "hashlib", "difflib", "ssl", "psutil"}
+    assert set(done.stdout.split()) & (heavy | {"rich", "redis", "fleetd.brokers"}) == set()
+
+
 def test_the_reference_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8") == reference()
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.support.fleetd_cli import Fleetd
@@ -75,6 +76,20 @@ def test_what_it_serves_is_what_it_does(fleetd: Fleetd, tmp_path: Path) -> None:
     assert value(port, 'fleetd_worker_starts_total{pool="media",reason="restart"}') == 2
     fleetd.run("stop")
     assert get(port, "/healthz") == (0, "")
+
+
+@pytest.mark.parametrize("since", ["the start", "a reload"])
+def test_what_workers_have_used_before_somebody_looks_is_told(fleetd: Fleetd, since: str) -> None:
+    port = free_port()
+    works = ready_shell("i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo ready; exec sleep 1000")
+    configure(fleetd, f"127.0.0.1:{port}" if since == "the start" else None, media=works)
+    fleetd.start()
+    if since == "a reload":
+        configure(fleetd, f"127.0.0.1:{port}", media=works)
+        fleetd.run("reload")
+    used = sum(psutil.Process(fleetd.pids("media")["media:0"]).cpu_times()[:2])
+    assert used > 0.02
+    assert value(port, 'fleetd_workers_cpu_seconds_total{pool="media"}') >= used
 
 
 def test_a_daemon_that_drains_is_alive_and_not_ready(fleetd: Fleetd, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Prometheus(OwnServer):
     def ask(self, path: str, **parameters: str) -> Any:
         """The data of an answer of the HTTP API."""
         query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}?{query}", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}?{query}", timeout=10) as answer:
             return json.load(answer)["data"]
 
     def firing(self) -> set[str]:

@@ -75,13 +75,13 @@ class RabbitMQ:
         """A user with the same password as the tests' own."""
         self.call("PUT", f"/api/users/{name}", {"password": PASSWORD, "tags": tags})
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """The decoded answer of the management API; None where it has no body."""
+    def call(self, method: str, path: str, body: object = None, *, within: float = PATIENCE) -> Any:
+        """The decoded answer of the management API within so many seconds; None where it has no body."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.management_port}{path}", method=method)
         request.add_header("Authorization", "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode())
         request.add_header("Content-Type", "application/json")
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(request, data, timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(request, data, timeout=within) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 
@@ -105,7 +105,7 @@ class RabbitMQ:
         assert self.process is not None
         assert self.process.poll() is None, (self.directory / "server.log").read_text(errors="replace")[-3000:]
         try:
-            listeners = self.call("GET", "/api/overview?columns=listeners")["listeners"]
+            listeners = self.call("GET", "/api/overview?columns=listeners", within=5)["listeners"]
         except (OSError, urllib.error.URLError):
             return False
         return any(listener["port"] == self.port for listener in listeners)
