@@ -37,6 +37,16 @@ def depth(framework: str, spec: BrokerSpec) -> Depth:
     return asyncio.run(steps())
 
 
+def comes_to(framework: str, spec: BrokerSpec, **figures: int | None) -> None:
+    """The queue has these figures, once all that was published is in it: nobody waits for a publisher's messages."""
+
+    def is_so() -> bool:
+        found = depth(framework, spec)
+        return {name: getattr(found, name) for name in figures} == figures
+
+    wait_for(is_so, f"{framework}'s queue to have {figures}")
+
+
 @contextmanager
 def working(app: PythonApp, *command: str, ready: str) -> Iterator[None]:
     """A stock worker, ended as fleetd ends one: its main process is asked, and finishes its job."""
@@ -65,16 +75,15 @@ def test_celery_fed_by_a_topic_exchange(rabbitmq: RabbitMQ, tmp_path: Path) -> N
     app = CeleryApp(tmp_path, url, exchange="jobs")
     arguments = ("--app=tasks", "worker", "--queues=mail", "--concurrency=1", "--loglevel=INFO")
     with working(app, "celery", *arguments, "--without-mingle", "--without-gossip", ready=" ready."):
-        assert depth("celery", full).ready == 0
+        comes_to("celery", full, ready=0)
         jobs = app.enqueue(5, queue="mail", gate=str(gate))
         wait_for(app.jobs.in_hand, "a job to be started")
-        assert depth("celery", plain) == Depth(ready=4, consumers=1)
-        told = depth("celery", full)
-        assert (told.ready, told.reserved) == (4, 1)
+        comes_to("celery", plain, ready=4, delayed=None, reserved=None, consumers=1)
+        comes_to("celery", full, ready=4, reserved=1)
         gate.touch()
         wait_for(lambda: set(app.jobs.ended()) == jobs, "all jobs to be done")
-        wait_for(lambda: depth("celery", full).reserved == 0, "the last job to be acknowledged")
-    wait_for(lambda: depth("celery", plain) == Depth(ready=0, consumers=0), "the worker to be gone there, too")
+        comes_to("celery", full, reserved=0)
+    comes_to("celery", plain, ready=0, consumers=0)
 
 
 def test_dramatiq_with_delayed_jobs(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
@@ -83,14 +92,12 @@ def test_dramatiq_with_delayed_jobs(rabbitmq: RabbitMQ, tmp_path: Path) -> None:
     plain, full = BrokerSpec("jobs", url), BrokerSpec("jobs", url, management=rabbitmq.management)
     app = DramatiqApp(tmp_path, url)
     app.enqueue(3, queue="mail", first=100, delay=600)
-    assert depth("dramatiq", plain) == Depth(ready=0, delayed=3, consumers=0)
+    comes_to("dramatiq", plain, ready=0, delayed=3, consumers=0)
     with working(app, "dramatiq", "tasks", "--processes=1", "--threads=1", ready="Worker process is ready"):
         jobs = app.enqueue(5, queue="mail", gate=str(gate))
         wait_for(app.jobs.in_hand, "a job to be started")
-        told = wait_for(lambda: (d := depth("dramatiq", full)).reserved == 1 and d, "one job to be fetched")
-        assert (told.ready, told.delayed) == (4, 3)
-        fetched = Depth(ready=4, delayed=None, consumers=1)
-        wait_for(lambda: depth("dramatiq", plain) == fetched, "what is not due to be fetched, too")
+        comes_to("dramatiq", full, ready=4, delayed=3, reserved=1)
+        comes_to("dramatiq", plain, ready=4, delayed=None, consumers=1)  # what is not due is fetched, too
         gate.touch()
         wait_for(lambda: set(app.jobs.ended()) == jobs, "all jobs to be done")
-    wait_for(lambda: depth("dramatiq", full).delayed == 3, "what it kept to be back")
+    comes_to("dramatiq", full, delayed=3)  # what it kept is back
