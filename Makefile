@@ -22,7 +22,7 @@ run: .venv/.quickstart
 
 test: .venv/.test
 	@bash .ci/services.sh
-	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal -m "not full" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist worksteal -m "not full" $(PYTEST_ARGS)
 
 test-full: .venv/.test
 	@FULL=true bash .ci/services.sh

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from importlib import import_module
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from fleetd.brokers.packages import need
 from fleetd.brokers.port import Broker
@@ -18,9 +18,12 @@ from fleetd.core.queues import UNKNOWN, Depth, Place
 from fleetd.core.spec import BrokerSpec
 from fleetd.errors import FleetdError, UnreachableError
 
+_T = TypeVar("_T")
+
 _IN_FLIGHT = 10  # calls
 _CALL_WITHIN = 2  # seconds to connect, and as many for an answer
 _WITHIN = 5  # seconds for a read
+_MADE_WITHIN = 30  # seconds for boto3 to be imported and to find credentials, before the first read
 _DEPTH = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed", "ApproximateNumberOfMessagesNotVisible")
 _VISIBILITY = "VisibilityTimeout"
 
@@ -57,10 +60,11 @@ async def visibility_timeout(spec: BrokerSpec, queue: str) -> float | None:
 
     `queue` is its name in SQS, or its URL.  Raises what `Broker.read` does.
     """
-    account = _shared(spec)
+    account, threads = _shared(spec), Threads(1)
+    await account.prepare(threads)
     try:
         async with asyncio.timeout(_WITHIN):
-            found = await Threads(1).run(partial(account.attributes, queue, (_VISIBILITY,)))
+            found = await threads.run(partial(account.attributes, queue, (_VISIBILITY,)))
     except TimeoutError:
         raise account.silent() from None
     return None if found is None else float(found[_VISIBILITY])
@@ -86,6 +90,7 @@ class _Sqs:
     async def read(self, places: Sequence[Place]) -> Mapping[Place, Depth]:
         """The queues, as many at a time as may be."""
         names = list(dict.fromkeys(name for place in places for name in place.ready))
+        await self._account.prepare(self._threads)
         try:
             async with asyncio.timeout(_WITHIN):
                 answers = await self._all(names)
@@ -124,7 +129,10 @@ class _Sqs:
 
 
 class _Account:
-    """What is asked of SQS, by boto3's client, which threads may share.  Its methods wait, but `close` and `silent`."""
+    """What is asked of SQS, by boto3's client, which threads may share.
+
+    What it asks SQS for waits for the answer, in the thread that asks.
+    """
 
     def __init__(self, spec: BrokerSpec) -> None:
         need("boto3", "sqs", spec)
@@ -134,6 +142,16 @@ class _Account:
         self._urls: dict[str, str] = {}  # by the name of the queue
         self._client: Any = None
         self._making = Lock()
+
+    async def prepare(self, threads: Threads) -> None:
+        """Make the client, before the time of a read begins: that may take longer than an answer, on a busy host."""
+        if self._client is not None:
+            return
+        try:
+            async with asyncio.timeout(_MADE_WITHIN):
+                await threads.run(partial(self._explained, self._made, ""))
+        except TimeoutError:
+            raise UnreachableError(f"{self._label}: boto3 was not ready within {_MADE_WITHIN} s") from None
 
     def attributes(self, queue: str, names: Sequence[str]) -> Mapping[str, str] | None:
         """Attributes of a queue; None: there is no such queue."""
@@ -180,7 +198,7 @@ class _Account:
                 )
             return self._client
 
-    def _explained(self, call: Callable[[], Mapping[str, str]], queue: str) -> Mapping[str, str] | None:
+    def _explained(self, call: Callable[[], _T], queue: str) -> _T | None:
         botocore: Any = import_module("botocore.exceptions")
         try:
             return call()
