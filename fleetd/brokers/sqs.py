@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from importlib import import_module
 from threading import Lock
@@ -61,12 +62,8 @@ async def visibility_timeout(spec: BrokerSpec, queue: str) -> float | None:
     `queue` is its name in SQS, or its URL.  Raises what `Broker.read` does.
     """
     account, threads = _shared(spec), Threads(1)
-    await account.prepare(threads)
-    try:
-        async with asyncio.timeout(_WITHIN):
-            found = await threads.run(partial(account.attributes, queue, (_VISIBILITY,)))
-    except TimeoutError:
-        raise account.silent() from None
+    async with account.reading(threads):
+        found = await threads.run(partial(account.attributes, queue, (_VISIBILITY,)))
     return None if found is None else float(found[_VISIBILITY])
 
 
@@ -90,12 +87,8 @@ class _Sqs:
     async def read(self, places: Sequence[Place]) -> Mapping[Place, Depth]:
         """The queues, as many at a time as may be."""
         names = list(dict.fromkeys(name for place in places for name in place.ready))
-        await self._account.prepare(self._threads)
-        try:
-            async with asyncio.timeout(_WITHIN):
-                answers = await self._all(names)
-        except TimeoutError:
-            raise self._account.silent() from None
+        async with self._account.reading(self._threads):
+            answers = await self._all(names)
         refused = [answer for answer in answers if isinstance(answer, _ForbiddenError)]
         if refused and len(refused) == len(answers):
             raise refused[0]
@@ -143,23 +136,29 @@ class _Account:
         self._client: Any = None
         self._making = Lock()
 
-    async def prepare(self, threads: Threads) -> None:
-        """Make the client, before the time of a read begins: that may take longer than an answer, on a busy host."""
-        if self._client is not None:
-            return
-        try:
-            async with asyncio.timeout(_MADE_WITHIN):
+    @asynccontextmanager
+    async def reading(self, threads: Threads) -> AsyncGenerator[None]:
+        """The time that a read has.  It begins with the client, which a busy host takes longer to make than to ask.
+
+        Raises UnreachableError when either time is over.
+        """
+        if self._client is None:
+            async with self._within(_MADE_WITHIN, "boto3 was not ready"):
                 await threads.run(partial(self._explained, self._made, ""))
+        async with self._within(_WITHIN, "no answer"):
+            yield
+
+    @asynccontextmanager
+    async def _within(self, seconds: float, otherwise: str) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout(seconds):
+                yield
         except TimeoutError:
-            raise UnreachableError(f"{self._label}: boto3 was not ready within {_MADE_WITHIN} s") from None
+            raise UnreachableError(f"{self._label}: {otherwise} within {seconds} s") from None
 
     def attributes(self, queue: str, names: Sequence[str]) -> Mapping[str, str] | None:
         """Attributes of a queue; None: there is no such queue."""
         return self._explained(lambda: self._attributes(queue, names), queue)
-
-    def silent(self) -> UnreachableError:
-        """The error for a read that took too long."""
-        return UnreachableError(f"{self._label}: no answer within {_WITHIN} s")
 
     def close(self) -> None:
         """Close what lies idle; a call under way goes on to its end."""

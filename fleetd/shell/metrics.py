@@ -39,14 +39,18 @@ class Metrics:
         """Listen there from now on, None: nowhere; returns when that was tried once, or takes long."""
         if address == self._address:
             return
-        pages = None if address is None else self._imported_pages()
+        if address is None:
+            await self.close()
+        else:
+            await self._move(self._imported_pages(), address)
+
+    async def _move(self, pages: Pages, address: str) -> None:
         await self.close()
         self._address = address
-        if address is not None and pages is not None:
-            tried = asyncio.Event()
-            self._trying = asyncio.create_task(self._keep_trying(pages, address, tried))
-            with suppress(TimeoutError):  # a name server may be away, and much else waits for this
-                await asyncio.wait_for(tried.wait(), PATIENCE)
+        tried = asyncio.Event()
+        self._trying = asyncio.create_task(self._keep_trying(pages, address, tried))
+        with suppress(TimeoutError):  # a name server may be away, and much else waits for this
+            await asyncio.wait_for(tried.wait(), PATIENCE)
 
     def _imported_pages(self) -> Pages:
         """With all that they need: when they are asked for, the files may be those of another version."""
