@@ -10,8 +10,7 @@ import pytest
 
 from tests.support.fleetd_cli import COMMAND, Fleetd
 from tests.support.installed import Installed, InstalledFleetd
-from tests.support.ordinary_user import OrdinaryUsersFleetd, usable_interpreter
-from tests.support.requirement import need
+from tests.support.ordinary_user import OrdinaryUsersFleetd
 from tests.support.worker_pools import SLEEPING, shell
 
 pytestmark = pytest.mark.process
@@ -99,7 +98,6 @@ def test_what_ends_the_processes_of_a_unit_does_nothing_elsewhere(fleetd: Fleetd
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 def test_only_root_installs_for_the_system(short_path: Path) -> None:
-    need(usable_interpreter(), "a Python and a clone that other users may read")
     ordinary = OrdinaryUsersFleetd(short_path)
     short_path.chmod(0o755)
     ordinary.configure({"media": SLEEPING})

@@ -176,7 +176,9 @@ def test_a_probe_that_prints_without_end_is_read_for_a_while(monkeypatch: pytest
 @pytest.mark.root
 @as_root
 def test_a_probe_of_another_user() -> None:
-    assert output_of('user = "nobody"\ncommand = ["sh", "-c", "id -un; echo $HOME"]').text.startswith("nobody\n")
+    assert output_of('user = "nobody"\ndirectory = "/"\ncommand = ["sh", "-c", "id -un; echo $HOME"]').text.startswith(
+        "nobody\n"
+    )
 
 
 def test_values_of_the_environment_are_not_shown(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import tomli_w
 
 from tests.support.container import Container, check_collected, container, may_make_containers, status_of
 from tests.support.dockerfile import DOCKER, instruction
-from tests.support.ordinary_user import usable_interpreter
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import SLEEPING, shell
 
@@ -26,9 +25,6 @@ pytestmark = [
     pytest.mark.process,
     pytest.mark.root,
     pytest.mark.skipif(not may_make_containers(), reason="namespaces are not permitted here"),
-    pytest.mark.skipif(
-        may_make_containers() and usable_interpreter() is None, reason="another user cannot read this interpreter"
-    ),
 ]
 
 

@@ -296,7 +296,7 @@ def test_a_full_disk_hurts_nobody(fleetd: Fleetd, full_disk: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has pools of other users")
 def test_users_read_the_logs_of_their_own_pools_and_no_others(fleetd: Fleetd) -> None:
     fleetd.directory.chmod(0o755)
-    pool = shell("echo hello; exec sleep 1000", user="nobody", log={"max-size": 4096, "compress": True})
+    pool = shell("echo hello; exec sleep 1000", user="nobody", directory="/", log={"max-size": 4096, "compress": True})
     fleetd.configure({"media": pool, "secret": shell("echo hidden; exec sleep 1000")})
     fleetd.start()
     log = fleetd.log_directory / "media-0.log"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.fleetd_cli import Document, Fleetd
+from tests.support.ordinary_user import readable
 from tests.support.process_world import PROGRAMS
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import SOON, python, shell
@@ -21,6 +22,7 @@ from tests.support.worker_pools import SOON, python, shell
 pytestmark = pytest.mark.process
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts workers as somebody else")
+TELLS = PROGRAMS / "tells.py"
 
 
 def born_with(fleetd: Fleetd, **tables: Any) -> Document:
@@ -34,9 +36,14 @@ def born_with(fleetd: Fleetd, **tables: Any) -> Document:
 
 def telling(**keys: Any) -> Document:
     """A pool whose workers tell, once, and then are not started again."""
-    name, script = "python3", str(PROGRAMS / "tells.py")
-    command = {"command": [name, script], "restart": "never", "log": {"format": "raw"}, **SOON}
+    command = {"command": ["python3", str(TELLS)], "restart": "never", "log": {"format": "raw"}, **SOON}
     return {**command, **{key.replace("_", "-"): value for key, value in keys.items()}}
+
+
+def telling_as_nobody(**keys: Any) -> Document:
+    """The same as another user, who perhaps may not enter the directory of this clone."""
+    command = {"command": ["python3", str(readable(TELLS))], "directory": "/"}
+    return {**telling(user="nobody", **keys), **command}
 
 
 def test_fleetds_own_variables(fleetd: Fleetd) -> None:
@@ -110,7 +117,7 @@ def test_another_user(fleetd: Fleetd) -> None:
     file = fleetd.directory / "readable.env"
     file.write_text("FROM_FILE=1\n")
     file.chmod(0o644)
-    fleetd.configure({"media": telling(user="nobody", umask="077", env_file=str(file), limits={"nofile": 128})})
+    fleetd.configure({"media": telling_as_nobody(umask="077", env_file=str(file), limits={"nofile": 128})})
     born = born_with(fleetd)
     assert born["ids"] == [entry.pw_uid, entry.pw_uid, entry.pw_gid, entry.pw_gid]
     assert set(born["groups"]) == set(os.getgrouplist("nobody", entry.pw_gid))
@@ -124,7 +131,7 @@ def test_another_user(fleetd: Fleetd) -> None:
 def test_another_group(fleetd: Fleetd) -> None:
     fleetd.directory.chmod(0o755)
     group = grp.getgrnam("daemon")
-    fleetd.configure({"media": telling(user="nobody", group="daemon")})
+    fleetd.configure({"media": telling_as_nobody(group="daemon")})
     assert born_with(fleetd)["ids"][2:] == [group.gr_gid, group.gr_gid]
 
 
@@ -135,7 +142,7 @@ def test_an_env_file_that_its_user_may_not_read_is_not_read_by_root_instead(flee
     file = fleetd.directory / "private.env"
     file.write_text("SECRET=1\n")
     file.chmod(0o600)
-    fleetd.configure({"media": telling(user="nobody", env_file=str(file))})
+    fleetd.configure({"media": telling_as_nobody(env_file=str(file))})
     assert f"env-file {file}: permission denied for user nobody" in fleetd.start(code=1).stderr
 
 

@@ -18,7 +18,7 @@ import pytest
 from fleetd.errors import FleetdError
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.processes import Processes
-from tests.support.ordinary_user import BECOME, FOUND_IN, UID, usable_interpreter
+from tests.support.ordinary_user import BECOME, UID, everyones_python, found_in
 from tests.support.process_world import PROGRAMS, World, alive, eventually, with_run
 
 NAME = f"many-{os.getpid()}"  # unlike any run of another test
@@ -69,7 +69,6 @@ def test_p3_the_next_daemon_takes_over_runs_output_and_exit_codes(short_path: Pa
 DAEMON = """
 import asyncio, sys
 from pathlib import Path
-from tests.support.ordinary_user import BECOME, FOUND_IN, UID, usable_interpreter
 from tests.support.process_world import World
 
 async def main():
@@ -250,7 +249,6 @@ def mode_of(path: Path) -> int:
 AS_ANOTHER_USER = """
 import asyncio, os, sys
 from pathlib import Path
-from tests.support.ordinary_user import BECOME, FOUND_IN, UID, usable_interpreter
 from tests.support.process_world import PROGRAMS, World, alive
 
 async def main():
@@ -276,14 +274,11 @@ asyncio.run(main())
     os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv, to be another user"
 )
 def test_an_ordinary_user_has_all_of_it_but_other_users(short_path: Path) -> None:
-    python = usable_interpreter()
-    if python is None:
-        pytest.skip("needs a Python and a clone that other users may use")
     os.chown(short_path, UID, UID)
     result = subprocess.run(
-        [*BECOME, python, "-c", AS_ANOTHER_USER, str(short_path)],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": FOUND_IN},
+        [*BECOME, everyones_python(), "-c", AS_ANOTHER_USER, str(short_path)],
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": found_in()},
         capture_output=True,
         text=True,
         timeout=60,

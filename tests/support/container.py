@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.ordinary_user import FOUND_IN, usable_interpreter
+from tests.support.ordinary_user import everyones_python, found_in
 from tests.support.waiting import samples, wait_for
 
 NAMESPACE = ("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
@@ -40,7 +40,7 @@ class Container:
 
     def __init__(self, output: Path, *arguments: str, init: Sequence[str] = ()) -> None:
         self.output = output
-        self._fleetd = [str(usable_interpreter()), "-m", "fleetd.cli.main"]
+        self._fleetd = [everyones_python(), "-m", "fleetd.cli.main"]
         with output.open("wb") as file:
             self.outside = subprocess.Popen(
                 [*NAMESPACE, "sh", "-c", _LOCKED, "sh", *init, *self._fleetd, *arguments],
@@ -53,7 +53,7 @@ class Container:
 
     @staticmethod
     def _environment() -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "PYTHONPATH": FOUND_IN, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": found_in(), "PYTHONDONTWRITEBYTECODE": "1"}
 
     @property
     def first(self) -> psutil.Process:

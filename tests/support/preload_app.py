@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fleetd_cli import Fleetd
-from tests.support.ordinary_user import usable_interpreter
+from tests.support.ordinary_user import usable_python
 from tests.support.releases import Releases
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import SOON
@@ -58,8 +58,8 @@ class PreloadApp:
 
 
 def interpreter() -> str:
-    """A Python that an ordinary user may run, too."""
-    return (usable_interpreter() if os.geteuid() == 0 else None) or sys.executable
+    """A Python that an ordinary user may run, too, where there is one."""
+    return (usable_python() if os.geteuid() == 0 else None) or sys.executable
 
 
 def preload_app(root: Path) -> PreloadApp:

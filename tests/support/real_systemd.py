@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from fleetd.shell.cgroup import own_cgroup
+from tests.support.ordinary_user import readable
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 
@@ -130,8 +131,8 @@ def machine() -> Iterator[Machine]:
 
 def _boot(cgroup: Path, shared: Path, work: Path) -> Machine:
     """Begin to boot."""
-    python = {Path(sys.prefix), Path(sys.base_prefix)}
-    seen = [str(path) for path in (shared, ROOT, *sorted(python)) if not path.is_relative_to("/usr")]
+    python = (Path(sys.prefix), Path(sys.base_prefix))
+    seen = [str(path) for path in (shared, *sorted({ROOT, readable(ROOT), *python})) if not path.is_relative_to("/usr")]
     # Its own cgroup first: it becomes the root of what the machine sees.
     options = (*NAMESPACES, "--propagation", "private", "--fork", "--kill-child")
     enter = f'echo 0 >{cgroup}/cgroup.procs && exec unshare {" ".join(options)} "$@"'

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.ordinary_user import FOUND_IN, usable_interpreter
+from tests.support.ordinary_user import everyones_python, found_in
 from tests.support.real_systemd import Machine
-from tests.support.requirement import need
 from tests.support.systemd_unit import until
 
 pytestmark = [pytest.mark.process, pytest.mark.root]
@@ -21,11 +20,10 @@ NAME, UID = "casey", 64999
 @pytest.fixture
 def login(host: Machine) -> Iterator[tuple[str, ...]]:
     """What a command of that user begins with, on a machine where the user's manager runs."""
-    need(usable_interpreter(), "a Python and a clone that other users may read")
     host.run("useradd", "--create-home", "--uid", str(UID), NAME)
     host.systemctl("start", f"user@{UID}.service")
     # The unit runs without the variables of this test: the manager has to have them.
-    variables = (f"PYTHONPATH={FOUND_IN}", "PYTHONDONTWRITEBYTECODE=1")
+    variables = (f"PYTHONPATH={found_in()}", "PYTHONDONTWRITEBYTECODE=1")
     session = (f"HOME=/home/{NAME}", f"XDG_RUNTIME_DIR=/run/user/{UID}")
     become = ("setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "env", *variables, *session)
     host.run(*become, "systemctl", "--user", "set-environment", *variables)
@@ -37,7 +35,7 @@ def login(host: Machine) -> Iterator[tuple[str, ...]]:
 def test_a_users_unit_lives_as_a_systems_does(host: Machine, login: tuple[str, ...]) -> None:
     file = f"/home/{NAME}/mine.toml"
     host.run("sh", "-c", f'printf \'[pool.media]\\ncommand = ["sleep", "1000"]\\nnumprocs = 2\\n\' >{file}')
-    fleetd = (*login, str(usable_interpreter()), "-m", "fleetd.cli.main")
+    fleetd = (*login, everyones_python(), "-m", "fleetd.cli.main")
     own = (*login, "systemctl", "--user")
 
     def show(name: str) -> str:
