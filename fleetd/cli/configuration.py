@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fleetd.config.accepted import Accepted
 from fleetd.config.files import gather
 from fleetd.config.keys import DAEMON, FLEET
-from fleetd.config.lint import unsafe_files
+from fleetd.config.lint import lint, unsafe_files
 from fleetd.config.load import Loaded, load
 from fleetd.config.problems import Severity
 from fleetd.config.reader import Reader
@@ -58,8 +59,8 @@ def load_files(files: Sequence[Path], instance: str) -> Loaded:
     return load([str(file) for file in files], Host(), Shipped(), instance=instance)
 
 
-def accepted(files: Sequence[Path], instance: str) -> Loaded:
-    """What the pool files say, if a daemon may run it: then `spec` is set.
+def accepted(files: Sequence[Path], instance: str) -> Accepted:
+    """What the pool files say, if a daemon may run it.
 
     Raises UsageError with everything that is wrong, one a line: what cannot be read, what this version does not do yet,
     and files that somebody else could change to command a daemon of root.
@@ -74,7 +75,8 @@ def accepted(files: Sequence[Path], instance: str) -> Loaded:
     ]
     if wrong:
         raise UsageError("\n".join(str(each) for each in wrong))
-    return loaded
+    assert loaded.spec is not None
+    return Accepted(loaded.spec, tuple(str(each) for each in (*loaded.not_yet, *lint(loaded, host))))
 
 
 def runtime_directory_of(files: Sequence[Path]) -> Path | None:

@@ -10,12 +10,12 @@ from functools import partial
 
 from fleetd import tls
 from fleetd.cli import start_view
-from fleetd.cli.configuration import Host, accepted
+from fleetd.cli.configuration import accepted
 from fleetd.cli.last_words import last_words
 from fleetd.cli.waiting import carry_out
 from fleetd.client.control import ControlClient, HungUpError
-from fleetd.config.lint import lint
-from fleetd.config.load import Loaded
+from fleetd.config.accepted import Accepted
+from fleetd.core.spec import FleetSpec
 from fleetd.errors import ExitCode, FleetdError
 from fleetd.shell import handover, locks, paths
 from fleetd.shell.handover import Tenure
@@ -32,12 +32,11 @@ def run_daemon(args: argparse.Namespace) -> int:
     before = handover.received()
     name = paths.instance_name(args.files, args.instance)
     load = partial(accepted, args.files, name)
-    loaded = load()
-    assert loaded.spec is not None
-    _warn(loaded)
-    places = paths.instance(name, loaded.spec.daemon)
-    paths.prepare(places, loaded.spec.daemon.socket_group)
-    run = partial(_run, load, loaded, places)
+    files = load()
+    _warn(files)
+    places = paths.instance(name, files.spec.daemon)
+    paths.prepare(places, files.spec.daemon.socket_group)
+    run = partial(_run, load, files.spec, places)
     if before is not None:
         return run(before.tenure(places))
     if args.view:
@@ -61,37 +60,35 @@ def _say_how_it_ends() -> None:
         )
 
 
-def _run(load: Callable[[], Loaded], loaded: Loaded, places: paths.Instance, tenure: Tenure) -> int:
+def _run(load: Callable[[], Accepted], spec: FleetSpec, places: paths.Instance, tenure: Tenure) -> int:
     try:
         keeper = KeeperLink.reach(places.keeper, places.name)
     except OSError as error:
         raise FleetdError(f"the keeper cannot be started: {error.strerror}: {places.keeper}") from error
-    assert loaded.spec is not None
-    if loaded.spec.member is None:
+    if spec.member is None:
         tls.import_asyncio_without()
     from fleetd.shell import daemon  # noqa: PLC0415 - while this is imported, the keeper starts
 
     try:
-        return daemon.run(load, loaded, places, keeper, tenure)
+        return daemon.run(load, spec, places, keeper, tenure)
     except FleetdError:  # it has not begun
         keeper.dismiss()
         raise
 
 
-def _warn(loaded: Loaded) -> None:
-    for warning in (*loaded.not_yet, *lint(loaded, Host())):
+def _warn(files: Accepted) -> None:
+    for warning in files.warnings:
         print(f"fleetd start: {warning}", file=sys.stderr)
-    _warn_of_unit(loaded)
+    _warn_of_unit(files.spec)
 
 
-def _warn_of_unit(loaded: Loaded) -> None:
+def _warn_of_unit(spec: FleetSpec) -> None:
     """What is wrong with the unit of systemd that this process is started by."""
     if "SYSTEMD_EXEC_PID" not in os.environ:
         return
     from fleetd.systemd.stop_time import too_short  # noqa: PLC0415 - elsewhere it is not needed
 
-    assert loaded.spec is not None
-    if (warning := too_short(loaded.spec)) is not None:
+    if (warning := too_short(spec)) is not None:
         print(f"fleetd start: warning: {warning}", file=sys.stderr)
 
 
@@ -146,6 +143,10 @@ def _until_healthy(args: argparse.Namespace, places: paths.Instance) -> int:
         carry_out(client, "start", request, title=f"start {places.name}", timeout=args.timeout)
     except HungUpError:
         raise FleetdError(f"the daemon ended: {last_words(places.daemon_log, told_before)}") from None
+    except FleetdError as error:
+        if error.exit_code is not ExitCode.FAILED:
+            raise
+        raise FleetdError(f"{error}\nthe daemon runs on: `fleetd status` shows it, `fleetd stop` ends it") from None
     trouble = fleet_trouble(client.call("status", {})["fleet"])
     if trouble is not None:
         print(f"fleetd start: warning: {trouble}", file=sys.stderr)

@@ -36,12 +36,11 @@ def run(args: argparse.Namespace) -> int:
     Raises FleetdError with why it could not take over.
     """
     name = paths.instance_name(args.files, args.instance)
-    loaded = accepted(args.files, name)
-    assert loaded.spec is not None
-    for part in (*_PARTS, *(() if loaded.spec.member is None else _IN_A_FLEET)):
+    spec = accepted(args.files, name).spec
+    for part in (*_PARTS, *(() if spec.member is None else _IN_A_FLEET)):
         _import_all(part)
-    _check_for_this_host(loaded.spec)
-    places = paths.instance(name, loaded.spec.daemon)
+    _check_for_this_host(spec)
+    places = paths.instance(name, spec.daemon)
     locks.check(places, daemon=os.getppid())
     memory.load(places.state_file)
     journal.check(places.journal)

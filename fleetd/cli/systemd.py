@@ -121,18 +121,17 @@ def _is_supervised(args: argparse.Namespace) -> bool:
 def _text(args: argparse.Namespace) -> str:
     """The unit of these files.  Raises UsageError with every problem of the files."""
     instance = paths.instance_name(args.files, args.instance)
-    loaded = accepted(args.files, instance)
-    assert loaded.spec is not None
+    spec = accepted(args.files, instance).spec
     program = _program()
     interpreter = os.path.realpath(sys.executable)
-    read = (*program[:1], interpreter, sys.prefix, sys.base_prefix, str(Path(fleetd.__file__).parent), *loaded.files)
+    read = (*program[:1], interpreter, sys.prefix, sys.base_prefix, str(Path(fleetd.__file__).parent), *spec.files)
     wanted = Wanted(
         instance=instance,
         program=program,
         files=tuple(os.path.abspath(file) for file in args.files),  # noqa: PTH100 - links are followed at every start
-        spec=loaded.spec,
-        home=protect_home(loaded.spec, _homes(loaded.spec), read, os.path.realpath),
-        system=protect_system(loaded.spec, os.path.realpath),
+        spec=spec,
+        home=protect_home(spec, _homes(spec), read, os.path.realpath),
+        system=protect_system(spec, os.path.realpath),
         is_named=args.instance is not None and args.instance != args.files[0].stem,
         for_user=args.user,
     )

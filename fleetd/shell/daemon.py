@@ -19,15 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetd import __version__, garbage
-from fleetd.config.load import Loaded
+from fleetd.config.accepted import Accepted
 from fleetd.core.chance import Chance
 from fleetd.core.decide import decide, next_deadline
 from fleetd.core.events import Event, Restored, ShutdownRequested, SpecChanged, Tick
 from fleetd.core.facts import Fact, Kind, Value
-from fleetd.core.plan import Plan, as_it_runs, diff, diff_of_tables
+from fleetd.core.plan import as_it_runs
 from fleetd.core.spec import FleetSpec
 from fleetd.core.state import Moment, State
-from fleetd.errors import UsageError
 from fleetd.shell import log, memory, paths
 from fleetd.shell.alerting import Alerting
 from fleetd.shell.control import ControlServer
@@ -61,12 +60,11 @@ EVENTS_A_TURN = 64
 _log = logging.getLogger("fleetd")
 
 
-def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: KeeperLink, tenure: Tenure) -> int:
+def run(load: Callable[[], Accepted], spec: FleetSpec, places: Instance, keeper: KeeperLink, tenure: Tenure) -> int:
     """Run the daemon of an instance until it has drained; answers the exit code.
 
     `load` reads the pool files again, `keeper` has been reached and not spoken to.
     """
-    assert loaded.spec is not None
     hold_signals()
     garbage.look_from_now_on()
     own_log = log.DetachedLog(places.daemon_log) if tenure.detached else None
@@ -75,8 +73,8 @@ def run(load: Callable[[], Loaded], loaded: Loaded, places: Instance, keeper: Ke
     surroundings = Surroundings(stdout)
     if own_log is not None:
         surroundings.before_stdout = own_log.keep_up
-    log.configure(loaded.spec.daemon.log_level, loaded.spec.daemon.log_format, stderr, surroundings.before_stdout)
-    return asyncio.run(Daemon(loaded.spec, places, load, keeper, tenure, own_log, surroundings).serve())
+    log.configure(spec.daemon.log_level, spec.daemon.log_format, stderr, surroundings.before_stdout)
+    return asyncio.run(Daemon(spec, places, load, keeper, tenure, own_log, surroundings).serve())
 
 
 class Daemon:
@@ -86,7 +84,7 @@ class Daemon:
         self,
         spec: FleetSpec,
         places: Instance,
-        load: Callable[[], Loaded],
+        load: Callable[[], Accepted],
         keeper: KeeperLink,
         tenure: Tenure,
         own_log: log.DetachedLog | None,
@@ -105,7 +103,7 @@ class Daemon:
             version=__version__,
             started_at=time.time(),
         )
-        self._load = load
+        self.load = load
         self._keeper = keeper
         self._tenure, self._own_log = tenure, own_log
         self._surroundings = surroundings
@@ -312,7 +310,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self.post, ShutdownRequested())
         self._loop.add_signal_handler(DRAIN, verbs.drain_by_signal)
-        self._loop.add_signal_handler(signal.SIGHUP, Paced(verbs.reload_by_signal, self._loop))
+        self._loop.add_signal_handler(signal.SIGHUP, Paced(verbs.reloading.by_signal, self._loop))
         self._loop.add_signal_handler(signal.SIGUSR1, Paced(self._reopen_logs, self._loop))
         release_signals()
 
@@ -322,19 +320,6 @@ class Daemon:
             self._own_log.reopen()
 
     # -- the pool files ----------------------------------------------------------------------------------------------
-
-    def read_again(self) -> tuple[FleetSpec, Plan, Plan]:
-        """Read the pool files; what becomes of the pools, and of other tables.
-
-        Raises UsageError with everything that is wrong with them.
-        """
-        loaded = self._load()
-        wrong = loaded.problems or loaded.refused
-        if loaded.spec is None or wrong:
-            raise UsageError("\n".join(map(str, wrong)))
-        spec = loaded.spec
-        old = {name: pool.spec for name, pool in self.state.pools.items() if not pool.removed}
-        return spec, diff(old, spec.pools), diff_of_tables(self.spec, spec)
 
     async def apply(self, spec: FleetSpec, roll: int) -> None:
         """Go on with a new spec; the rollouts that follow have the id `roll`."""

@@ -5,8 +5,6 @@ A verb posts events and waits, if asked to, until the state shows what came of t
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -23,7 +21,6 @@ from fleetd.core.events import (
     StopRequested,
     Target,
 )
-from fleetd.core.plan import Change, Plan
 from fleetd.core.signals import number_of
 from fleetd.core.spec import MOST_WORKERS
 from fleetd.core.targets import resolve
@@ -31,6 +28,7 @@ from fleetd.errors import FleetdError, NotFoundError, UsageError
 from fleetd.shell.conversation import Reply, Verb
 from fleetd.shell.fact_log import KEPT
 from fleetd.shell.readiness import reasons_against
+from fleetd.shell.reloading import Reloading
 from fleetd.shell.remaining import Remaining, plain
 from fleetd.shell.tail import Backlog
 from fleetd.shell.waiting import Waiting
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
 
 LINES_OF_LOG = 200
 
-_log = logging.getLogger("fleetd")
 Args = Mapping[str, Any]
 
 
@@ -53,7 +50,7 @@ class Verbs:
         self._daemon = daemon
         self._waiting = Waiting(daemon)
         self._remaining = Remaining(daemon, self._waiting)
-        self._reloading: asyncio.Task[Any] | None = None
+        self.reloading = Reloading(daemon, self._remaining)
 
     def table(self) -> dict[str, Verb]:
         """Every verb by name."""
@@ -67,7 +64,7 @@ class Verbs:
             "scale": self._unless_stopping(self._scale),
             "pause": self._unless_stopping(self._pause),
             "resume": self._unless_stopping(self._resume),
-            "reload": self._unless_stopping(self._reload),
+            "reload": self._unless_stopping(self.reloading.reload),
             "logs": self._logs,
             "logs-follow": self._logs_follow,
             "events": self._events,
@@ -289,66 +286,11 @@ class Verbs:
             raise NotFoundError("no worker of these runs")
         return {"workers": sent}
 
-    # -- reload ------------------------------------------------------------------------------------------------------
-
-    async def _reload(self, args: Args, reply: Reply) -> Any:
-        if args.get("dry_run"):
-            return _told(*self._daemon.read_again()[1:])
-        roll = self._daemon.next_roll()
-        with self._daemon.service.reload():
-            spec, plan, tables = self._daemon.read_again()
-            rest = {
-                "pools": _of(plan, Change.ROLLED),
-                "added": _of(plan, Change.ADDED),
-                "removed": _of(plan, Change.REMOVED),
-                "as_before": _of(plan, Change.UNCHANGED) + _of(plan, Change.LIVE),
-                "roll": roll,
-                "wait": args.get("wait", True),
-                "result": _told(plan, tables),
-            }
-            self._remaining.rolled(rest, reply, "until-reloaded")
-            _warn_of_later(tables)
-            await self._daemon.apply(spec, roll)
-        return await self._remaining.until_reloaded(rest, reply)
-
-    def reload_by_signal(self) -> None:
-        """SIGHUP: what is wrong goes to the log."""
-        self._reloading = asyncio.ensure_future(self._reload_by_signal())
-
-    async def _reload_by_signal(self) -> None:
-        try:
-            with self._daemon.service.reload():
-                spec, plan, tables = self._daemon.read_again()
-                for change in plan:
-                    _log.info("reload: %s: %s", change.name, change.change)
-                _warn_of_later(tables)
-                await self._daemon.apply(spec, self._daemon.next_roll())
-        except FleetdError as error:
-            for line in str(error).splitlines():
-                _log.error("reload: nothing was changed: %s", line)
-
     # -- targets -----------------------------------------------------------------------------------------------------
 
     def _targets(self, args: Args) -> tuple[Target, ...]:
         pools = {name: pool.slots for name, pool in self._daemon.state.pools.items() if not pool.removed}
         return resolve(args.get("targets") or (), pools)
-
-
-def _told(plan: Plan, tables: Plan) -> dict[str, Any]:
-    return {
-        what: [{"name": each.name, "change": each.change, "keys": list(each.keys)} for each in changes]
-        for what, changes in (("pools", plan), ("tables", tables))
-    }
-
-
-def _warn_of_later(tables: Plan) -> None:
-    for each in tables:
-        if each.change is Change.LATER:
-            _log.warning("reload: [%s]: %s: %s", each.name, ", ".join(each.keys), each.change)
-
-
-def _of(plan: Plan, change: Change) -> list[str]:
-    return [each.name for each in plan if each.change is change]
 
 
 def _left_of(backlog: Backlog, args: Args, reply: Reply) -> Args:

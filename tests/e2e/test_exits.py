@@ -168,10 +168,11 @@ def test_events_have_the_fields_that_are_documented(fleetd: Fleetd) -> None:
 def why(fleetd: Fleetd, pool: Document) -> str:
     """The line with which a pool's worker does not start, as `start` and the events tell it."""
     fleetd.configure({"media": pool})
-    said = fleetd.start(code=1).stderr.splitlines()[-1]
+    *_, said, where_it_is = fleetd.start(code=1).stderr.splitlines()
     (failed, *_) = fleetd.events("worker.start-failed")
     error: str = failed["fields"]["error"]
     assert said.startswith(f"fleetd start: media:0: {error}"), said
+    assert where_it_is.startswith("fleetd start: the daemon runs on")
     assert failed["text"] == f"media:0: could not be started: {error}"
     assert fleetd.pool("media")["workers"][0]["last_exit"]["reason"] == "start-failed"
     return error

@@ -94,6 +94,30 @@ def test_an_invalid_file_changes_nothing_and_every_problem_is_told(running: Flee
     stays(lambda: pids(running) == before, "every worker", seconds=0.3)
 
 
+NO_POOL = "test.toml: there is no pool; add a [pool.NAME] table"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--dry-run"]], ids=str)
+def test_what_check_warns_of_is_told(running: Fleetd, arguments: list[str]) -> None:
+    """A file that was emptied by mistake is valid, and takes all pools away."""
+    running.configure({})
+    done = running.run("reload", *arguments)
+    assert set(done.stdout.splitlines()) == {f"{name}: removed" for name in BEFORE}
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("fleetd reload: warning: ")]
+    assert any(NO_POOL in line for line in warnings), done.stderr
+    assert (NO_POOL in running.daemon_log()) is (not arguments), "and is in the log where it was done"
+    document = json.loads(running.run("reload", "--dry-run", "--json").stdout)
+    assert any(NO_POOL in line for line in document["warnings"])
+
+
+def test_what_check_warns_of_is_in_the_log_after_sighup(running: Fleetd) -> None:
+    running.configure({})
+    kill(running.status()["pid"], signal.SIGHUP)
+    wait_for(lambda: not pids(running), "all workers to be gone")
+    (told,) = [line for line in running.daemon_log().splitlines() if NO_POOL in line]
+    assert " warning " in told
+
+
 def test_sighup_reloads(running: Fleetd) -> None:
     before = pids(running)
     running.configure(AFTER)
