@@ -40,7 +40,9 @@ COMMANDS: Mapping[str, Command] = {
     "reload": Command("read the pool files again and apply what changed", "fleetd reload --dry-run", "reload"),
     "logs": Command("show the output of workers", "fleetd logs media -f -n 20", "logs"),
     "events": Command("show what happened: starts, exits, recycles, restarts", "fleetd events -f --json", "events"),
-    "health": Command("exit 0 when all is well, else 1", "fleetd health --ready media", "health"),
+    "health": Command(
+        "exit 0 while no worker is in a crash loop or given up, else 1", "fleetd health --ready media", "health"
+    ),
     "signal": Command("send a signal to the main process of each worker", "fleetd signal USR1 media:0", "signal"),
     "check": Command("read pool files and say what is wrong with them", "fleetd check -c media.toml", "check"),
     "init": Command("write a commented pool file to start from", "fleetd init --framework rq > pools.toml", "init"),

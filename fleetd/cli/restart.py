@@ -15,6 +15,7 @@ from fleetd.cli.parser import Parser, add_json, add_targets
 from fleetd.cli.waiting import add_waiting, carry_out, print_json
 from fleetd.config.durations import format_duration
 from fleetd.errors import UsageError
+from fleetd.views.counted import counted
 from fleetd.views.label import checked_label
 
 if TYPE_CHECKING:
@@ -95,5 +96,5 @@ def _amount(text: str) -> Amount:
 
 
 def _tell(roll: Mapping[str, Any]) -> None:
-    drain = format_duration(round(roll["longest_drain"] or 0))
-    print(f"{roll['done']} workers restarted in {format_duration(round(roll['duration']))}, longest drain {drain}")
+    took, drain = (format_duration(round(seconds)) for seconds in (roll["duration"], roll["longest_drain"] or 0))
+    print(f"{counted(roll['done'], 'worker')} restarted in {took}, longest drain {drain}")

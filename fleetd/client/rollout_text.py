@@ -9,6 +9,7 @@ from fleetd.client.following import Outcome
 from fleetd.client.verdict import End, View
 from fleetd.config.durations import format_duration
 from fleetd.coordination.port import HostProgress, HostState, Rollout, RolloutState
+from fleetd.views.counted import counted
 from fleetd.views.status_table import Row, Tone
 from fleetd.views.stragglers import Straggler
 
@@ -26,12 +27,12 @@ def begun(rollout: Rollout) -> str:
     """What was asked for, once it was."""
     hosts = len(rollout.hosts)
     limit = f", at most {rollout.max_parallel_hosts} at a time" if rollout.max_parallel_hosts < hosts else ""
-    return f"restart {rollout.epoch} of {rollout.intent.scope}: {_counted(hosts, 'host')}{limit}"
+    return f"restart {rollout.epoch} of {rollout.intent.scope}: {counted(hosts, 'host')}{limit}"
 
 
 def going_on(rollout: Rollout) -> str:
     """What goes on, once it does."""
-    return f"restart {rollout.epoch} of {rollout.intent.scope} goes on: {_counted(len(rollout.hosts), 'host')}"
+    return f"restart {rollout.epoch} of {rollout.intent.scope} goes on: {counted(len(rollout.hosts), 'host')}"
 
 
 def changes(before: Mapping[str, HostProgress], after: Mapping[str, HostProgress]) -> Iterator[str]:
@@ -52,8 +53,8 @@ def summary(outcome: Outcome) -> str:
     hosts = [progress for name, progress in outcome.view.newest.hosts.items() if name in outcome.view.waited_for]
     drain = max((progress.longest_drain for progress in hosts), default=0.0)
     return (
-        f"{_counted(len(outcome.view.waited_for), 'host')}, "
-        f"{_counted(sum(progress.done for progress in hosts), 'worker')} restarted in "
+        f"{counted(len(outcome.view.waited_for), 'host')}, "
+        f"{counted(sum(progress.done for progress in hosts), 'worker')} restarted in "
         f"{format_duration(round(outcome.duration))}, longest drain {format_duration(round(drain))}"
     )
 
@@ -111,18 +112,14 @@ def _pending(view: View, left: Sequence[Straggler]) -> Iterator[str]:
 
 
 def _so_far(view: View) -> str:
-    return f"{len(view.done)} of {_counted(len(view.waited_for), 'host')} done"
+    return f"{len(view.done)} of {counted(len(view.waited_for), 'host')} done"
 
 
 def _rest(view: View) -> str:
     done = sum(progress.done for progress in view.newest.hosts.values())
     total = sum(progress.total for progress in view.newest.hosts.values())
     others = "" if view.newest.intent.mode == "now" else ", the others go on as they were"
-    return f"{done} of {_counted(total, 'worker')} restarted{others}"
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+    return f"{done} of {counted(total, 'worker')} restarted{others}"
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -179,7 +176,7 @@ def _host_row(name: str, progress: HostProgress) -> Row:
 
 
 def _parallel(rollout: Rollout) -> str:
-    return _counted(rollout.max_parallel_hosts, "host")
+    return counted(rollout.max_parallel_hosts, "host")
 
 
 def when(at: float) -> str:

@@ -10,6 +10,7 @@ from fleetd.tui.lines import visible
 from fleetd.tui.model import Model, Question, Screen
 from fleetd.tui.rows import Row, key_of, rows
 from fleetd.tui.scene import Crew, Host, Scene
+from fleetd.views.counted import counted
 from fleetd.views.picture import Request, Verb
 
 _ASKED: Mapping[Verb, str] = {
@@ -196,5 +197,5 @@ def _where(host: Host, crews: list[Crew]) -> str:
 def _counted(crews: list[Crew]) -> str:
     workers = sum(len(crew.shapes) for crew in crews)
     busy = sum(crew.tally.get(Shape.BUSY, 0) for crew in crews)
-    counted = "1 worker" if workers == 1 else f"{workers} workers"
-    return f"{counted}, {busy} busy" if busy else counted
+    told = counted(workers, "worker")
+    return f"{told}, {busy} busy" if busy else told
