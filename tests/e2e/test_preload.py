@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.test_worker_environment import born_with
 from tests.support.crash import kill_daemon
 from tests.support.fleetd_cli import Fleetd, kill
-from tests.support.ordinary_user import EveryonesFleetd, readable
+from tests.support.ordinary_user import EveryonesFleetd
 from tests.support.preload_app import PreloadApp, interpreter, new_worker, preload_app
 from tests.support.process_world import PROGRAMS, alive
 from tests.support.waiting import wait_for
@@ -101,14 +101,13 @@ def test_born_as_by_exec(fleetd: Fleetd, user: str | None) -> None:
     python = "/usr/bin/python3"
     if not Path(python).exists():
         pytest.skip("needs a Python that every user may run")
-    program = PROGRAMS / "tells.py"
     if user is not None:
-        fleetd, program = EveryonesFleetd(fleetd.directory), readable(program)
+        fleetd = EveryonesFleetd(fleetd.directory)
     file = fleetd.directory / "worker.env"
     file.write_text("FROM_FILE=1\nBOTH=file\n")
     file.chmod(0o644)
     pool: dict[str, Any] = {
-        "command": [python, str(program), "3"], "restart": "never", "log": {"format": "raw"}, **SOON,
+        "command": [python, str(PROGRAMS / "tells.py"), "3"], "restart": "never", "log": {"format": "raw"}, **SOON,
         "umask": "027", "nice": 5, "limits": {"nofile": 256, "core": 0}, "directory": "/tmp", "env-file": str(file),
         "env": {"BOTH": "table", "PYTHONUNBUFFERED": "1"}, "cpu-affinity": [0],
     }  # fmt: skip

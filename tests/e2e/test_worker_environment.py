@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.support.fleetd_cli import Document, Fleetd
-from tests.support.ordinary_user import readable
 from tests.support.process_world import PROGRAMS
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import SOON, python, shell
@@ -22,7 +21,6 @@ from tests.support.worker_pools import SOON, python, shell
 pytestmark = pytest.mark.process
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts workers as somebody else")
-TELLS = PROGRAMS / "tells.py"
 
 
 def born_with(fleetd: Fleetd, **tables: Any) -> Document:
@@ -36,14 +34,13 @@ def born_with(fleetd: Fleetd, **tables: Any) -> Document:
 
 def telling(**keys: Any) -> Document:
     """A pool whose workers tell, once, and then are not started again."""
-    command = {"command": ["python3", str(TELLS)], "restart": "never", "log": {"format": "raw"}, **SOON}
+    command = {"command": ["python3", str(PROGRAMS / "tells.py")], "restart": "never", "log": {"format": "raw"}, **SOON}
     return {**command, **{key.replace("_", "-"): value for key, value in keys.items()}}
 
 
 def telling_as_nobody(**keys: Any) -> Document:
     """The same as another user, who perhaps may not enter the directory of this clone."""
-    command = {"command": ["python3", str(readable(TELLS))], "directory": "/"}
-    return {**telling(user="nobody", **keys), **command}
+    return telling(user="nobody", directory="/", **keys)
 
 
 def test_fleetds_own_variables(fleetd: Fleetd) -> None:

@@ -18,7 +18,8 @@ import pytest
 from fleetd.errors import FleetdError
 from fleetd.shell.keeper_link import KeeperLink
 from fleetd.shell.processes import Processes
-from tests.support.ordinary_user import BECOME, UID, everyones_python, found_in
+from tests.support.open_clone import found_in
+from tests.support.ordinary_user import BECOME, UID, everyones_python
 from tests.support.process_world import PROGRAMS, World, alive, eventually, with_run
 
 NAME = f"many-{os.getpid()}"  # unlike any run of another test

@@ -15,13 +15,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.ordinary_user import readable
 from tests.support.process_world import PROGRAMS, PYTHON, World, eventually, open_descriptors
 
 pytestmark = pytest.mark.process
 
-TELLS = PROGRAMS / "tells.py"
-ANYONES_PYTHON = shutil.which("python3", path="/usr/bin:/usr/local/bin") or PYTHON
+TELLS = (
+    shutil.which("python3", path="/usr/bin:/usr/local/bin") or PYTHON,
+    "-S",
+    str(PROGRAMS / "tells.py"),
+)  # one that other users may run
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of other users")
 NOBODY = 65534
 ENV_FILE = r"""
@@ -48,8 +50,8 @@ def in_world(folder: Path, test: Callable[[World], Coroutine[Any, Any, None]]) -
     asyncio.run(run())
 
 
-async def what_it_tells(world: World, program: Path = TELLS, **more: Any) -> dict[str, Any]:
-    world.spawn("r1", ANYONES_PYTHON, "-S", str(program), **more)
+async def what_it_tells(world: World, **more: Any) -> dict[str, Any]:
+    world.spawn("r1", *TELLS, **more)
     assert await world.until("exited", "r1") == (0, None)
     first, *rest = world.output["r1"].decode().splitlines()
     assert rest == ["reopened", "to stderr"]
@@ -94,7 +96,6 @@ def test_user_groups_limits_nice_and_affinity(short_path: Path) -> None:
     async def test(world: World) -> None:
         told = await what_it_tells(
             world,
-            readable(TELLS),
             uid=NOBODY,
             gid=NOBODY,
             groups=(33, NOBODY),

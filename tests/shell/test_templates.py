@@ -15,6 +15,8 @@ import pytest
 from fleetd.keeper.run import Run
 from fleetd.keeper.template import Birth
 from fleetd.keeper.templates import NEWEST_SPARE, OLDER_SPARE, Templates, how_it_ended
+from fleetd.shell import keeper_link
+from tests.support.open_clone import readable
 from tests.support.process_world import World, alive, children_of, eventually, open_descriptors
 
 pytestmark = pytest.mark.process
@@ -164,12 +166,13 @@ resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 @pytest.mark.root
-def test_a_user_who_may_have_no_more_processes_is_told(short_path: Path) -> None:
+def test_a_user_who_may_have_no_more_processes_is_told(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     python = "/usr/bin/python3"
     if not Path(python).exists():
         pytest.skip("needs a Python that every user may run")
 
     short_path.chmod(0o777)
+    monkeypatch.setattr(keeper_link, "PROGRAM", readable(keeper_link.PROGRAM))
 
     async def test() -> None:
         world = PreloadWorld(short_path, FORKS_NO_MORE)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.ordinary_user import everyones_python, found_in
+from tests.support.open_clone import found_in
+from tests.support.ordinary_user import everyones_python
 from tests.support.waiting import samples, wait_for
 
 NAMESPACE = ("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")

@@ -69,6 +69,7 @@ class Fleetd:
         done = subprocess.run(
             self._command(arguments),
             env=self._environment(),
+            cwd=self._working_directory(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -84,6 +85,7 @@ class Fleetd:
         process = subprocess.Popen(
             self._command(arguments),
             env=self._environment(),
+            cwd=self._working_directory(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -184,6 +186,10 @@ class Fleetd:
     def _command(self, arguments: Sequence[str]) -> list[str]:
         verb, *rest = arguments
         return [*self.inside, str(COMMAND), verb, "-c", str(self.file), *rest]
+
+    def _working_directory(self) -> Path:
+        """Also that of workers whose pool names none."""
+        return Path.cwd()
 
     def _environment(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "USER", "LANG", "CI") if name in os.environ}

@@ -17,8 +17,9 @@ from fleetd.shell.processes import Processes
 from fleetd.shell.reaper import Reaper
 from fleetd.shell.spawn_request import SpawnRequest
 from fleetd.shell.tree import Trees
+from tests.support.open_clone import readable
 
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = readable(Path(__file__).parent / "programs")
 Told = tuple[Any, ...]
 
 

@@ -20,11 +20,10 @@ import psutil
 import pytest
 
 from fleetd.shell.cgroup import own_cgroup
-from tests.support.ordinary_user import readable
+from tests.support.open_clone import CLONE, open_clone
 from tests.support.requirement import need
 from tests.support.waiting import wait_for
 
-ROOT = Path(__file__).parents[2]
 SYSTEMD = Path("/lib/systemd/systemd")
 SCRIPT = Path(__file__).with_name("boot_systemd.sh")
 TOOLS = ("unshare", "nsenter", "setpriv", "pivot_root", "ip", "bash", "systemctl")
@@ -132,7 +131,7 @@ def machine() -> Iterator[Machine]:
 def _boot(cgroup: Path, shared: Path, work: Path) -> Machine:
     """Begin to boot."""
     python = (Path(sys.prefix), Path(sys.base_prefix))
-    seen = [str(path) for path in (shared, *sorted({ROOT, readable(ROOT), *python})) if not path.is_relative_to("/usr")]
+    seen = [str(path) for path in (shared, *sorted({CLONE, open_clone(), *python})) if not path.is_relative_to("/usr")]
     # Its own cgroup first: it becomes the root of what the machine sees.
     options = (*NAMESPACES, "--propagation", "private", "--fork", "--kill-child")
     enter = f'echo 0 >{cgroup}/cgroup.procs && exec unshare {" ".join(options)} "$@"'

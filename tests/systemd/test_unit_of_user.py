@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.ordinary_user import everyones_python, found_in
+from tests.support.open_clone import found_in
+from tests.support.ordinary_user import everyones_python
 from tests.support.real_systemd import Machine
 from tests.support.systemd_unit import until
 
