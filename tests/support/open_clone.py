@@ -13,8 +13,6 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 CLONE = Path(__file__).parents[2]
 PACKAGES = Path(sysconfig.get_path("platlib"))
 _VARIABLE = "OPEN_CLONE"  # where the copy is, for the processes that this one starts
@@ -62,6 +60,8 @@ def _copied() -> Path:
 
 def _files_of_requirements(name: str) -> Iterator[Path]:
     """All files of the packages that a package needs, below the directory of packages."""
+    from packaging.requirements import Requirement  # noqa: PLC0415 - no need of fleetd's: the copy is without
+
     for line in metadata.requires(name) or ():
         required = Requirement(line)
         if required.marker is None or required.marker.evaluate({"extra": ""}):
