@@ -41,7 +41,9 @@ COMMANDS: Mapping[str, Command] = {
     "logs": Command("show the output of workers", "fleetd logs media -f -n 20", "logs"),
     "events": Command("show what happened: starts, exits, recycles, restarts", "fleetd events -f --json", "events"),
     "health": Command(
-        "exit 0 while no worker is in a crash loop or given up, else 1", "fleetd health --ready media", "health"
+        "exit 0 unless a worker is in a crash loop, given up, or failed for good",
+        "fleetd health --ready media",
+        "health",
     ),
     "signal": Command("send a signal to the main process of each worker", "fleetd signal USR1 media:0", "signal"),
     "check": Command("read pool files and say what is wrong with them", "fleetd check -c media.toml", "check"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from fleetd import tls
@@ -135,6 +137,18 @@ def _become(log: int) -> None:
     os.close(log)
 
 
+def _named_by(args: argparse.Namespace) -> str:
+    """The words with which other commands find this daemon."""
+    files = [word for file in args.files for word in ("-c", str(file))]
+    return shlex.join([*files, *(("--instance", args.instance) if args.instance else ())])
+
+
+def _runs_on(client: ControlClient) -> bool:
+    with suppress(FleetdError):
+        return bool(client.call("status", {})["state"] == "running")
+    return False
+
+
 def _until_healthy(args: argparse.Namespace, places: paths.Instance) -> int:
     client = ControlClient(places.name, places.control)
     told_before = places.daemon_log.stat().st_size
@@ -144,9 +158,11 @@ def _until_healthy(args: argparse.Namespace, places: paths.Instance) -> int:
     except HungUpError:
         raise FleetdError(f"the daemon ended: {last_words(places.daemon_log, told_before)}") from None
     except FleetdError as error:
-        if error.exit_code is not ExitCode.FAILED:
-            raise
-        raise FleetdError(f"{error}\nthe daemon runs on: `fleetd status` shows it, `fleetd stop` ends it") from None
+        if error.exit_code is ExitCode.FAILED and _runs_on(client):
+            named = _named_by(args)
+            runs_on = f"the daemon runs on: `fleetd status {named}` shows it, `fleetd stop {named}` ends it"
+            raise FleetdError(f"{error}\n{runs_on}") from None
+        raise
     trouble = fleet_trouble(client.call("status", {})["fleet"])
     if trouble is not None:
         print(f"fleetd start: warning: {trouble}", file=sys.stderr)

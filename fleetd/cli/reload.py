@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from fleetd.cli.finding import add_daemon, daemon
@@ -27,11 +26,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(plan)
         return exit_code_of(plan)
-    for warning in plan.get("warnings", ()):  # an older daemon does not tell, here and below
-        print(f"fleetd reload: {warning}", file=sys.stderr)
     for pool in plan["pools"]:
         print(f"{pool['name']}: {_told(pool)}")
-    for table in plan.get("tables", ()):
+    for table in plan.get("tables", ()):  # an older daemon does not tell
         print(f"[{table['name']}]: {_told(table)}")
     tell_trouble("fleetd reload", plan)
     return exit_code_of(plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,9 +50,17 @@ def carry_out(
     quiet: bool = False,
     timeout: float | None = None,
 ) -> Any:
-    """The daemon's answer to `verb`; meanwhile its progress is shown under `title`.  Raises as `ControlClient.call`."""
+    """The daemon's answer to `verb`; meanwhile its progress is shown under `title`, and its warnings are.
+
+    `quiet` shows neither.  Raises as `ControlClient.call`.
+    """
+
+    def warn(warnings: Sequence[str]) -> None:
+        for warning in () if quiet else warnings:
+            print(f"fleetd {title}: {made_visible(warning)}", file=sys.stderr)
+
     with going_on(f"fleetd {title}"), shown(title, quiet=quiet) as progress:
-        return client.call(verb, verb_args, progress, timeout)
+        return client.call(verb, verb_args, progress, timeout, warn)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from fleetd.errors import ExitCode, FleetdError, NotFoundError, UnreachableError, UsageError, WaitTimeoutError
 
 Progress = Callable[[int, int, str], None]
+Warn = Callable[[Sequence[str]], None]
 
 _RAISED: Mapping[int, type[FleetdError]] = {
     ExitCode.INVALID: UsageError,
@@ -48,8 +49,11 @@ class ControlClient:
         args: Mapping[str, Any] | None = None,
         on_progress: Progress | None = None,
         timeout: float | None = None,
+        on_warnings: Warn | None = None,
     ) -> Any:
         """The daemon's answer to `verb`; meanwhile `on_progress(done, total, text)` is called for each step.
+
+        `on_warnings(lines)` is called with what somebody should know before the work is done.
 
         Waits at most `timeout` seconds.  Raises what the daemon answered as the FleetdError of that exit code,
         NotFoundError when no daemon listens, WaitTimeoutError when the time is over.
@@ -60,6 +64,8 @@ class ControlClient:
                     return body
                 if kind == "progress" and on_progress is not None:
                     on_progress(int(body["done"]), int(body["total"]), str(body["text"]))
+                if kind == "warnings" and on_warnings is not None:
+                    on_warnings(body)
         raise self._hung_up()
 
     def stream(self, verb: str, args: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:

@@ -178,9 +178,13 @@ def _shortest(pool: ReadPool, give_up: GiveUp) -> float:
 
     The first wait does not count: a worker that had lived for as long as that is replaced at once.
     """
-    waits = min(give_up.failures, _ADDED_UP)
-    each = [delay(pool.spec.backoff, number, chance=0.0) for number in range(2, waits)]
-    return sum(each) + max(0, give_up.failures - waits) * (each[-1] if each else 0.0)
+    total = last = 0.0
+    for number in range(2, give_up.failures):
+        wait = delay(pool.spec.backoff, number, chance=0.0)
+        if wait == last or number == _ADDED_UP:  # the longest: so are all that follow
+            return total + (give_up.failures - number) * wait
+        total, last = total + wait, wait
+    return total
 
 
 def _starting(pool: ReadPool, loaded: Loaded) -> Iterator[Finding]:

@@ -4,8 +4,9 @@ A unix stream socket with one request a connection, as JSON lines.  The client s
 
     {"verb": "restart", "args": {"targets": ["media"]}}
 
-and reads any number of `{"progress": {"done": 3, "total": 8, "text": "media:3 healthy"}}` and `{"item": {...}}`, then
-exactly one `{"result": ...}` or `{"error": {"code": 3, "message": "..."}}`, where the code is the command's exit code.
+and reads any number of `{"progress": {"done": 3, "total": 8, "text": "media:3 healthy"}}`, `{"warnings": ["..."]}` and
+`{"item": {...}}`, passing over what it does not know, then exactly one `{"result": ...}` or
+`{"error": {"code": 3, "message": "..."}}`, where the code is the command's exit code.
 A client that hangs up ends the waiting, never the work.  One that waits while the daemon replaces itself by another
 version notices nothing: the connection is handed over (`fleetd.shell.conversation`).
 """

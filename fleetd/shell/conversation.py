@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from fleetd.shell.documents import encode
@@ -58,6 +58,11 @@ class Reply:
     async def progress(self, done: int, total: int, text: str) -> None:
         """Tell how far the work is: `done` of `total`, and what just happened."""
         await self._send({"progress": {"done": done, "total": total, "text": text}})
+
+    async def warnings(self, lines: Sequence[str]) -> None:
+        """Tell what somebody should know before the work is done."""
+        if lines:
+            await self._send({"warnings": list(lines)})
 
     async def item(self, item: Mapping[str, Any]) -> None:
         """Send one piece of a stream."""

@@ -31,12 +31,14 @@ class Reloading:
         self._by_signal: asyncio.Task[Any] | None = None
 
     async def reload(self, args: Args, reply: Reply) -> Any:
-        """Answer what becomes of each pool and table, and what is to be told of the files.
+        """Answer what becomes of each pool and table; warn before that, which may take hours.
 
-        Raises UsageError with everything that is wrong with them; nothing is changed then.
+        Raises UsageError with everything that is wrong with the files; nothing is changed then.
         """
         if args.get("dry_run"):
-            return self._read().told()
+            read = self._read()
+            await reply.warnings(read.warnings)
+            return read.told()
         roll = self._daemon.next_roll()
         with self._daemon.service.reload():
             read = self._read()
@@ -50,21 +52,24 @@ class Reloading:
                 "result": read.told(),
             }
             self._remaining.rolled(rest, reply, "until-reloaded")
-            read.warn()
+            read.log_warnings()
             await self._daemon.apply(read.spec, roll)
+        await reply.warnings(read.warnings)
         return await self._remaining.until_reloaded(rest, reply)
 
     def by_signal(self) -> None:
-        """SIGHUP: all that `reload` says goes to the log."""
+        """SIGHUP: what becomes of each pool and table goes to the log."""
         self._by_signal = asyncio.ensure_future(self._reload_by_signal())
 
     async def _reload_by_signal(self) -> None:
         try:
             with self._daemon.service.reload():
                 read = self._read()
-                for change in read.pools:
-                    _log.info("reload: %s: %s", change.name, change.change)
-                read.warn()
+                for each in read.pools:
+                    _log.info("reload: %s: %s", each.name, each.change)
+                for each in read.tables_that_are(Change.LIVE):
+                    _log.info("reload: [%s]: %s: %s", each.name, ", ".join(each.keys), each.change)
+                read.log_warnings()
                 await self._daemon.apply(read.spec, self._daemon.next_roll())
         except FleetdError as error:
             for line in str(error).splitlines():
@@ -99,10 +104,12 @@ class _Read(Struct, frozen=True):
     def pools_that_are(self, change: Change) -> list[str]:
         return [each.name for each in self.pools if each.change is change]
 
-    def warn(self) -> None:
-        """In the log, where it is found when the one who reloaded is gone."""
+    def tables_that_are(self, change: Change) -> Plan:
+        return tuple(each for each in self.tables if each.change is change)
+
+    def log_warnings(self) -> None:
+        """What is found in the log when the one who reloaded is gone."""
         for warning in self.warnings:
             _log.warning("reload: %s", warning)
-        for each in self.tables:
-            if each.change is Change.LATER:
-                _log.warning("reload: [%s]: %s: %s", each.name, ", ".join(each.keys), each.change)
+        for each in self.tables_that_are(Change.LATER):
+            _log.warning("reload: [%s]: %s: %s", each.name, ", ".join(each.keys), each.change)

@@ -66,8 +66,9 @@ def test_detached_with_a_pool_that_does_not_come_up_exits_1_and_leaves_the_daemo
     done = fleetd.start(code=1)
     assert "fleetd start: bad:0: exit code 3" in done.stderr
     assert "no luck" in done.stderr
-    runs_on = "fleetd start: the daemon runs on: `fleetd status` shows it, `fleetd stop` ends it"
-    assert done.stderr.splitlines()[-1] == runs_on
+    file = fleetd.file
+    runs_on = f"the daemon runs on: `fleetd status -c {file}` shows it, `fleetd stop -c {file}` ends it"
+    assert done.stderr.splitlines()[-1] == f"fleetd start: {runs_on}"
     assert fleetd.status()["state"] == "running"
 
 

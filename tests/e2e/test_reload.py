@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fleetd_cli import Fleetd, kill
 from tests.support.waiting import stays, wait_for
-from tests.support.worker_pools import SLEEPING, failing
+from tests.support.worker_pools import SLEEPING, failing, ready_shell
 
 pytestmark = pytest.mark.process
 
@@ -110,12 +110,29 @@ def test_what_check_warns_of_is_told(running: Fleetd, arguments: list[str]) -> N
     assert any(NO_POOL in line for line in document["warnings"])
 
 
+def test_the_warning_comes_before_the_work_is_done(running: Fleetd) -> None:
+    running.configure({"deaf": ready_shell("trap '' TERM; echo ready; while :; do sleep 0.05; done")})
+    running.run("reload")
+    running.configure({})
+    done = running.run("reload", "--timeout", "1s", code=5)
+    assert NO_POOL in done.stderr
+    assert done.stdout.count("removed") == 0, "the answer comes when all is done"
+
+
 def test_what_check_warns_of_is_in_the_log_after_sighup(running: Fleetd) -> None:
     running.configure({})
     kill(running.status()["pid"], signal.SIGHUP)
     wait_for(lambda: not pids(running), "all workers to be gone")
     (told,) = [line for line in running.daemon_log().splitlines() if NO_POOL in line]
     assert " warning " in told
+
+
+def test_what_becomes_of_pools_and_tables_is_in_the_log_after_sighup(running: Fleetd) -> None:
+    running.configure(BEFORE, daemon={"metrics-listen": "127.0.0.1:0", "log-level": "debug"})
+    kill(running.status()["pid"], signal.SIGHUP)
+    wait_for(lambda: "reload: [daemon]: log-level: holds from" in running.daemon_log(), "its last word")
+    assert "reload: same: unchanged" in running.daemon_log()
+    assert "reload: [daemon]: metrics-listen: applied live" in running.daemon_log()
 
 
 def test_sighup_reloads(running: Fleetd) -> None:

@@ -13,9 +13,13 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
+import fleetd
+
 CLONE = Path(__file__).parents[2]
 PACKAGES = Path(sysconfig.get_path("platlib"))
-_VARIABLE = "OPEN_CLONE"  # where the copy is, for the processes that this one starts
+_VARIABLE = "TESTS_OPEN_CLONE"  # where the copy is, for the processes that this one starts
 
 
 @cache
@@ -24,7 +28,7 @@ def open_clone() -> Path:
 
     The copy goes with the process that was the first to ask.
     """
-    if os.geteuid() != 0 or all(map(_is_open, (CLONE, PACKAGES))):
+    if os.geteuid() != 0 or all(map(_is_open, (Path(__file__), Path(fleetd.__file__), Path(psutil.__file__)))):
         return CLONE
     if _VARIABLE not in os.environ:
         os.environ[_VARIABLE] = str(_copied())
@@ -42,12 +46,15 @@ def found_in() -> str:
     return os.pathsep.join(map(str, (CLONE, PACKAGES) if clone == CLONE else (clone,)))
 
 
-def _is_open(directory: Path) -> bool:
-    return all(each.stat().st_mode & 0o001 for each in (directory, *directory.parents))
+def _is_open(file: Path) -> bool:
+    """Whether every user may read a file of a package, and list the directories of the package and of its path."""
+    package, path, *above = file.parents
+    listed = all(each.stat().st_mode & 0o005 == 0o005 for each in (package, path))
+    return bool(file.stat().st_mode & 0o004) and listed and all(each.stat().st_mode & 0o001 for each in above)
 
 
 def _copied() -> Path:
-    copy = Path(tempfile.mkdtemp(prefix="fleetd-for-all-"))
+    copy = Path(tempfile.mkdtemp(prefix="fleetd-for-all-", dir="/tmp"))
     atexit.register(shutil.rmtree, copy)
     for package in ("fleetd", "tests"):
         shutil.copytree(CLONE / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -66,6 +73,6 @@ def _files_of_requirements(name: str) -> Iterator[Path]:
         required = Requirement(line)
         if required.marker is None or required.marker.evaluate({"extra": ""}):
             for file in metadata.files(required.name) or ():
-                if ".." not in file.parts:  # a command
+                if ".." not in file.parts and file.suffix != ".pyc":  # no commands, and nothing that may be gone
                     yield Path(file)
             yield from _files_of_requirements(required.name)

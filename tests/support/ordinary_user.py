@@ -44,7 +44,7 @@ class OrdinaryUsersFleetd(EveryonesFleetd):
 def everyones_python() -> str:
     """A Python with which every user can run fleetd; without one the test is skipped, or fails in CI."""
     python = usable_python()
-    need(python, "a Python of this version that other users may run")
+    need(python, f"a Python of this version with which other users can run what is in {open_clone()}")
     assert python is not None
     return python
 
