@@ -8,6 +8,7 @@ from typing import Any
 
 from fleetd.errors import ExitCode
 from fleetd.views.control_characters import made_visible
+from fleetd.views.counted import counted
 
 
 def exit_code_of(roll: Mapping[str, Any]) -> ExitCode:
@@ -22,15 +23,15 @@ def tell_trouble(command: str, roll: Mapping[str, Any], *, now: bool = False) ->
     """
     if exit_code_of(roll) is ExitCode.DONE:
         return
+    done = f"{roll['done']} of {counted(roll['total'], 'worker')} restarted"
     if "trouble" in roll:
         print(f"{command}: {made_visible(roll['trouble'])}", file=sys.stderr)
     elif roll["error"] is None:
-        print(f"{command}: {roll['state']}: {roll['done']} of {roll['total']} workers restarted", file=sys.stderr)
+        print(f"{command}: {roll['state']}: {done}", file=sys.stderr)
     if roll["error"] is None:
         return
     error: Mapping[str, Any] = roll["error"]
     what = f"{error['worker']}: {error['reason']}"
-    done = f"{roll['done']} of {roll['total']} workers restarted"
     others = "" if now else ", the others go on as they were"
     print(f"{command}: {roll['state']}: {made_visible(what)}; {done}{others}", file=sys.stderr)
     for line in error["lines"]:

@@ -24,6 +24,7 @@ from fleetd.doctor import redis, timeouts
 from fleetd.doctor.redis import RedisFacts, Subject
 from fleetd.doctor.report import FLEET, Place, Rule, Told, broker_subject, place_of, pool_subject
 from fleetd.errors import FleetdError, UnreachableError
+from fleetd.views.counted import counted
 
 if TYPE_CHECKING:
     from fleetd.brokers.amqp.acknowledging import ConsumerTimeout
@@ -105,7 +106,7 @@ def judge(loaded: Loaded, spec: FleetSpec, answers: Answers) -> Iterator[Told]:
         subject_name, place = broker_subject(name), place_of(loaded.tables[f"broker.{name}"], "url")
         if not isinstance(answer, FleetdError):
             count = sum(not isinstance(depth, FleetdError) for depth in answer.values())
-            yield READ.ok(subject_name, f"{count} queue{'s' if count > 1 else ''} can be read")
+            yield READ.ok(subject_name, f"{counted(count, 'queue')} can be read")
         elif not isinstance(answers.servers.get(subject_name), FleetdError):  # else it was said already
             yield _failed(READ, subject_name, answer, place)
 

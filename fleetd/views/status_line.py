@@ -11,6 +11,7 @@ from fleetd.core.roll import Roll, RollState
 from fleetd.core.spec import Seconds
 from fleetd.core.state import Phase, Slot, State
 from fleetd.views.control_characters import made_visible
+from fleetd.views.counted import counted
 
 LONGEST = 500  # characters: a service manager takes a message of 4 KiB at most
 _NAMED = 5  # pools in a list
@@ -48,14 +49,14 @@ def duration(seconds: Seconds) -> str:
 
 def _starting(state: State) -> str:
     left = len(state.adopted)
-    return f"starting: {_workers(left)} of an earlier daemon to take over" if left else "starting"
+    return f"starting: {counted(left, 'worker')} of an earlier daemon to take over" if left else "starting"
 
 
 def _stopping(state: State, now: Seconds) -> str:
     runs = list(state.runs.values())
     if not runs:
         return "stopped" if state.is_finished else "draining: no worker left"
-    left, busy = f"{_workers(len(runs))} left", sum(run.is_busy for run in runs)
+    left, busy = f"{counted(len(runs), 'worker')} left", sum(run.is_busy for run in runs)
     parts = [left, f"{busy} busy"] if busy else [left]
     may_stay = [run.kill_at for run in runs if run.kill_at is not None and run.phase is not Phase.KILLED]
     if may_stay:
@@ -64,10 +65,6 @@ def _stopping(state: State, now: Seconds) -> str:
     if all(run.phase is Phase.KILLED for run in runs):
         parts.append("killed")
     return f"{'ending at once' if state.stops_now else 'draining'}: {', '.join(parts)}"
-
-
-def _workers(count: int) -> str:
-    return "1 worker" if count == 1 else f"{count} workers"
 
 
 # -- at work ---------------------------------------------------------------------------------------------------------
@@ -83,7 +80,7 @@ def _counts(state: State) -> str:
         "failing": failing,
         "draining": sum(len(s.draining) for _, s in places),
     }
-    parts = [f"{len(expected) - len(missing)}/{_workers(len(expected))}"]
+    parts = [f"{len(expected) - len(missing)}/{counted(len(expected), 'worker')}"]
     parts += [f"{count} {what}" for what, count in counts.items() if count]
     telling = [run for run in state.runs.values() if run.tells_jobs_in_hand]
     if telling or any(pool.spec.reports_starts for pool in state.pools.values()):

@@ -189,9 +189,9 @@ def test_a_halted_restart_exits_1_and_shows_the_workers_last_lines(fleetd: Fleet
     release.write_text("echo cannot load module; exit 1")
     done = fleetd.run("restart", code=1)
     assert "fleetd restart: halted: media:0: " in done.stderr
-    assert "; 0 of 1 workers restarted, the others go on as they were\n  cannot load module\n" in done.stderr
+    assert "; 0 of 1 worker restarted, the others go on as they were\n  cannot load module\n" in done.stderr
     done = fleetd.run("restart", "--now", code=1)
-    assert "; 0 of 1 workers restarted\n  cannot load module\n" in done.stderr
+    assert "; 0 of 1 worker restarted\n  cannot load module\n" in done.stderr
 
 
 def test_without_a_fleet_there_is_no_other_host(running: Fleetd) -> None:

@@ -13,6 +13,7 @@ from fleetd.tui.model import Model
 from fleetd.tui.rolling import raised_at
 from fleetd.tui.scene import OpenIncident, Scene
 from fleetd.tui.screens import rollouts
+from fleetd.views.counted import counted
 
 _GAP = Span("   ")
 _ROOMY = 100  # columns
@@ -53,7 +54,7 @@ def _of_fleet(model: Model, scene: Scene) -> Iterator[str]:
     live = sum(host.live for host in scene.hosts)
     gone = len(scene.hosts) - live
     yield f"fleet {visible(scene.fleet or '')}"
-    yield f"{live} {'host' if live == 1 else 'hosts'} live" + (f", {gone} gone" if gone else "")
+    yield f"{counted(live, 'host')} live" + (f", {gone} gone" if gone else "")
     yield _epoch(model, scene.epoch)
 
 
@@ -137,7 +138,7 @@ def _counted(model: Model, scene: Scene, look: Look) -> list[Span]:
         if crew.host.live:
             tally.update(crew.tally)
     total = sum(tally.values())
-    spans = [Span(f"{total} {'worker' if total == 1 else 'workers'}")]
+    spans = [Span(counted(total, "worker"))]
     for shape in Shape:
         if tally[shape]:
             word = f" {tally[shape]} {shape}" if model.columns >= _WORDY else f"{tally[shape]}"
