@@ -11,7 +11,7 @@ from typing import Any
 from fleetd.config.accepted import Accepted
 from fleetd.config.files import gather
 from fleetd.config.keys import DAEMON, FLEET
-from fleetd.config.lint import lint, unsafe_files
+from fleetd.config.lint import contradictions, unsafe_files
 from fleetd.config.load import Loaded, load
 from fleetd.config.problems import Severity
 from fleetd.config.reader import Reader
@@ -76,7 +76,7 @@ def accepted(files: Sequence[Path], instance: str) -> Accepted:
     if wrong:
         raise UsageError("\n".join(str(each) for each in wrong))
     assert loaded.spec is not None
-    return Accepted(loaded.spec, tuple(str(each) for each in (*loaded.not_yet, *lint(loaded, host))))
+    return Accepted(loaded.spec, tuple(str(each) for each in (*loaded.not_yet, *contradictions(loaded, host), *unsafe)))
 
 
 def runtime_directory_of(files: Sequence[Path]) -> Path | None:

@@ -40,14 +40,17 @@ class Host(Protocol):
 
 def lint(loaded: Loaded, host: Host) -> tuple[Finding, ...]:
     """Everything that makes no sense or is unsafe, in the order of the pools and files."""
+    return (*contradictions(loaded, host), *(unsafe_files(loaded.files, host) if host.is_root else ()))
+
+
+def contradictions(loaded: Loaded, host: Host) -> tuple[Finding, ...]:
+    """What the files say that makes no sense, whoever may change them."""
     findings = [finding for pool in loaded.pools.values() for finding in _pool(pool, loaded, is_root=host.is_root)]
     in_fleet = "fleet" in loaded.tables
     findings += lint_alerts(loaded.alerts, loaded.pools, in_fleet=in_fleet) if not loaded.problems else ()
     if not loaded.pools and not loaded.problems:
         where = Where(loaded.files[0]) if loaded.files else Where("")
         findings.append(Finding(_WARNING, Problem(where, "", "there is no pool", "add a [pool.NAME] table")))
-    if host.is_root:
-        findings += unsafe_files(loaded.files, host)
     return tuple(findings)
 
 

@@ -172,6 +172,7 @@ def test_a_user_who_may_have_no_more_processes_is_told(short_path: Path, monkeyp
         pytest.skip("needs a Python that every user may run")
 
     short_path.chmod(0o777)
+    # The same keeper, from where the other user can read what it starts, too.
     monkeypatch.setattr(keeper_link, "PROGRAM", readable(keeper_link.PROGRAM))
 
     async def test() -> None:
