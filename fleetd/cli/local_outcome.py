@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -31,8 +32,12 @@ def tell_trouble(command: str, roll: Mapping[str, Any], *, now: bool = False) ->
     if roll["error"] is None:
         return
     error: Mapping[str, Any] = roll["error"]
-    what = f"{error['worker']}: {error['reason']}"
+    what = made_visible(f"{error['worker']}: {error['reason']}")
     others = "" if now else ", the others go on as they were"
-    print(f"{command}: {roll['state']}: {made_visible(what)}; {done}{others}", file=sys.stderr)
+    if pools := shlex.join(roll.get("behind", ())):
+        told = f"halted before, and not tried again: {pools} ({what}); once that is mended: `fleetd restart {pools}`"
+    else:
+        told = f"{roll['state']}: {what}; {done}{others}"
+    print(f"{command}: {told}", file=sys.stderr)
     for line in error["lines"]:
         print(f"  {made_visible(line)}", file=sys.stderr)

@@ -26,8 +26,14 @@ class Locks(Struct):
     state: int
 
     def write_down(self, places: Instance) -> None:
-        """Write into them that this process is the daemon, and where it has its sockets."""
-        _write(self.runtime, f"{os.getpid()}\n")
+        """Write into them that this process is the daemon, and where it has its sockets.
+
+        Raises FleetdError where the disk is full: nobody could tell who the daemon is.
+        """
+        try:
+            _write(self.runtime, f"{os.getpid()}\n")
+        except OSError as error:
+            raise FleetdError(f"cannot write to {places.runtime}: {error.strerror}") from error
         with suppress(OSError):  # a full disk: what is held counts, this only tells more
             _write(self.state, f"{os.getpid()}\n{_here()}\n{places.runtime}\n")
 
@@ -162,8 +168,10 @@ def _read(lock: int) -> tuple[str, str, str]:
 
 
 def _write(lock: int, text: str) -> None:
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, os.fsencode(text), 0)
+    data = os.fsencode(text)
+    if os.pread(lock, len(data) + 1, 0) != data:  # it stays as it is in an upgrade, which needs no room for it then
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, data, 0)
 
 
 def _is_still(path: Path, descriptor: int) -> bool:

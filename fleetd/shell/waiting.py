@@ -44,8 +44,9 @@ class Waiting:
         return tuple(Target(name) for name, pool in self._daemon.state.pools.items() if not pool.removed)
 
     async def until_removed(self, pools: set[str]) -> None:
-        """Until pools that left the files are gone."""
-        while pools & self._daemon.state.pools.keys():
+        """Until pools that left the files are gone, or are in the files again."""
+        known = self._daemon.state.pools
+        while any((pool := known.get(name)) and pool.removed for name in pools):
             await self._daemon.changed()
 
     async def until_up(self, targets: tuple[Target, ...], reply: Reply) -> None:
@@ -113,12 +114,27 @@ class Waiting:
         }
 
     def still_halted(self, pools: Iterable[str]) -> dict[str, Any] | None:
-        """What `for_rolls` said of a halted rollout of this host's own that has workers to go; None without one."""
-        for roll in self._rolls(set(pools)):
-            if roll.epoch is None and roll.state is RollState.HALTED and roll.pending:
-                found = {"state": roll.state, "total": len(roll.scope), "done": roll.done}
-                return {**found, "longest_drain": roll.longest_drain, "error": _told(roll.error)}
-        return None
+        """What `for_rolls` says, of halted rollouts of this host's own that have workers to go; None without one.
+
+        `behind` names their pools, which need not be the one that is in the error: it halted the others with it.
+        """
+        known = self._daemon.state.pools
+        rolls = {name: roll for name in sorted(pools) if (pool := known.get(name)) and (roll := pool.roll)}
+        halted = {
+            name: roll
+            for name, roll in rolls.items()
+            if roll.epoch is None and roll.state is RollState.HALTED and roll.pending
+        }
+        if not halted:
+            return None
+        return {
+            "state": RollState.HALTED,
+            "total": sum(len(roll.scope) for roll in halted.values()),
+            "done": sum(roll.done for roll in halted.values()),
+            "longest_drain": max(roll.longest_drain for roll in halted.values()),
+            "error": _told(next(iter(halted.values())).error),
+            "behind": list(halted),
+        }
 
     def rolls_so_far(self, pools: set[str], before: Mapping[str, Any] | None) -> dict[str, Any]:
         """What another daemon has to know of the pools' rollouts, to say in the end what became of all of it."""

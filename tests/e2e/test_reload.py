@@ -160,7 +160,69 @@ def test_a_reload_that_rolls_onto_what_does_not_work_is_halted(running: Fleetd) 
     assert pids(running) == before
     again = running.run("reload", code=1)  # the file is as it was, and so is what became of it
     assert "rolled: unchanged" in again.stdout
-    assert "fleetd reload: halted: rolled:0: exited with code 1" in again.stderr
+    assert "fleetd reload: halted before, and not tried again: rolled (rolled:0: exited with code 1" in again.stderr
     assert "nope" in again.stderr
     running.configure(BEFORE)
     running.run("reload")
+
+
+def test_a_pool_that_another_one_halted_is_named_with_what_rolls_it(running: Fleetd) -> None:
+    """The other one is mended, and rolled; this one is unchanged, and still on what was before."""
+    before = pids(running)
+    later = {**BEFORE, "same": {**SLEEPING, "env": {"RELEASE": "2"}}}
+    running.configure({**later, "rolled": failing("exit 4")})
+    running.run("reload", code=1)
+    running.configure({**later, "rolled": {**SLEEPING, "env": {"RELEASE": "3"}}})
+    mended = running.run("reload", code=1)
+    assert {"rolled: rolled (command, env, healthy-after)", "same: unchanged"} <= set(mended.stdout.splitlines())
+    assert "not tried again: same (rolled:0: exited with code 4 (exit));" in mended.stderr
+    assert mended.stderr.rstrip().endswith("once that is mended: `fleetd restart same`")
+    assert pids(running)["same:0"] == before["same:0"]
+    running.run("restart", "same")
+    assert pids(running)["same:0"] != before["same:0"]
+    running.run("reload")
+
+
+DRAINS = "trap 'until [ -e {go} ]; do sleep 0.02; done; exit 0' TERM; echo ready; while :; do sleep 0.02; done"
+
+
+@pytest.fixture
+def draining(running: Fleetd) -> Fleetd:
+    """One with a pool `slow`, whose worker drains until there is a file `go`."""
+    running.configure({"slow": ready_shell(DRAINS.format(go=running.directory / "go"), stop_timeout="60s")})
+    running.run("reload")
+    return running
+
+
+def test_a_reload_waits_for_what_an_earlier_one_removed(draining: Fleetd) -> None:
+    draining.configure({})
+    draining.run("reload", "--timeout", "300ms", code=5)
+    again = draining.popen("reload")
+    wait_for(lambda: draining.daemon_log().count(NO_POOL) == 2, "the second reload")
+    stays(lambda: again.poll() is None, "the second reload to wait", seconds=0.3)
+    (draining.directory / "go").touch()
+    assert again.wait(20) == 0
+    assert draining.status()["pools"] == []
+
+
+def test_a_reload_waits_for_what_an_earlier_one_rolls(draining: Fleetd) -> None:
+    draining.configure({"slow": {**ready_shell("echo ready; exec sleep 1000"), "stop-timeout": "60s"}})
+    draining.run("reload", "--timeout", "300ms", code=5)
+    again = draining.popen("reload")
+    stays(lambda: again.poll() is None, "the second reload to wait", seconds=0.5)
+    (draining.directory / "go").touch()
+    assert again.wait(20) == 0
+    assert [worker["state"] for worker in draining.pool("slow")["workers"]] == ["running"]
+
+
+def test_a_reload_ends_when_what_it_removed_is_back(draining: Fleetd) -> None:
+    text = draining.file.read_text()
+    draining.configure({})
+    first = draining.popen("reload")
+    wait_for(lambda: NO_POOL in draining.daemon_log(), "the removal")
+    draining.file.write_text(text)
+    back = draining.popen("reload")
+    assert first.wait(20) == 0
+    (draining.directory / "go").touch()
+    assert back.wait(20) == 0
+    assert draining.pids("slow").keys() == {"slow:0"}

@@ -137,6 +137,13 @@ def test_another_runtime_directory_is_no_way_to_a_second_daemon(fleetd: Fleetd) 
     fleetd.start()
 
 
+def test_a_runtime_directory_without_room_is_named(fleetd: Fleetd) -> None:
+    fleetd.configure({"media": SLEEPING})
+    fleetd.inside = ("prlimit", "--fsize=0")
+    said = fleetd.run("start", code=1).stderr
+    assert said.splitlines()[-1] == f"fleetd start: cannot write to {fleetd.directory}/runtime/test: File too large"
+
+
 def test_a_runtime_directory_that_cannot_be_made_again_is_waited_for(fleetd: Fleetd) -> None:
     """As that of a login: it is taken away whole, and comes back with the next login."""
     fleetd.configure({"media": SLEEPING})

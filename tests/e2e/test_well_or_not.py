@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fleetd.cli import health
+from fleetd.errors import WaitTimeoutError
 from tests.support.fleetd_cli import Fleetd
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import SLEEPING, python, shell, stubborn
@@ -130,6 +133,23 @@ def test_a_start_names_every_pool_that_does_not_come_up(fleetd: Fleetd) -> None:
     assert "/nonexistent/a" in failed.stderr
     assert "/nonexistent/b" in failed.stderr
     assert json.loads(fleetd.run("status", "--json", "c").stdout)["pools"][0]["state"] == "running"
+
+
+def test_health_says_when_the_daemon_does_not_answer(fleetd: Fleetd, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleetd.configure({"media": SLEEPING})
+    fleetd.start()
+    monkeypatch.setattr(health, "_LONGEST_WAIT", 0.5)
+    pid = fleetd.status()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for alive in (True, False):
+            asked = argparse.Namespace(
+                alive=alive, ready=False, targets=[], json=False, files=[fleetd.file], instance=None
+            )
+            with pytest.raises(WaitTimeoutError, match=r"^the daemon does not answer within 0\.5 s$"):
+                health.run(asked)
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_usr1_opens_the_log_of_a_detached_daemon_anew(fleetd: Fleetd) -> None:
