@@ -1,21 +1,11 @@
-"""The keeper as a program."""
+"""The keeper as a program: it becomes what its workers' orphans go to, and serves."""
 
 from __future__ import annotations
 
 import os
-import resource
-import signal
-import socket
 import sys
 
-if __name__ == "__main__":  # isolated from the environment, it finds its own package by where it stands
-    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-
-from fleetd.keeper.births import Births, own_cgroup
-from fleetd.keeper.service import Keeper
-
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
-IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def become_subreaper() -> None:
@@ -34,17 +24,11 @@ def main() -> None:
     if sys.argv[4:] != ["reaps"]:
         os.set_inheritable(listener, True)  # noqa: FBT003 - positional only
         become_subreaper()
-    if os.getsid(0) != os.getpid():
-        os.setsid()
-    os.set_inheritable(listener, False)  # noqa: FBT003 - positional only
-    os.closerange(3, listener)
-    os.closerange(listener + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-    for number in IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    os.chdir("/")
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    Keeper(socket.socket(fileno=listener), Births(own_cgroup(), soft)).serve()
+    # Isolated from the environment, it finds its own package by where it stands.
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    from fleetd.keeper import process  # noqa: PLC0415 - what it needs is not loaded to be thrown away by the exec
+
+    process.serve(listener, soft)
 
 
 if __name__ == "__main__":

@@ -209,31 +209,31 @@ class KeeperLink:
         return json.loads(body), fds
 
     def request(self, body: Json | SpawnRequest, fds: list[int]) -> bool:
-        """Send, or keep for `flush`; whether everything is sent.  The descriptors are copied at once."""
-        data = encode(body)
-        copies = [os.dup(descriptor) for descriptor in fds]
-        if len(data) > keeper.PACKET_BYTES:
-            copies.insert(0, os.memfd_create("request"))
-            with open(copies[0], "wb", closefd=False) as file:
-                file.write(data)
-            large: Json = (
-                {"verb": "spawn", "run": body.run} if isinstance(body, SpawnRequest) else {"verb": body["verb"]}
-            )
-            data = encode(large | {"in_memfd": True})
-        self._unsent.append((data, copies))
-        return len(self._unsent) == 1 and self.flush()
+        """Send, or keep for `flush`, with copies of the descriptors; whether everything is sent."""
+        data, own = _packet(body)
+        if self.flush() and self._send(data, [*own, *fds]):
+            for descriptor in own:
+                os.close(descriptor)
+            return True
+        self._unsent.append((data, [*own, *map(os.dup, fds)]))
+        return False
 
     def flush(self) -> bool:
         """Send what the keeper takes now; whether everything is sent."""
         while self._unsent:
-            data, fds = self._unsent[0]
-            try:
-                socket.send_fds(self._connection, [data], fds)
-            except BlockingIOError:
+            if not self._send(*self._unsent[0]):
                 return False
-            except ConnectionError:
-                return True  # the reading side will say so
             self._drop_first()
+        return True
+
+    def _send(self, data: bytes, fds: list[int]) -> bool:
+        """Whether the keeper took it; one that has hung up took all, as the reading side will say so."""
+        try:
+            socket.send_fds(self._connection, [data], fds)
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            pass
         return True
 
     def _drop_first(self) -> None:
@@ -276,3 +276,15 @@ class KeeperLink:
         while self._unsent:
             self._drop_first()
         self._connection.close()
+
+
+def _packet(body: Json | SpawnRequest) -> tuple[bytes, list[int]]:
+    """A request as it goes, and the memfd with what is too large for a packet."""
+    data = encode(body)
+    if len(data) <= keeper.PACKET_BYTES:
+        return data, []
+    memfd = os.memfd_create("request")
+    with open(memfd, "wb", closefd=False) as file:
+        file.write(data)
+    large: Json = {"verb": "spawn", "run": body.run} if isinstance(body, SpawnRequest) else {"verb": body["verb"]}
+    return encode(large | {"in_memfd": True}), [memfd]

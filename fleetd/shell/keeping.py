@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ class Keeping:
             self._lose()
             return
         for report, fds in reports:
+            os.sched_yield()  # to the next worker, as the daemon does where it decides
             try:
                 if self._hello is None:
                     self._take(report, fds)

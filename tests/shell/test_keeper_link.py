@@ -1,9 +1,12 @@
-"""Reaching a keeper that takes nothing."""
+"""Reaching a keeper, and asking one that takes nothing at the moment."""
 
 from __future__ import annotations
 
+import json
+import os
 import socket
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,55 @@ def test_none_is_found_where_none_listens(short_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as dead:
         dead.bind(str(path))
     assert KeeperLink.find(path) is None
+
+
+@pytest.fixture
+def slow_keeper(short_path: Path) -> Iterator[tuple[KeeperLink, socket.socket]]:
+    """A link, and its other end, which takes what the test takes."""
+    path = short_path / "keeper.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        link = KeeperLink.find(path)
+        assert link is not None
+        with closing(link), listener.accept()[0] as taker:
+            taker.settimeout(10)
+            yield link, taker
+
+
+def test_what_waited_goes_with_the_next_request(slow_keeper: tuple[KeeperLink, socket.socket]) -> None:
+    """Else the keeper has nothing to do while the daemon asks for hundreds of workers in one step."""
+    link, taker = slow_keeper
+    sent = 0
+    while link.request({"number": sent}, []):
+        sent += 1
+    assert not link.request({"number": sent + 1}, [])
+    taken = [json.loads(taker.recv(1000))["number"] for _ in range(sent)]
+    assert taken == list(range(sent))
+    assert link.request({"number": sent + 2}, [])
+    taken = [json.loads(taker.recv(1000))["number"] for _ in range(3)]
+    assert taken == [sent, sent + 1, sent + 2]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_request_takes_descriptors_along(slow_keeper: tuple[KeeperLink, socket.socket], *, waits: bool) -> None:
+    """They are the caller's again at once, also when the request has to wait, and no copy is left open."""
+    link, taker = slow_keeper
+    before = set(Path("/proc/self/fd").iterdir())
+    sent = 0
+    while waits and link.request({}, []):
+        sent += 1
+    read, write = os.pipe()
+    assert link.request({"verb": "environ", "text": "x" * 100_000}, [write]) is not waits
+    os.close(write)
+    for _ in range(sent):
+        taker.recv(1000)
+    assert link.flush()
+    if waits:
+        taker.recv(1000)  # the one that was refused first
+    _, fds, _, _ = socket.recv_fds(taker, 1000, 2)
+    os.write(fds[1], b"here")
+    assert os.read(read, 10) == b"here"
+    for descriptor in (read, *fds):
+        os.close(descriptor)
+    assert set(Path("/proc/self/fd").iterdir()) == before
