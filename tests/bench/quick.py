@@ -13,7 +13,7 @@ from tests.bench.peers.fleetd import Fleetd
 
 PEERS = ("floor", "fleetd")
 TRIES = 4  # of a case that is slower than expected, for a machine has hiccups, and they may hit fleetd alone
-SCALE = Scale(starts=(500,), workers=200, kills=20, repeat=1, flood=64_000_000, steady=5.0)
+SCALE = Scale(starts=(500,), workers=200, kills=20, repeat=3, flood=64_000_000, steady=5.0)
 
 
 def run(bench: Bench) -> None:
