@@ -66,7 +66,7 @@ class EarlierRuns:
             entry = replace(begun, record=replace(begun.record, ready=True, healthy=True))
         elif entry.record.pid is None:
             return replace(decode(held.meta, Entry), record=entry.record)
-        known = replace(entry.record, pid=held.pid, directory=held.directory or None, ended=held.ended)
+        known = replace(entry.record, pid=held.pid, directory=held.directory or None, ended=held.is_over)
         return replace(entry, record=known)
 
     def lost(self, held: Mapping[str, Entry]) -> dict[str, Entry]:

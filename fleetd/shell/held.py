@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -51,6 +52,13 @@ class Held(Struct):
     status: int | None = None
     ended: bool = False
     unreadable: bool = False  # its output cannot be had again: it is to be ended
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its main process has ended, which is not always told already: nobody may have reaped it."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)  # pidfd_open(2): readable from then on
+        return self.ended or bool(poll.poll(0))
 
     @property
     def fds(self) -> list[int]:
