@@ -269,7 +269,6 @@ class Daemon:
         try:
             for effect in decide(self.state, event, self.now()):
                 self._interpreter.perform(effect)
-                os.sched_yield()  # a newborn may wait for this processor, and the keeper for its exec
         finally:  # who waits must not wait for ever because of a defect
             if (decided := self._decided.pop(id(event), None)) is not None:
                 decided.set_result(None)

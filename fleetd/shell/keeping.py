@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,17 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 AGAIN_SECONDS, AGAIN_SECONDS_MOST = 0.5, 5.0  # between two attempts to start one: doubled each time
+FEW_BIRTHS = 16  # so many reports are worth a look at each
+BIRTH_SECONDS = 0.0007  # what the keeper takes for one
+LONGEST_REST = 0.3  # seconds
 
 
 class Keeping:
     """The link to the keeper that is there.
 
     `take` gets each of its reports, `lost` hears that it ended, `replaced` that there is another one, which knows
-    nothing yet.
+    nothing yet.  While it has many births before it, its reports are read now and then: many at once cost less, and
+    leave the processors to those that are born.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class Keeping:
         self._take = take
         self._lost = lost
         self._replaced = replaced
+        self._births: set[str] = set()  # runs that it was asked to spawn, and has not told of
+        self._rest: asyncio.TimerHandle | None = None
         self._link: KeeperLink | None = None
         self._hello: asyncio.TimerHandle | None = None  # until one that was started has answered
         self._again: asyncio.TimerHandle | None = None
@@ -66,8 +71,7 @@ class Keeping:
 
     def begin(self) -> None:
         """Listen to it."""
-        if self._link is not None:
-            self._loop.add_reader(self._link.fileno(), self._read)
+        self._listen()
 
     @property
     def pid(self) -> int | None:
@@ -85,6 +89,8 @@ class Keeping:
 
     def request(self, body: Json | SpawnRequest, fds: list[int]) -> None:
         """Send it a request, as soon as it takes it."""
+        if isinstance(body, SpawnRequest) and body.preload is None:
+            self._births.add(body.run)
         if self._link is not None and not self._link.request(body, fds):
             self._loop.add_writer(self._link.fileno(), self._write)
 
@@ -103,6 +109,11 @@ class Keeping:
         if self._link is not None and self._link.flush():
             self._loop.remove_writer(self._link.fileno())
 
+    def _listen(self) -> None:
+        self._rest = None
+        if self._link is not None:
+            self._loop.add_reader(self._link.fileno(), self._read)
+
     def _read(self) -> None:
         if self._link is None:
             return
@@ -112,20 +123,30 @@ class Keeping:
             self._lose()
             return
         for report, fds in reports:
-            os.sched_yield()  # to the next worker, as the daemon does where it decides
             try:
+                self._births.discard(report.get("run", ""))
                 if self._hello is None:
                     self._take(report, fds)
                 elif not self._take_hello(self._link, report):
                     return
             except (KeyError, TypeError, ValueError, OverflowError):  # it must not keep us from the others
                 log.exception("a report of the keeper makes no sense")
+        self._rest_while_busy()
+
+    def _rest_while_busy(self) -> None:
+        if self._link is not None and len(self._births) > FEW_BIRTHS:
+            self._loop.remove_reader(self._link.fileno())
+            self._rest = self._loop.call_later(min(len(self._births) * BIRTH_SECONDS, LONGEST_REST), self._listen)
 
     def _let_go(self) -> KeeperLink | None:
         link, self._link = self._link, None
+        self._births.clear()
         if link is not None:
             self._loop.remove_reader(link.fileno())
             self._loop.remove_writer(link.fileno())
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
         if self._hello is not None:
             self._hello.cancel()
             self._hello = None
@@ -151,7 +172,7 @@ class Keeping:
             return False
         link.introduce()
         self._link = link
-        self._loop.add_reader(link.fileno(), self._read)
+        self._listen()
         self._hello = self._loop.call_later(HELLO_SECONDS, self._fail, NO_ANSWER)
         self._replaced()
         return True

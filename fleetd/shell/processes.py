@@ -148,6 +148,7 @@ class Processes:
         self._keeper.request(replace(request, cgroup=cgroup, fds=names), fds)
         if WRITER in names:
             os.close(fds[names.index(WRITER)])
+        os.sched_yield()  # a newborn may wait for this processor to come to its exec, and the keeper for that
 
     def signal(self, run: str, number: int) -> bool:
         """Send a signal to the run's main process only; whether there was one to take it."""

@@ -105,6 +105,40 @@ def test_one_that_ends_at_once_is_followed_by_another_a_while_later(
     asyncio.run(test())
 
 
+MANY = 3 * keeping.FEW_BIRTHS
+
+
+def test_of_many_births_each_is_told(short_path: Path) -> None:
+    async def test() -> None:
+        world = World(short_path, "kept")
+        world.processes.begin()
+        for number in range(MANY):
+            world.spawn(f"r{number}", "sh", "-c", f"exit {number}")
+        for number in range(MANY):
+            assert await world.until("exited", f"r{number}") == (number, None)
+            assert world.told_of("spawned", f"r{number}")
+        await world.end()
+
+    asyncio.run(test())
+
+
+def test_a_keeper_that_is_lost_while_it_has_many_births_before_it(short_path: Path) -> None:
+    """Its end is seen while its reports are read now and then only; what it had not come to is asked for again."""
+
+    async def test() -> None:
+        world = World(short_path, "kept")
+        world.processes.begin()
+        for number in range(MANY):
+            world.spawn(f"r{number}", "sleep", "1000")
+        await world.until("spawned", "r0")
+        os.kill(world.processes.keeper_pid or 0, signal.SIGKILL)
+        for number in range(MANY):
+            await world.until("spawned", f"r{number}")
+        await world.end()
+
+    asyncio.run(test())
+
+
 def runs(pid: int | None, program: Path) -> bool:
     path = Path(f"/proc/{pid}/cmdline")
     return path.exists() and os.fsencode(program) in path.read_bytes()
