@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from fleetd.cli.parser import Parser
@@ -54,6 +55,12 @@ def daemon(args: argparse.Namespace, *, own: bool = False) -> ControlClient:
         missing = next((str(file) for file in args.files if _is_missing(file)), None)
         raise (NotFoundError(f"{missing} does not exist, and {error}") if missing else error) from None
     return ControlClient(found.name, found.control)
+
+
+def named_by(args: argparse.Namespace) -> str:
+    """The words with which other commands find this daemon."""
+    files = [word for file in args.files for word in ("-c", str(file))]
+    return shlex.join([*files, *(("--instance", args.instance) if args.instance else ())])
 
 
 def beside(member: str) -> ControlClient | None:

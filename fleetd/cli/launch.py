@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from functools import partial
 from fleetd import tls
 from fleetd.cli import start_view
 from fleetd.cli.configuration import accepted
+from fleetd.cli.finding import named_by
 from fleetd.cli.last_words import last_words
 from fleetd.cli.waiting import carry_out
 from fleetd.client.control import ControlClient, HungUpError
@@ -137,12 +137,6 @@ def _become(log: int) -> None:
     os.close(log)
 
 
-def _named_by(args: argparse.Namespace) -> str:
-    """The words with which other commands find this daemon."""
-    files = [word for file in args.files for word in ("-c", str(file))]
-    return shlex.join([*files, *(("--instance", args.instance) if args.instance else ())])
-
-
 def _runs_on(client: ControlClient) -> bool:
     with suppress(FleetdError):
         return bool(client.call("status", {})["state"] == "running")
@@ -159,7 +153,7 @@ def _until_healthy(args: argparse.Namespace, places: paths.Instance) -> int:
         raise FleetdError(f"the daemon ended: {last_words(places.daemon_log, told_before)}") from None
     except FleetdError as error:
         if error.exit_code is ExitCode.FAILED and _runs_on(client):
-            named = _named_by(args)
+            named = named_by(args)
             runs_on = f"the daemon runs on: `fleetd status {named}` shows it, `fleetd stop {named}` ends it"
             raise FleetdError(f"{error}\n{runs_on}") from None
         raise

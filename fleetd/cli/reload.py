@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from fleetd.cli.finding import add_daemon, daemon
+from fleetd.cli.finding import add_daemon, daemon, named_by
 from fleetd.cli.local_outcome import exit_code_of, tell_trouble
 from fleetd.cli.parser import Parser, add_json
 from fleetd.cli.waiting import add_waiting, carry_out, print_json
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{pool['name']}: {_told(pool)}")
     for table in plan.get("tables", ()):  # an older daemon does not tell
         print(f"[{table['name']}]: {_told(table)}")
-    tell_trouble("fleetd reload", plan)
+    tell_trouble("fleetd reload", plan, named=named_by(args))
     return exit_code_of(plan)
 
 

@@ -58,20 +58,24 @@ class ControlClient:
         Waits at most `timeout` seconds.  Raises what the daemon answered as the FleetdError of that exit code,
         NotFoundError when no daemon listens, WaitTimeoutError when the time is over.
         """
-        with self._connect() as connection:
-            for kind, body in self._frames(connection, verb, args, timeout):
-                if kind == "result":
-                    return body
-                if kind == "progress" and on_progress is not None:
-                    on_progress(int(body["done"]), int(body["total"]), str(body["text"]))
-                if kind == "warnings" and on_warnings is not None:
-                    on_warnings(body)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            with self._connect(timeout) as connection:
+                for kind, body in self._frames(connection, verb, args, deadline):
+                    if kind == "result":
+                        return body
+                    if kind == "progress" and on_progress is not None:
+                        on_progress(int(body["done"]), int(body["total"]), str(body["text"]))
+                    if kind == "warnings" and on_warnings is not None:
+                        on_warnings(body)
+        except TimeoutError:
+            raise WaitTimeoutError(f"not finished after {timeout:g} s; the work itself goes on") from None
         raise self._hung_up()
 
     def stream(self, verb: str, args: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """The items of `verb`, until the daemon says that there are no more.  Raises as `call` does."""
         with self._connect() as connection:
-            for kind, body in self._frames(connection, verb, args, None):
+            for kind, body in self._frames(connection, verb, args):
                 if kind == "result":
                     return
                 if kind == "item":
@@ -99,10 +103,18 @@ class ControlClient:
 
         return wait
 
-    def _connect(self) -> socket.socket:
+    def _connect(self, timeout: float | None = None) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            if timeout is not None:  # that of Python's own does not wait here at all
+                seconds, rest = divmod(timeout, 1)
+                connection.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(seconds), int(rest * 1e6))
+                )
             connection.connect(str(self.path))
+        except BlockingIOError:  # it hangs, and as many as may wait for it do
+            connection.close()
+            raise WaitTimeoutError(f"the daemon takes no connection within {timeout:g} s") from None
         except PermissionError:
             connection.close()
             raise FleetdError(
@@ -116,10 +128,9 @@ class ControlClient:
         return connection
 
     def _frames(
-        self, connection: socket.socket, verb: str, args: Mapping[str, Any] | None, timeout: float | None
+        self, connection: socket.socket, verb: str, args: Mapping[str, Any] | None, deadline: float | None = None
     ) -> Iterator[tuple[str, Any]]:
-        """The answer's frames as (kind, body); an error frame is raised."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        """The answer's frames as (kind, body); an error frame is raised, and TimeoutError after `deadline`."""
         request = json.dumps({"verb": verb, "args": dict(args or {})}, separators=(",", ":")).encode() + b"\n"
         try:
             _allow(connection, deadline)
@@ -130,8 +141,6 @@ class ControlClient:
                 if kind == "error":
                     raise raised(body)
                 yield kind, body
-        except TimeoutError:
-            raise WaitTimeoutError(f"not finished after {timeout:g} s; the work itself goes on") from None
         except ConnectionError:
             raise self._hung_up() from None
 

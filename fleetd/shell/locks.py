@@ -7,6 +7,7 @@ another one for the next daemon, as under a login of its own, or was removed and
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -28,12 +29,13 @@ class Locks(Struct):
     def write_down(self, places: Instance) -> None:
         """Write into them that this process is the daemon, and where it has its sockets.
 
-        Raises FleetdError where the disk is full: nobody could tell who the daemon is.
+        Raises FleetdError where that is not possible: nobody could tell who the daemon is.
         """
         try:
             _write(self.runtime, f"{os.getpid()}\n")
         except OSError as error:
-            raise FleetdError(f"cannot write to {places.runtime}: {error.strerror}") from error
+            why = "it can only be read" if error.errno == errno.EINVAL else error.strerror  # of ftruncate
+            raise FleetdError(f"{places.lock} cannot be written: {why}") from error
         with suppress(OSError):  # a full disk: what is held counts, this only tells more
             _write(self.state, f"{os.getpid()}\n{_here()}\n{places.runtime}\n")
 

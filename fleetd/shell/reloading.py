@@ -42,12 +42,11 @@ class Reloading:
         roll = self._daemon.next_roll()
         with self._daemon.service.reload():
             read = self._read()
-            as_before = read.pools_that_are(Change.UNCHANGED) + read.pools_that_are(Change.LIVE)
             rest = {
-                "pools": read.pools_that_are(Change.ROLLED) + self._still_rolled(as_before),
+                "pools": read.pools_that_are(Change.ROLLED),
                 "added": read.pools_that_are(Change.ADDED),
-                "removed": read.pools_that_are(Change.REMOVED) + self._still_removed(),
-                "as_before": as_before,
+                "removed": read.pools_that_are(Change.REMOVED),
+                "as_before": read.pools_that_are(Change.UNCHANGED) + read.pools_that_are(Change.LIVE),
                 "roll": roll,
                 "wait": args.get("wait", True),
                 "result": read.told(),
@@ -57,14 +56,6 @@ class Reloading:
             await self._daemon.apply(read.spec, roll)
         await reply.warnings(read.warnings)
         return await self._remaining.until_reloaded(rest, reply)
-
-    def _still_rolled(self, pools: list[str]) -> list[str]:
-        """Those with a rollout of this host's own under way: of an earlier reload, which may wait no more."""
-        rolls = ((name, self._daemon.state.pools[name].roll) for name in pools)
-        return [name for name, roll in rolls if roll is not None and roll.epoch is None and roll.is_open]
-
-    def _still_removed(self) -> list[str]:
-        return [name for name, pool in self._daemon.state.pools.items() if pool.removed]
 
     def by_signal(self) -> None:
         """SIGHUP: what becomes of each pool and table goes to the log."""

@@ -84,13 +84,13 @@ class Remaining:
         if not args["wait"]:
             return result
         result |= await self._waiting.for_rolls(set(args["pools"]), args["roll"], reply, args.get("before"))
-        if result["state"] is RollState.DONE:  # what an earlier reload could not do is not done by this one either
-            result |= self._waiting.still_halted(args.get("as_before", ())) or {}
         try:
             await self._waiting.until_up(tuple(Target(name) for name in args["added"]), reply)
         except FleetdError as error:  # the plan is told all the same
             result |= {"state": "failed", "trouble": str(error)}
         await self._waiting.until_removed(set(args["removed"]))
+        if result["state"] is RollState.DONE:  # what an earlier reload could not do is not done by this one either
+            result |= self._waiting.still_halted(set(args.get("as_before", ()))) or {}
         return result
 
 

@@ -5,7 +5,7 @@ Looks at the state again whenever the core has decided something; decides nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fleetd.core.events import Target
@@ -95,7 +95,7 @@ class Waiting:
         told = -1
         leaving = frozenset(() if before is None else before["leaving"])
         while True:
-            rolls = self._rolls(pools)
+            rolls = self._rolls(pools).values()
             total = sum(len(r.scope) for r in rolls) if before is None else before["total"]
             done = sum(r.done for r in rolls) if before is None else total - sum(len(r.pending) for r in rolls)
             if done != told:
@@ -113,32 +113,33 @@ class Waiting:
             "error": _told(halted[0].error if halted else None),
         }
 
-    def still_halted(self, pools: Iterable[str]) -> dict[str, Any] | None:
+    def still_halted(self, pools: set[str]) -> dict[str, Any] | None:
         """What `for_rolls` says, of halted rollouts of this host's own that have workers to go; None without one.
 
-        `behind` names their pools, which need not be the one that is in the error: it halted the others with it.
+        `behind` names their pools by what halted them, which may be an error in another one of these.
         """
-        known = self._daemon.state.pools
-        rolls = {name: roll for name in sorted(pools) if (pool := known.get(name)) and (roll := pool.roll)}
         halted = {
             name: roll
-            for name, roll in rolls.items()
+            for name, roll in self._rolls(pools).items()
             if roll.epoch is None and roll.state is RollState.HALTED and roll.pending
         }
         if not halted:
             return None
+        causes: dict[RollError | None, list[str]] = {}
+        for name, roll in halted.items():
+            causes.setdefault(roll.error, []).append(name)
         return {
             "state": RollState.HALTED,
             "total": sum(len(roll.scope) for roll in halted.values()),
             "done": sum(roll.done for roll in halted.values()),
             "longest_drain": max(roll.longest_drain for roll in halted.values()),
-            "error": _told(next(iter(halted.values())).error),
-            "behind": list(halted),
+            "error": _told(next(iter(causes))),
+            "behind": [{"pools": names, "error": _told(error)} for error, names in causes.items()],
         }
 
     def rolls_so_far(self, pools: set[str], before: Mapping[str, Any] | None) -> dict[str, Any]:
         """What another daemon has to know of the pools' rollouts, to say in the end what became of all of it."""
-        rolls = self._rolls(pools)
+        rolls = self._rolls(pools).values()
         longest, leaving = (0.0, ()) if before is None else (before["drain"], before["leaving"])
         return {
             "total": sum(len(r.scope) for r in rolls) if before is None else before["total"],
@@ -146,9 +147,9 @@ class Waiting:
             "drain": max([longest, *(r.longest_drain for r in rolls)]),
         }
 
-    def _rolls(self, pools: set[str]) -> list[Roll]:
+    def _rolls(self, pools: set[str]) -> dict[str, Roll]:
         known = self._daemon.state.pools
-        return [pool.roll for name in sorted(pools) if (pool := known.get(name)) and pool.roll]
+        return {name: pool.roll for name in sorted(pools) if (pool := known.get(name)) and pool.roll}
 
     def stragglers(self, pools: set[str]) -> str:
         """The workers that a rollout waits for, each with its pid, and its job and how long that has run."""

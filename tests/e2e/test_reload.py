@@ -160,7 +160,7 @@ def test_a_reload_that_rolls_onto_what_does_not_work_is_halted(running: Fleetd) 
     assert pids(running) == before
     again = running.run("reload", code=1)  # the file is as it was, and so is what became of it
     assert "rolled: unchanged" in again.stdout
-    assert "fleetd reload: halted before, and not tried again: rolled (rolled:0: exited with code 1" in again.stderr
+    assert "fleetd reload: halted before, and not tried again: rolled: rolled:0: exited with code 1" in again.stderr
     assert "nope" in again.stderr
     running.configure(BEFORE)
     running.run("reload")
@@ -175,12 +175,24 @@ def test_a_pool_that_another_one_halted_is_named_with_what_rolls_it(running: Fle
     running.configure({**later, "rolled": {**SLEEPING, "env": {"RELEASE": "3"}}})
     mended = running.run("reload", code=1)
     assert {"rolled: rolled (command, env, healthy-after)", "same: unchanged"} <= set(mended.stdout.splitlines())
-    assert "not tried again: same (rolled:0: exited with code 4 (exit));" in mended.stderr
-    assert mended.stderr.rstrip().endswith("once that is mended: `fleetd restart same`")
+    command = f"fleetd restart --local -c {running.file} same"
+    assert f"not tried again: same: rolled:0: exited with code 4 (exit); `{command}` goes on" in mended.stderr
     assert pids(running)["same:0"] == before["same:0"]
     running.run("restart", "same")
     assert pids(running)["same:0"] != before["same:0"]
     running.run("reload")
+
+
+def test_each_cause_for_which_pools_halted_before_is_told(running: Fleetd) -> None:
+    running.configure({**BEFORE, "rolled": failing("exit 4")})
+    running.run("reload", code=1)
+    both = {**BEFORE, "rolled": failing("exit 4"), "same": failing("echo why; exit 5")}
+    running.configure(both)
+    running.run("reload", code=1)
+    told = running.run("reload", code=1).stderr
+    assert "not tried again: rolled: rolled:0: exited with code 4 (exit);" in told
+    assert "not tried again: same: same:0: exited with code 5 (exit);" in told
+    assert "  why\n" in told
 
 
 DRAINS = "trap 'until [ -e {go} ]; do sleep 0.02; done; exit 0' TERM; echo ready; while :; do sleep 0.02; done"
@@ -192,27 +204,6 @@ def draining(running: Fleetd) -> Fleetd:
     running.configure({"slow": ready_shell(DRAINS.format(go=running.directory / "go"), stop_timeout="60s")})
     running.run("reload")
     return running
-
-
-def test_a_reload_waits_for_what_an_earlier_one_removed(draining: Fleetd) -> None:
-    draining.configure({})
-    draining.run("reload", "--timeout", "300ms", code=5)
-    again = draining.popen("reload")
-    wait_for(lambda: draining.daemon_log().count(NO_POOL) == 2, "the second reload")
-    stays(lambda: again.poll() is None, "the second reload to wait", seconds=0.3)
-    (draining.directory / "go").touch()
-    assert again.wait(20) == 0
-    assert draining.status()["pools"] == []
-
-
-def test_a_reload_waits_for_what_an_earlier_one_rolls(draining: Fleetd) -> None:
-    draining.configure({"slow": {**ready_shell("echo ready; exec sleep 1000"), "stop-timeout": "60s"}})
-    draining.run("reload", "--timeout", "300ms", code=5)
-    again = draining.popen("reload")
-    stays(lambda: again.poll() is None, "the second reload to wait", seconds=0.5)
-    (draining.directory / "go").touch()
-    assert again.wait(20) == 0
-    assert [worker["state"] for worker in draining.pool("slow")["workers"]] == ["running"]
 
 
 def test_a_reload_ends_when_what_it_removed_is_back(draining: Fleetd) -> None:

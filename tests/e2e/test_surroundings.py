@@ -141,7 +141,9 @@ def test_a_runtime_directory_without_room_is_named(fleetd: Fleetd) -> None:
     fleetd.configure({"media": SLEEPING})
     fleetd.inside = ("prlimit", "--fsize=0")
     said = fleetd.run("start", code=1).stderr
-    assert said.splitlines()[-1] == f"fleetd start: cannot write to {fleetd.directory}/runtime/test: File too large"
+    assert (
+        said.splitlines()[-1] == f"fleetd start: {fleetd.directory}/runtime/test/lock cannot be written: File too large"
+    )
 
 
 def test_a_runtime_directory_that_cannot_be_made_again_is_waited_for(fleetd: Fleetd) -> None:

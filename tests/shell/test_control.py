@@ -351,3 +351,14 @@ def test_the_socket_comes_back_when_a_cleaner_removed_it(tmp_path: Path) -> None
 def _with_directory(directory: Path) -> Path:
     directory.mkdir()
     return directory
+
+
+def test_a_daemon_that_hangs_is_given_up_where_its_callers_stand_in_line(short_path: Path) -> None:
+    """As many as may wait for it do: so many checks of its health had to give up before."""
+    path = short_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as earlier:
+        listener.bind(str(path))
+        listener.listen(0)
+        earlier.connect(str(path))
+        with pytest.raises(WaitTimeoutError, match=r"^the daemon takes no connection within 0\.2 s$"):
+            ControlClient("media", path).call("ping", timeout=0.2)
