@@ -28,6 +28,7 @@ _RAISED: Mapping[int, type[FleetdError]] = {
     ExitCode.TIMED_OUT: WaitTimeoutError,
 }
 _CHUNK = 64 * 1024
+_SHORTEST_WAIT = 0.001  # seconds; none at all would be for ever to the kernel
 
 
 class HungUpError(FleetdError):
@@ -106,11 +107,10 @@ class ControlClient:
     def _connect(self, timeout: float | None = None) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            if timeout is not None:  # that of Python's own does not wait here at all
-                seconds, rest = divmod(timeout, 1)
-                connection.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(seconds), int(rest * 1e6))
-                )
+            if timeout is not None:  # with a timeout of Python's own, connect(2) would not wait here at all
+                seconds, rest = divmod(max(timeout, _SHORTEST_WAIT), 1)
+                limit = struct.pack("ll", int(seconds), int(rest * 1e6))  # a struct timeval (socket(7))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
             connection.connect(str(self.path))
         except BlockingIOError:  # it hangs, and as many as may wait for it do
             connection.close()

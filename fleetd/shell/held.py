@@ -56,9 +56,11 @@ class Held(Struct):
     @property
     def is_over(self) -> bool:
         """Whether its main process has ended, which is not always told already: nobody may have reaped it."""
+        if self.ended:
+            return True
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)  # pidfd_open(2): readable from then on
-        return self.ended or bool(poll.poll(0))
+        return bool(poll.poll(0))
 
     @property
     def fds(self) -> list[int]:

@@ -89,9 +89,11 @@ class Keeping:
 
     def request(self, body: Json | SpawnRequest, fds: list[int]) -> None:
         """Send it a request, as soon as it takes it."""
+        if self._link is None:
+            return
         if isinstance(body, SpawnRequest) and body.preload is None:
             self._births.add(body.run)
-        if self._link is not None and not self._link.request(body, fds):
+        if not self._link.request(body, fds):
             self._loop.add_writer(self._link.fileno(), self._write)
 
     def close(self, *, quit_keeper: bool) -> None:

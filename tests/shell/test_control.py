@@ -353,12 +353,13 @@ def _with_directory(directory: Path) -> Path:
     return directory
 
 
-def test_a_daemon_that_hangs_is_given_up_where_its_callers_stand_in_line(short_path: Path) -> None:
+@pytest.mark.parametrize("timeout", [0.2, 0])
+def test_a_daemon_that_hangs_is_given_up_where_its_callers_stand_in_line(short_path: Path, timeout: float) -> None:
     """As many as may wait for it do: so many checks of its health had to give up before."""
     path = short_path / "control.sock"
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as earlier:
         listener.bind(str(path))
         listener.listen(0)
         earlier.connect(str(path))
-        with pytest.raises(WaitTimeoutError, match=r"^the daemon takes no connection within 0\.2 s$"):
-            ControlClient("media", path).call("ping", timeout=0.2)
+        with pytest.raises(WaitTimeoutError, match=rf"^the daemon takes no connection within {timeout} s$"):
+            ControlClient("media", path).call("ping", timeout=timeout)
