@@ -33,7 +33,9 @@ def run(args: argparse.Namespace) -> int:
 
         print_events(args, address)
         return ExitCode.DONE
-    for event in daemon(args).stream("events", {"follow": args.follow, "n": args.n}):
+    client = daemon(args)
+    client.ask("ping")  # one that hangs would be waited for without end: there may be no event for hours
+    for event in client.stream("events", {"follow": args.follow, "n": args.n}):
         if args.json:
             print_json(event)
         else:

@@ -18,7 +18,7 @@ def check_host(client: ControlClient, hosts: Sequence[str]) -> None:
     """Raise UsageError for a host that is not the daemon's own."""
     if not hosts:
         return
-    own = client.call("status", {"targets": []})["host"]
+    own = client.ask("status", {"targets": []})["host"]
     for host in hosts:
         if host != own:
             raise UsageError(f"--host {host}: this host is {own}, and its daemon is in no fleet")

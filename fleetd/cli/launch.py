@@ -139,7 +139,7 @@ def _become(log: int) -> None:
 
 def _runs_on(client: ControlClient) -> bool:
     with suppress(FleetdError):
-        return bool(client.call("status", {})["state"] == "running")
+        return bool(client.ask("status")["state"] == "running")
     return False
 
 
@@ -157,7 +157,7 @@ def _until_healthy(args: argparse.Namespace, places: paths.Instance) -> int:
             runs_on = f"the daemon runs on: `fleetd status {named}` shows it, `fleetd stop {named}` ends it"
             raise FleetdError(f"{error}\n{runs_on}") from None
         raise
-    trouble = fleet_trouble(client.call("status", {})["fleet"])
+    trouble = fleet_trouble(client.ask("status")["fleet"])
     if trouble is not None:
         print(f"fleetd start: warning: {trouble}", file=sys.stderr)
     return ExitCode.DONE

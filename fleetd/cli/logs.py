@@ -72,7 +72,7 @@ def _iso(text: str) -> float:
 
 
 def _workers(client: ControlClient, targets: list[str]) -> list[Mapping[str, Any]]:
-    workers: list[Mapping[str, Any]] = client.call("logs", {"targets": targets})["workers"]
+    workers: list[Mapping[str, Any]] = client.ask("logs", {"targets": targets})["workers"]
     return workers
 
 

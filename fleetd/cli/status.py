@@ -60,7 +60,7 @@ def _why() -> str:
 
 
 def _document(client: ControlClient, args: argparse.Namespace) -> Mapping[str, Any]:
-    document: Mapping[str, Any] = client.call("status", {"targets": args.targets})
+    document: Mapping[str, Any] = client.ask("status", {"targets": args.targets})
     return document
 
 

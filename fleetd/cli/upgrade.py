@@ -26,7 +26,7 @@ def define(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Have the daemon replace itself by what is installed now, and wait until every pool is healthy under it."""
     client = daemon(args)
-    log = client.call("ping").get("log")
+    log = client.ask("ping").get("log")
     begin = _size(log)
     try:
         done = carry_out(client, "upgrade", {}, title="upgrade", quiet=args.json, timeout=args.timeout)

@@ -28,6 +28,7 @@ _RAISED: Mapping[int, type[FleetdError]] = {
     ExitCode.TIMED_OUT: WaitTimeoutError,
 }
 _CHUNK = 64 * 1024
+ANSWER_SECONDS = 10.0  # a daemon that only has to tell what it knows, and takes longer, hangs
 _SHORTEST_WAIT = 0.001  # seconds; none at all would be for ever to the kernel
 
 
@@ -72,6 +73,19 @@ class ControlClient:
         except TimeoutError:
             raise WaitTimeoutError(f"not finished after {timeout:g} s; the work itself goes on") from None
         raise self._hung_up()
+
+    def ask(self, verb: str, args: Mapping[str, Any] | None = None) -> Any:
+        """What the daemon knows.
+
+        Raises as `call` does, and WaitTimeoutError when it does not answer within ANSWER_SECONDS.
+        """
+        try:
+            return self.call(verb, args, timeout=ANSWER_SECONDS)
+        except WaitTimeoutError:
+            raise WaitTimeoutError(
+                f"the daemon of instance {self.instance!r} does not answer within {ANSWER_SECONDS:g} s: "
+                f"it is stopped by a signal, or held up"
+            ) from None
 
     def stream(self, verb: str, args: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """The items of `verb`, until the daemon says that there are no more.  Raises as `call` does."""
