@@ -152,10 +152,10 @@ def _until_healthy(args: argparse.Namespace, places: paths.Instance) -> int:
     except HungUpError:
         raise FleetdError(f"the daemon ended: {last_words(places.daemon_log, told_before)}") from None
     except FleetdError as error:
-        if error.exit_code is ExitCode.FAILED and _runs_on(client):
+        if error.exit_code in {ExitCode.FAILED, ExitCode.TIMED_OUT} and _runs_on(client):
             named = named_by(args)
             runs_on = f"the daemon runs on: `fleetd status {named}` shows it, `fleetd stop {named}` ends it"
-            raise FleetdError(f"{error}\n{runs_on}") from None
+            raise type(error)(f"{error}\n{runs_on}") from None
         raise
     trouble = fleet_trouble(client.ask("status")["fleet"])
     if trouble is not None:

@@ -60,21 +60,26 @@ def test_detached_returns_once_all_is_healthy_with_a_plain_line_a_change(fleetd:
     assert [worker["state"] for worker in fleetd.pool("media")["workers"]] == ["running", "running"]
 
 
+def runs_on(fleetd: Fleetd) -> str:
+    """What a start that did not do all it was for says of the daemon."""
+    file = fleetd.file
+    return f"fleetd start: the daemon runs on: `fleetd status -c {file}` shows it, `fleetd stop -c {file}` ends it"
+
+
 def test_detached_with_a_pool_that_does_not_come_up_exits_1_and_leaves_the_daemon_running(fleetd: Fleetd) -> None:
     fleetd.configure({"media": SLEEPING, "bad": CRASHING})
     done = fleetd.start(code=1)
     assert "fleetd start: bad:0: exit code 3" in done.stderr
     assert "no luck" in done.stderr
-    file = fleetd.file
-    runs_on = f"the daemon runs on: `fleetd status -c {file}` shows it, `fleetd stop -c {file}` ends it"
-    assert done.stderr.splitlines()[-1] == f"fleetd start: {runs_on}"
+    assert done.stderr.splitlines()[-1] == runs_on(fleetd)
     assert fleetd.status()["state"] == "running"
 
 
 def test_detached_that_takes_too_long_exits_5_and_leaves_the_daemon_running(fleetd: Fleetd) -> None:
     fleetd.configure({"media": {**SLEEPING, "healthy-after": "50s"}})
     done = fleetd.run("start", "--detach", "--timeout", "1s", code=5)
-    assert "the work itself goes on" in done.stderr
+    late = "fleetd start: not finished after 1 s; the work itself goes on"
+    assert done.stderr.splitlines()[-2:] == [late, runs_on(fleetd)]
     assert fleetd.status()["state"] == "running"
 
 
