@@ -12,7 +12,7 @@ from contextlib import suppress
 from fleetd.cli.live import can_be_live, watch
 from fleetd.cli.waiting import shown
 from fleetd.client.control import ControlClient, HungUpError
-from fleetd.errors import ExitCode, FleetdError, NotFoundError, UsageError
+from fleetd.errors import ExitCode, FleetdError, NotFoundError, UsageError, WaitTimeoutError
 from fleetd.shell.paths import Instance
 from fleetd.shell.start_signals import DRAIN
 
@@ -101,7 +101,7 @@ class _Terms:
 def _stop(client: ControlClient, child: int, *, now: bool) -> None:
     """Drain, or end now; what says so goes to a daemon that takes no commands, too, and to none but the child."""
     request = {"targets": [], "shutdown": True, "now": now}
-    with suppress(NotFoundError):  # it has ended, or its socket is gone
+    with suppress(NotFoundError, WaitTimeoutError):  # it has ended, its socket is gone, or it takes no connection
         if client.pid() == child:
             with shown(f"stop {client.instance}", quiet=False) as progress, suppress(HungUpError):
                 client.call("stop", request, progress)

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Stop pools or workers; without any, drain everything and wait until the daemon has ended."""
     client = daemon(args)
     request = {"targets": args.targets, "now": args.now, "wait": not args.no_wait, "shutdown": not args.targets}
-    ended = None if args.targets or args.no_wait else client.until_gone()
+    ended = None if args.targets or args.no_wait else client.until_gone(args.timeout)
     try:
         carry_out(client, "stop", request, title="stop", timeout=args.timeout)
     except HungUpError:

@@ -33,12 +33,15 @@ def add_timeout(parser: Parser) -> None:
 
 def duration(text: str) -> float:
     """Seconds, for argparse: 90, 90s, 15m, 1h30m."""
-    from fleetd.config.durations import parse_duration  # noqa: PLC0415 - a command without --timeout starts faster so
+    from fleetd.config.durations import LONGEST, parse_duration  # noqa: PLC0415 - faster without --timeout
 
     try:
-        return parse_duration(text)
+        seconds = parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is {error} (write 90s, 15m, 1h30m)") from None
+    if seconds > LONGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than ten years")
+    return seconds
 
 
 def carry_out(

@@ -29,7 +29,7 @@ _RAISED: Mapping[int, type[FleetdError]] = {
 }
 _CHUNK = 64 * 1024
 ANSWER_SECONDS = 10.0  # a daemon that only has to tell what it knows, and takes longer, hangs
-_SHORTEST_WAIT = 0.001  # seconds; none at all would be for ever to the kernel
+_AGAIN = 0.05  # seconds between two attempts to connect
 
 
 class HungUpError(FleetdError):
@@ -71,7 +71,7 @@ class ControlClient:
                     if kind == "warnings" and on_warnings is not None:
                         on_warnings(body)
         except TimeoutError:
-            raise WaitTimeoutError(f"not finished after {timeout:g} s; the work itself goes on") from None
+            raise _too_late(timeout) from None
         raise self._hung_up()
 
     def ask(self, verb: str, args: Mapping[str, Any] | None = None) -> Any:
@@ -98,37 +98,44 @@ class ControlClient:
         raise self._hung_up()
 
     def pid(self) -> int:
-        """The process that listens, also where it takes no commands.  Raises NotFoundError where none does."""
-        with self._connect() as connection:
+        """The process that listens, also where it takes no commands.
+
+        Raises NotFoundError where none does, WaitTimeoutError when it takes no connection within ANSWER_SECONDS.
+        """
+        with self._connect(ANSWER_SECONDS) as connection:
             pid: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         return pid
 
-    def until_gone(self) -> Callable[[], None]:
-        """A function that waits for the daemon that runs now to have ended."""
+    def until_gone(self, timeout: float | None = None) -> Callable[[], None]:
+        """A function that waits for the daemon that runs now to have ended.
+
+        It raises WaitTimeoutError when that takes longer than `timeout` seconds from now on.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
         try:
             process = os.pidfd_open(self.pid())
         except ProcessLookupError:
             return lambda: None
 
         def wait() -> None:
-            poll = select.poll()
-            poll.register(process, select.POLLIN)
-            poll.poll()
+            seconds = None if deadline is None else max(deadline - time.monotonic(), 0)
+            ended, _, _ = select.select([process], [], [], seconds)
             os.close(process)
+            if not ended:
+                raise _too_late(timeout)
 
         return wait
 
     def _connect(self, timeout: float | None = None) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            if timeout is not None:  # with a timeout of Python's own, connect(2) would not wait here at all
-                seconds, rest = divmod(max(timeout, _SHORTEST_WAIT), 1)
-                limit = struct.pack("ll", int(seconds), int(rest * 1e6))  # a struct timeval (socket(7))
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-            connection.connect(str(self.path))
-        except BlockingIOError:  # it hangs, and as many as may wait for it do
+            if timeout is None:
+                connection.connect(str(self.path))
+            else:
+                self._connect_within(timeout, connection)
+        except WaitTimeoutError:
             connection.close()
-            raise WaitTimeoutError(f"the daemon takes no connection within {timeout:g} s") from None
+            raise
         except PermissionError:
             connection.close()
             raise FleetdError(
@@ -141,13 +148,28 @@ class ControlClient:
             ) from None
         return connection
 
+    def _connect_within(self, timeout: float, connection: socket.socket) -> None:
+        deadline = time.monotonic() + timeout
+        connection.settimeout(0)
+        while True:
+            try:
+                connection.connect(str(self.path))
+            except BlockingIOError:  # it hangs, and as many as may wait for it do: there is no event for a free place
+                if time.monotonic() >= deadline:
+                    raise WaitTimeoutError(f"the daemon takes no connection within {timeout:g} s") from None
+                time.sleep(_AGAIN)
+            else:
+                connection.settimeout(None)
+                return
+
     def _frames(
         self, connection: socket.socket, verb: str, args: Mapping[str, Any] | None, deadline: float | None = None
     ) -> Iterator[tuple[str, Any]]:
         """The answer's frames as (kind, body); an error frame is raised, and TimeoutError after `deadline`."""
         request = json.dumps({"verb": verb, "args": dict(args or {})}, separators=(",", ":")).encode() + b"\n"
         try:
-            _allow(connection, deadline)
+            if deadline is not None:  # it is sent in any case: a time that is over is that of the work
+                connection.settimeout(max(deadline - time.monotonic(), _AGAIN))
             with suppress(BrokenPipeError):  # refused before it was read: the answer says why
                 connection.sendall(request)
             for line in _lines(connection, deadline):
@@ -165,6 +187,10 @@ class ControlClient:
 def raised(body: Mapping[str, Any]) -> FleetdError:
     """The error that the daemon answered with."""
     return _RAISED.get(body["code"], FleetdError)(body["message"])
+
+
+def _too_late(timeout: float | None) -> WaitTimeoutError:
+    return WaitTimeoutError(f"not finished after {timeout:g} s; the work itself goes on")
 
 
 def _allow(connection: socket.socket, deadline: float | None) -> None:

@@ -206,7 +206,8 @@ def resume_roll(turn: Turn, pool: Pool, record: RollRecord) -> None:
         rolling.follow(turn, pool, roll)
         rolling.go_on_with_successors(turn, pool, roll)
         return
-    roll.error = RollError(pool.name, record.error or "halted before the daemon was started again")
+    why = record.error or "halted before the daemon was started again"
+    roll.error = RollError(record.failed or pool.name, why, record.lines)
     pool.roll = roll
 
 

@@ -85,6 +85,8 @@ class RollRecord(Struct, frozen=True, omit_defaults=True):
     halted_elsewhere: bool = False
     now: bool = False
     epochs: tuple[Epochs | None, ...] = ()  # of what the pending slots go on with, in their order
+    failed: str | None = None  # the worker that halted it
+    lines: tuple[str, ...] = ()  # its last ones
 
 
 class PoolMemory(Struct, frozen=True, omit_defaults=True):

@@ -312,14 +312,14 @@ class Pool(Struct):
         roll = None
         if self.roll is not None and self.roll.pending:
             halted = self.roll.state is RollState.HALTED
-            error = self.roll.error.reason if self.roll.error else None
+            error = self.roll.error
             pending = tuple(sorted(self.roll.pending))
             directories = tuple(self.slots[i].directory for i in pending)
             roll = RollRecord(
                 self.roll.release.generation,
                 pending,
                 halted,
-                error,
+                error.reason if error else None,
                 directories,
                 self.roll.epoch,
                 self.roll.resumes,
@@ -327,6 +327,8 @@ class Pool(Struct):
                 self.roll.halted_elsewhere,
                 self.roll.now,
                 tuple(self.slots[i].release.epochs for i in pending),
+                error.worker if error else None,
+                error.lines if error else (),
             )
         return PoolMemory(
             stopped=self.wish,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -24,6 +25,7 @@ from fleetd.shell.spawn_request import SpawnRequest
 HELLO_SECONDS = 10.0
 END_SECONDS = 1.0
 NO_ANSWER = "the keeper does not answer: see keeper.log in the runtime directory"
+_FULL = {errno.EAGAIN, errno.ETOOMANYREFS}  # in bytes; in descriptors that its reader has not taken yet (unix(7))
 PROGRAM = Path(keeper.__file__).with_name("__main__.py")
 
 Json = dict[str, Any]
@@ -230,10 +232,12 @@ class KeeperLink:
         """Whether the keeper took it; one that has hung up took all, as the reading side will say so."""
         try:
             socket.send_fds(self._connection, [data], fds)
-        except BlockingIOError:
-            return False
         except ConnectionError:
             pass
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            return False
         return True
 
     def _drop_first(self) -> None:

@@ -180,8 +180,11 @@ def running(directory: Path) -> list[Running]:
 
 def _listens(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0)
         try:
             probe.connect(str(path))
+        except BlockingIOError:  # it hangs, and as many as may wait for it do
+            return True
         except PermissionError:
             return _is_locked(path.with_name("lock"))
         except OSError:

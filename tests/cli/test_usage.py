@@ -96,6 +96,7 @@ def test_commands_that_are_not_there_yet_say_so(name: str, rest: list[str]) -> N
             "restart --timeout soon",
             "fleetd restart: argument --timeout: 'soon' is not a duration (write 90s, 15m, 1h30m)",
         ),
+        ("restart --timeout 99999999999", "fleetd restart: argument --timeout: '99999999999' is longer than ten years"),
         ("scale", "fleetd scale: the following arguments are required: POOL=N; see `fleetd scale --help`"),
         ("scale media", "fleetd scale: argument POOL=N: 'media' is not POOL=N, POOL=+N or POOL=-N"),
         ("scale media=x", "fleetd scale: argument POOL=N: 'media=x' is not POOL=N, POOL=+N or POOL=-N"),

@@ -19,6 +19,7 @@ from fleetd.core.events import (
     Tick,
 )
 from fleetd.core.records import Counters, JobRecord, PoolMemory, Remembered, RollRecord, RunRecord
+from fleetd.core.roll import RollError
 from fleetd.core.spec import Amount, FleetSpec, LineMeaning, Restart
 from fleetd.core.state import Moment, Reason, State
 from tests.support.history import UNIX, Host, pool_spec
@@ -80,6 +81,19 @@ def test_a_run_whose_record_was_lost_has_the_release_that_its_slot_had() -> None
         )
     )
     assert [run.generation for run in dated(pools, runs)] == [4, 3, 3, 2, 0]
+
+
+def test_a_rollout_is_known_to_be_halted_by_the_worker_that_failed() -> None:
+    """It may be one of another pool, which is the one to look at."""
+    record = RollRecord(1, (0,), halted=True, error="exited with code 3", failed="n:0", lines=("no such file",))
+    state, now = State(Chance(1)), Moment(100.0, UNIX)
+    decide(state, Restored(Remembered({"m": PoolMemory(slots=(0,), generation=1, roll=record)}), ()), now)
+    decide(state, SpecChanged(FleetSpec({"m": pool_spec("m", {})})), now)
+    roll, remembered = state.pools["m"].roll, state.remembered_now().pools["m"].roll
+    assert roll is not None
+    assert roll.error == RollError("n:0", "exited with code 3", ("no such file",))
+    assert remembered is not None
+    assert (remembered.error, remembered.failed, remembered.lines) == (record.error, record.failed, record.lines)
 
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from fleetd.cli.commands import COMMANDS, parser_of
 from fleetd.client import control
-from fleetd.errors import WaitTimeoutError
+from fleetd.errors import FleetdError, WaitTimeoutError
 from tests.support.fleetd_cli import Fleetd
 from tests.support.waiting import wait_for
 from tests.support.worker_pools import SLEEPING, python, shell, stubborn
@@ -135,20 +137,49 @@ def test_a_start_names_every_pool_that_does_not_come_up(fleetd: Fleetd) -> None:
     assert json.loads(fleetd.run("status", "--json", "c").stdout)["pools"][0]["state"] == "running"
 
 
-def test_a_daemon_that_hangs_is_not_waited_for(fleetd: Fleetd, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("crowded", [False, True])
+def test_a_daemon_that_hangs_is_not_waited_for(
+    fleetd: Fleetd, monkeypatch: pytest.MonkeyPatch, *, crowded: bool
+) -> None:
+    """Also where as many callers stand in line as may."""
     fleetd.configure({"media": SLEEPING})
     fleetd.start()
     monkeypatch.setattr(control, "ANSWER_SECONDS", 0.5)
+    told = r"^the daemon of instance 'test' does not answer within 0\.5 s"
+    late = r"^the daemon takes no connection within 0\.\d s$" if crowded else "^not finished after 0.4 s"
     pid = fleetd.status()["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with ExitStack() as stack:
+        os.kill(pid, signal.SIGSTOP)
+        stack.callback(os.kill, pid, signal.SIGCONT)
+        if crowded:
+            _stand_in_line(fleetd.control.path, stack)
         for line in ("health", "health --alive", "status --json", "logs", "events", "upgrade"):
-            name, *rest = line.split()
-            asked = parser_of(name).parse_args([*rest, "-c", str(fleetd.file)])
-            with pytest.raises(WaitTimeoutError, match=r"^the daemon of instance 'test' does not answer within 0\.5 s"):
-                COMMANDS[name].load().run(asked)
-    finally:
-        os.kill(pid, signal.SIGCONT)
+            with pytest.raises(WaitTimeoutError, match=told):
+                _carry_out(fleetd, line)
+        for line in ("stop --timeout 400ms", "stop media --timeout 400ms", "reload --timeout 400ms"):
+            with pytest.raises(WaitTimeoutError, match=late):
+                _carry_out(fleetd, line)
+    if crowded:  # not one of them was asked for: it lives on
+        wait_for(lambda: _answers(fleetd), "those that stood in line to have left")
+
+
+def _answers(fleetd: Fleetd) -> bool:
+    with suppress(FleetdError):
+        return fleetd.control.call("ping", timeout=10) is not None
+    return False
+
+
+def _stand_in_line(path: Path, stack: ExitStack) -> None:
+    with suppress(BlockingIOError):
+        while True:
+            caller = stack.enter_context(socket.socket(socket.AF_UNIX))
+            caller.settimeout(0)
+            caller.connect(str(path))
+
+
+def _carry_out(fleetd: Fleetd, line: str) -> int:
+    name, *rest = line.split()
+    return COMMANDS[name].load().run(parser_of(name).parse_intermixed_args([*rest, "-c", str(fleetd.file)]))
 
 
 def test_usr1_opens_the_log_of_a_detached_daemon_anew(fleetd: Fleetd) -> None:

@@ -363,3 +363,24 @@ def test_a_daemon_that_hangs_is_given_up_where_its_callers_stand_in_line(short_p
         earlier.connect(str(path))
         with pytest.raises(WaitTimeoutError, match=rf"^the daemon takes no connection within {timeout} s$"):
             ControlClient("media", path).call("ping", timeout=timeout)
+
+
+def test_what_is_to_be_done_is_asked_for_though_no_time_is_left_to_wait_for_it(short_path: Path) -> None:
+    path = short_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        with pytest.raises(WaitTimeoutError, match=r"^not finished after 0 s; the work itself goes on$"):
+            client(path).call("reload", timeout=0)
+        with listener.accept()[0] as asked:
+            assert json.loads(asked.recv(1000)) == {"verb": "reload", "args": {}}
+
+
+def test_the_end_of_a_daemon_is_waited_for_so_long_and_no_longer(short_path: Path) -> None:
+    path = short_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        ended = client(path).until_gone(0.1)  # that of this process
+        with pytest.raises(WaitTimeoutError, match=r"^not finished after 0\.1 s"):
+            ended()

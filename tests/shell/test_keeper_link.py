@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -87,3 +89,36 @@ def test_a_request_takes_descriptors_along(slow_keeper: tuple[KeeperLink, socket
     for descriptor in (read, *fds):
         os.close(descriptor)
     assert set(Path("/proc/self/fd").iterdir()) == before
+
+
+CROWD = """
+import os, resource, socket, sys
+from pathlib import Path
+from fleetd.shell.keeper_link import KeeperLink
+link, (taker, _) = KeeperLink.find(Path(sys.argv[1])), socket.socket(fileno=int(sys.argv[2])).accept()
+os.setresuid(65534, 65534, 65534)
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+sent = 0
+while link.request({"number": sent}, [0] * 10):
+    sent += 1
+assert sent < 100, "no limit was met"
+taken = [int(socket.recv_fds(taker, 1000, 0)[0].decode().split(":")[1].strip(" }")) for _ in range(sent)]
+assert link.flush()
+assert taken == list(range(sent)), taken
+assert taker.recv(1000) == b'{"number":%d}' % sent
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+def test_a_request_waits_while_too_many_descriptors_are_in_flight(short_path: Path) -> None:
+    """An ordinary user may have as many on their way as open (unix(7), ETOOMANYREFS)."""
+    path = short_path / "keeper.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        subprocess.run(
+            [sys.executable, "-c", CROWD, str(path), str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            timeout=30,
+            check=True,
+        )
