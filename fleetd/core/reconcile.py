@@ -280,7 +280,6 @@ def _note_gone(turn: Turn, pool: Pool) -> None:
         _open_gates(turn, pool)
         turn.must_remember = True
         turn.tell(Kind.POOL_REMOVED, pool.name)
-        return
     for name in pool.spec.after:
         before = turn.state.pools.get(name)
         if before is not None and not before.is_empty:
