@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
@@ -63,7 +64,20 @@ class Instance:
             self.fleetd.beside.remove(starting)
             if starting.stdout is not None:
                 starting.stdout.close()
-        kill_now(self.daemon_pid())  # one in the middle of an exec was not to be seen
+        wait_for(self._is_dead, "every process of that start to be dead", every=0.002)
+
+    def _is_dead(self) -> bool:
+        """Whether nobody holds the lock; what does, and can be seen, is killed.
+
+        Unseen are one in the middle of an exec, and one whose parent was killed before it had written its own pid.
+        """
+        kill_now(self.daemon_pid())
+        with (self._runtime / "lock").open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
 
     def daemon_pid(self) -> int | None:
         """The pid of the daemon that lives, as its lock says."""
