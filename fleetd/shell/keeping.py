@@ -131,13 +131,8 @@ class Keeping:
                     self._take(report, fds)
                 elif not self._take_hello(self._link, report):
                     return
-            except (
-                AttributeError,
-                KeyError,
-                TypeError,
-                ValueError,
-                OverflowError,
-            ):  # it must not keep us from the others
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+                # it must not keep us from the others
                 log.exception("a report of the keeper makes no sense")
         self._rest_while_busy()
 

@@ -96,7 +96,8 @@ import os, resource, socket, sys
 from pathlib import Path
 from fleetd.shell.keeper_link import KeeperLink
 link, (taker, _) = KeeperLink.find(Path(sys.argv[1])), socket.socket(fileno=int(sys.argv[2])).accept()
-os.setresuid(65534, 65534, 65534)
+if os.geteuid() == 0:  # who has no such limit
+    os.setresuid(65534, 65534, 65534)
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 sent = 0
 while link.request({"number": sent}, [0] * 10):
@@ -109,7 +110,6 @@ assert taker.recv(1000) == b'{"number":%d}' % sent
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 def test_a_request_waits_while_too_many_descriptors_are_in_flight(short_path: Path) -> None:
     """An ordinary user may have as many on their way as open (unix(7), ETOOMANYREFS)."""
     path = short_path / "keeper.sock"
