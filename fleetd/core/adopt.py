@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from fleetd.core import actions, halting, rolling
+from fleetd.core import actions, halting, rolling, unheard
 from fleetd.core.epochs import Epochs
 from fleetd.core.facts import Kind
 from fleetd.core.jobs import key_without_id
@@ -132,6 +132,7 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
     run.phase = _phase(record)
     if run.is_leaving:
         run.kill_at, run.drained_since = now.mono + pool.spec.stop_timeout, now.mono
+        unheard.watch(run, now.mono)
     elif run.phase is Phase.HEALTHY:
         run.alive_since = now.mono
     elif record.ready or pool.spec.ready is Ready.AGE:

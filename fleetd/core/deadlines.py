@@ -95,8 +95,7 @@ def _of_run(pool: Pool, slot: Slot, run: Run) -> Iterator[Seconds]:
     if overtime is not None:
         yield overtime
     if run.phase is Phase.DRAINING:
-        if run.kill_at is not None:
-            yield run.kill_at
+        yield from (at for at in (run.kill_at, run.drain_again_at) if at is not None)
     elif run.phase is Phase.STARTING:
         yield run.start_by
         if run.ready_since is not None:

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     WORKER_STARTED = "worker.started"
     WORKER_HEALTHY = "worker.healthy"
     WORKER_DRAINING = "worker.draining"
+    WORKER_DRAIN_REPEATED = "worker.drain-repeated"
     WORKER_KILLED = "worker.killed"
     WORKER_EXITED = "worker.exited"
     WORKER_START_FAILED = "worker.start-failed"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
-from fleetd.core import actions, exits, jobs
+from fleetd.core import actions, exits, jobs, unheard
 from fleetd.core.deadlines import job_must_end
 from fleetd.core.events import (
     AskedForTime,
@@ -109,9 +109,14 @@ def _did_nothing(pool: Pool, run: Run, lived: float) -> bool:
 def _reported(turn: Turn, pool: Pool, slot: Slot, run: Run, event: JobReported) -> Outcome | None:
     may_be_untold = run.phase is Phase.DRAINING and not run.told_to_end
     in_hand = frozenset(run.jobs) if may_be_untold else frozenset[str]()
+    is_unheard = unheard.is_shown_by_jobs(run)
     ended = jobs.account(turn, pool, run, event)
     if may_be_untold and run.jobs.keys() - in_hand:
         actions.drain_after_all(turn, run)
+    elif is_unheard and not run.is_busy:
+        unheard.send_again(turn, run)
+    else:
+        unheard.watch(run, turn.now.mono)
     turn.record(run)
     if not ended:
         return None
@@ -200,6 +205,8 @@ def on_time(turn: Turn, pool: Pool, slot: Slot, run: Run) -> Outcome | None:
     if run.phase is Phase.DRAINING:
         if run.kill_at is not None and now >= run.kill_at:
             actions.kill(turn, run, Reason.STOP)
+        elif run.drain_again_at is not None and now >= run.drain_again_at:
+            unheard.send_again(turn, run)
         return None
     if run.phase is Phase.STARTING:
         if _has_proved_itself(turn, pool, run):

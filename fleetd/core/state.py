@@ -88,6 +88,7 @@ class Run(Struct):
     ending: Reason | None = None  # why fleetd asked it to end
     told_to_end: bool = False  # the drain signal was sent; taken over without that being known, it may have been
     drained_since: Seconds | None = None
+    drain_again_at: Seconds | None = None  # unless it has ended by then: it seems not to have heard
     says_stopping: bool = False
     start_by: Seconds = 0.0
     kill_at: Seconds | None = None

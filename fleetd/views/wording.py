@@ -147,6 +147,7 @@ _WORDING: dict[Kind, Callable[[Fields], str]] = {
     Kind.WORKER_STARTED: _started,
     Kind.WORKER_HEALTHY: lambda f: f"healthy (pid {f['pid']})",
     Kind.WORKER_DRAINING: _draining,
+    Kind.WORKER_DRAIN_REPEATED: lambda f: f"told again to end (pid {f['pid']}), reason {f['reason']}: it had not heard",
     Kind.WORKER_KILLED: lambda f: f"killed (pid {f['pid']}) with all it had started, reason {f['reason']}",
     Kind.WORKER_EXITED: _exited,
     Kind.WORKER_START_FAILED: lambda f: f"could not be started: {f['error']}",

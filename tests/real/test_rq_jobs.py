@@ -98,6 +98,29 @@ def test_jobs_through_restart_scale_reload_and_kills(fleetd: Fleetd, rq: RqApp, 
     assert fleetd.pids("quiet") == undisturbed
 
 
+@pytest.mark.parametrize("seconds", [0.0, 3.0], ids=["and is idle", "and takes jobs"])
+def test_a_worker_that_does_not_hear_its_signal_is_told_again(fleetd: Fleetd, rq: RqApp, seconds: float) -> None:
+    gate = rq.releases.root / "gate"
+    media = pool_of(rq, options={"config": "waits_in_a_line"}, **{"job-timeout": "1h"})
+    media["env"] |= {"GATE": str(gate), "PYTHONPATH": str(rq.releases.current)}
+    fleetd.configure({"media": media})
+    fleetd.start()
+    old = fleetd.pids("media")["media:0"]
+    jobs = rq.enqueue(1, queue="default", name="slow")
+    wait_for(lambda: fleetd.pool("media")["workers"][0]["busy"], "the line of a start")
+
+    restart = fleetd.popen("restart", "--graceful", "media")
+    wait_for(lambda: "StopRequested" in fleetd.run("logs", "media:0").stdout, "the signal to be lost")
+    gate.touch()
+    jobs |= rq.enqueue(int(seconds and 6), seconds=seconds)
+
+    assert restart.wait(60) == 0
+    (told,) = fleetd.events("worker.drain-repeated")
+    assert told["fields"] == {"reason": "restart", "pid": old}
+    rq.jobs.at_rest(lambda _: rq.waiting() == 0 and fleetd_is_idle(fleetd), "all jobs to end", within=60)
+    assert rq.jobs.count("done") == rq.jobs.count("started") == dict.fromkeys(jobs, 1)
+
+
 def test_eight_long_jobs_do_not_make_a_roll_eight_jobs_long(fleetd: Fleetd, rq: RqApp) -> None:
     fleetd.configure({"media": pool_of(rq, numprocs=8, **{"job-timeout": "1h"})})
     fleetd.start()

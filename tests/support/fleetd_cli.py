@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import tomli_w
 
 from fleetd.client.control import ControlClient
@@ -66,16 +67,20 @@ class Fleetd:
 
     def run(self, *arguments: str, code: int | None = 0, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """One command, ended; its exit code must be `code` (None: any)."""
-        done = subprocess.run(
-            self._command(arguments),
-            env=self._environment(),
-            cwd=self._working_directory(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
-        )
+        try:
+            done = subprocess.run(
+                self._command(arguments),
+                env=self._environment(),
+                cwd=self._working_directory(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired as late:
+            said = b"".join(part or b"" for part in (late.stdout, late.stderr)).decode(errors="replace")
+            pytest.fail(f"fleetd {' '.join(arguments)}: not ended after {timeout:g} s\n{said}{self.daemon_log()}")
         said = f"fleetd {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}{self.daemon_log()}"
         assert code is None or done.returncode == code, said
         return done

@@ -69,12 +69,15 @@ class RqApp:
         fail_every: int = 0,
         gate: str = "",
         delay: float = 0.0,
+        name: str = "",
     ) -> set[str]:
         """Pushes `count` jobs that work for `seconds`, and until the file `gate` is there; returns their ids.
 
+        They are called `name` with a number, or after their queue.
+
         Each whose number is a multiple of `fail_every` fails.  With `delay` they are due so many seconds later.
         """
-        ids = [f"{queue}-{number}" for number in range(first, first + count)]
+        ids = [f"{name or queue}-{number}" for number in range(first, first + count)]
         with redis.Redis.from_url(self.server.url) as client:
             target = Queue(queue, connection=client)
             jobs = [

@@ -27,6 +27,7 @@ SENTENCES = {
     Kind.DAEMON_STARTED: "fleetd 0.1.0 started: instance media, pid 42",
     Kind.WORKER_STARTED: "media:0: started (pid 42) in /srv/r1",
     Kind.WORKER_DRAINING: "media:0: draining (pid 42), reason exit, busy",
+    Kind.WORKER_DRAIN_REPEATED: "media:0: told again to end (pid 42), reason exit: it had not heard",
     Kind.WORKER_EXITED: "media:0: ended unplanned with code 3, reason exit, after 0.5 s, with job j-1 in hand; "
     "last line: last words",
     Kind.JOB_INTERRUPTED: "media:0: job Encode j-1 of media was interrupted after 2.5 s",

@@ -18,7 +18,8 @@ _MOST_RUNS = 6  # lines
 _RUNS = frozenset(
     {
         *("worker.started", "worker.exited", "worker.recycled", "worker.killed", "worker.backoff", "worker.adopted"),
-        *("worker.crash-loop", "worker.given-up", "worker.start-failed", "worker.draining", "job.interrupted"),
+        *("worker.crash-loop", "worker.given-up", "worker.start-failed", "job.interrupted"),
+        *("worker.draining", "worker.drain-repeated"),
     }
 )
 
