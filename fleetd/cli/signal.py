@@ -28,5 +28,7 @@ def name_of(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Send the signal to the main process of each worker."""
-    daemon(args).call("signal", {"signal": args.signal, "targets": args.targets})
+    client = daemon(args)
+    client.ask("ping")  # one that hangs would send it later, when the command has been given up
+    client.ask("signal", {"signal": args.signal, "targets": args.targets})
     return ExitCode.DONE

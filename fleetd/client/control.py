@@ -74,16 +74,17 @@ class ControlClient:
             raise _too_late(timeout) from None
         raise self._hung_up()
 
-    def ask(self, verb: str, args: Mapping[str, Any] | None = None) -> Any:
+    def ask(self, verb: str, args: Mapping[str, Any] | None = None, timeout: float | None = None) -> Any:
         """What the daemon knows.
 
-        Raises as `call` does, and WaitTimeoutError when it does not answer within ANSWER_SECONDS.
+        Raises as `call` does, and WaitTimeoutError when it does not answer within `timeout` and ANSWER_SECONDS.
         """
+        seconds = ANSWER_SECONDS if timeout is None else min(timeout, ANSWER_SECONDS)
         try:
-            return self.call(verb, args, timeout=ANSWER_SECONDS)
+            return self.call(verb, args, timeout=seconds)
         except WaitTimeoutError:
             raise WaitTimeoutError(
-                f"the daemon of instance {self.instance!r} does not answer within {ANSWER_SECONDS:g} s: "
+                f"the daemon of instance {self.instance!r} does not answer within {seconds:g} s: "
                 f"it is stopped by a signal, or held up"
             ) from None
 
