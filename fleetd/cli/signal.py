@@ -28,7 +28,5 @@ def name_of(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Send the signal to the main process of each worker."""
-    client = daemon(args)
-    client.ask("ping")  # one that hangs would send it later, when the command has been given up
-    client.ask("signal", {"signal": args.signal, "targets": args.targets})
+    daemon(args).order("signal", {"signal": args.signal, "targets": args.targets})
     return ExitCode.DONE

@@ -8,7 +8,7 @@ from fleetd.cli.finding import add_daemon, daemon
 from fleetd.cli.parser import Parser, add_targets
 from fleetd.cli.waiting import add_waiting, carry_out
 from fleetd.client.control import HungUpError
-from fleetd.errors import ExitCode
+from fleetd.errors import ExitCode, NotFoundError
 
 
 def define(parser: Parser) -> None:
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     ended = None if args.targets or args.no_wait else client.until_gone(args.timeout)
     try:
         carry_out(client, "stop", request, title="stop", timeout=args.timeout)
-    except HungUpError:
+    except (HungUpError, NotFoundError):  # it has ended meanwhile
         if ended is None:
             raise
     if ended is not None:

@@ -55,18 +55,15 @@ def carry_out(
 ) -> Any:
     """The daemon's answer to `verb`; meanwhile its progress is shown under `title`, and its warnings are.
 
-    `quiet` shows neither.  One that hangs is asked for nothing: it would do it later, when it has been given up.
-    Raises as `ControlClient.call` and `ask`.
+    `quiet` shows neither.  Raises as `ControlClient.order`.
     """
 
     def warn(warnings: Sequence[str]) -> None:
         for warning in () if quiet else warnings:
             print(f"fleetd {title}: {made_visible(warning)}", file=sys.stderr)
 
-    if timeout != 0:  # nobody waits for it, then
-        client.ask("ping", timeout=timeout)
     with going_on(f"fleetd {title}"), shown(title, quiet=quiet) as progress:
-        return client.call(verb, verb_args, progress, timeout, warn)
+        return client.order(verb, verb_args, progress, timeout, warn)
 
 
 @contextmanager

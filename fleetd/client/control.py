@@ -74,6 +74,25 @@ class ControlClient:
             raise _too_late(timeout) from None
         raise self._hung_up()
 
+    def order(
+        self,
+        verb: str,
+        args: Mapping[str, Any] | None = None,
+        on_progress: Progress | None = None,
+        timeout: float | None = None,
+        on_warnings: Warn | None = None,
+    ) -> Any:
+        """As `call`, of a daemon that answers: one that hangs would carry it out later, when it has been given up.
+
+        With a `timeout` of 0 nobody waits for an answer.  Raises as `call` and `ask` do.
+        """
+        if timeout == 0:
+            return self.call(verb, args, on_progress, timeout, on_warnings)
+        began = time.monotonic()
+        self.ask("ping", timeout=timeout)
+        took = round(time.monotonic() - began)  # whole seconds: what is left is told, should it not be enough
+        return self.call(verb, args, on_progress, None if timeout is None else max(timeout - took, 0), on_warnings)
+
     def ask(self, verb: str, args: Mapping[str, Any] | None = None, timeout: float | None = None) -> Any:
         """What the daemon knows.
 

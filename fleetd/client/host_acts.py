@@ -23,7 +23,7 @@ CAN = frozenset({*_DONE, Verb.SCALE})
 
 
 def carry_out(client: ControlClient, request: Request) -> str:
-    """Have the daemon begin it; answers what came of that, in one line.  Raises as `ControlClient.call`."""
+    """Have the daemon begin it; answers what came of that, in one line.  Raises as `ControlClient.order`."""
     what = ", ".join(request.targets) or "everything"
     if request.verb is Verb.SCALE:
         answer = _call(client, "scale", changes=_changes(request))
@@ -37,7 +37,7 @@ def carry_out(client: ControlClient, request: Request) -> str:
 
 
 def _call(client: ControlClient, verb: str, **args: Any) -> Any:
-    return client.call(verb, {**args, "wait": False}, timeout=_WITHIN)
+    return client.order(verb, {**args, "wait": False}, timeout=_WITHIN)
 
 
 def _changes(request: Request) -> Sequence[tuple[str, str, int]]:

@@ -85,7 +85,6 @@ def build_pool(name: str, node: Node, values: Mapping[str, Any], own: OwnFramewo
         start_timeout=values.get("start-timeout", 60.0),
         healthy_after=values.get("healthy-after", 1.0),
         stop_signal=values.get("stop-signal") or framework.drain_signal or _TERM,
-        repeat_drain=framework.repeat_drain,
         stop_timeout=values.get("stop-timeout") or _stop_timeout(job_timeout, framework),
         pause_signal=framework.pause_signal,
         resume_signal=framework.resume_signal,

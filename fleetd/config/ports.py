@@ -49,11 +49,6 @@ class Framework(Protocol):
         ...
 
     @property
-    def repeat_drain(self) -> bool:
-        """Whether a worker may not hear its first drain signal."""
-        ...
-
-    @property
     def pause_signal(self) -> int | None:
         """The signal for "take no new job"."""
         ...

@@ -5,7 +5,6 @@ Each changes the run and emits the effects; whether to do it is decided elsewher
 
 from __future__ import annotations
 
-from fleetd.core import unheard
 from fleetd.core.effects import KillTree, Signal, Spawn
 from fleetd.core.facts import Kind
 from fleetd.core.roll import Release, Roll
@@ -107,7 +106,6 @@ def send_drain(turn: Turn, run: Run) -> None:
     run.told_to_end = True
     turn.record(run)
     turn.tell(Kind.WORKER_DRAINING, run.pool, run.slot, {"reason": run.ending, "pid": run.pid, "busy": run.is_busy})
-    unheard.watch(run, turn.now.mono)
 
 
 def drain_after_all(turn: Turn, run: Run) -> None:

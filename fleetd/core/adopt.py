@@ -113,6 +113,7 @@ def _revive(turn: Turn, pool: Pool, record: RunRecord) -> Run:
         is_over=record.ended,
         ending=Reason(record.ending) if record.ending else None,
         told_to_end=record.ending is not None and record.told_to_end is not False,
+        signal_lost=record.signal_lost,
         start_by=now.mono + pool.spec.start_timeout,
         max_jobs=record.max_jobs,
         jitter=record.jitter,

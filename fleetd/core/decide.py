@@ -32,6 +32,7 @@ from fleetd.core.events import (
     SaidStopping,
     ScaleRequested,
     ShutdownRequested,
+    SignalLost,
     Spawned,
     SpawnFailed,
     SpecChanged,
@@ -74,6 +75,7 @@ def _dispatch(turn: Turn, event: Event) -> None:  # noqa: C901, PLR0912 - one li
             | JobReported()
             | ProcessGone()
             | SaidReady()
+            | SignalLost()
             | SaidStatus()
             | SaidStopping()
             | SaidAlive()

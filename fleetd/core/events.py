@@ -161,6 +161,12 @@ class SaidReady(Struct, frozen=True):
     source: Source
 
 
+class SignalLost(Struct, frozen=True):
+    """The output tells that the worker has not heard the signal by which it was to end."""
+
+    run: RunId
+
+
 class SaidStatus(Struct, frozen=True):
     """STATUS=…"""
 
@@ -267,6 +273,7 @@ Event = (
     | JobReported
     | ProcessGone
     | SaidReady
+    | SignalLost
     | SaidStatus
     | SaidStopping
     | SaidAlive

@@ -22,12 +22,13 @@ from fleetd.core.events import (
     SaidReady,
     SaidStatus,
     SaidStopping,
+    SignalLost,
     Source,
     Spawned,
     SpawnFailed,
 )
 from fleetd.core.facts import Kind
-from fleetd.core.spec import Ready
+from fleetd.core.spec import LineMeaning, Ready
 from fleetd.core.state import LastExit, Phase, Pool, Reason, Run, Slot
 from fleetd.core.turn import Turn
 
@@ -109,12 +110,11 @@ def _did_nothing(pool: Pool, run: Run, lived: float) -> bool:
 def _reported(turn: Turn, pool: Pool, slot: Slot, run: Run, event: JobReported) -> Outcome | None:
     may_be_untold = run.phase is Phase.DRAINING and not run.told_to_end
     in_hand = frozenset(run.jobs) if may_be_untold else frozenset[str]()
-    is_unheard = unheard.is_shown_by_jobs(run)
     ended = jobs.account(turn, pool, run, event)
     if may_be_untold and run.jobs.keys() - in_hand:
         actions.drain_after_all(turn, run)
-    elif is_unheard and not run.is_busy:
-        unheard.send_again(turn, run)
+    if event.meaning is LineMeaning.DONE:  # of another end more may have to be done, which a signal would cut short
+        unheard.watch(run, turn.now.mono, 0.0)
     else:
         unheard.watch(run, turn.now.mono)
     turn.record(run)
@@ -129,8 +129,14 @@ def _reported(turn: Turn, pool: Pool, slot: Slot, run: Run, event: JobReported) 
 def _process_gone(turn: Turn, pool: Pool, slot: Slot, run: Run, event: ProcessGone) -> Outcome | None:
     if event.process == run.pid or not jobs.lose(turn, run, event.process):  # of its main process Exited tells
         return None
+    unheard.watch(run, turn.now.mono)
     turn.record(run)
     return Outcome.REACHED_MAX_JOBS if run.reached_max_jobs else None
+
+
+def _signal_lost(turn: Turn, pool: Pool, slot: Slot, run: Run, event: SignalLost) -> Outcome | None:
+    unheard.lose(turn, run)
+    return None
 
 
 def _said_ready(turn: Turn, pool: Pool, slot: Slot, run: Run, event: SaidReady) -> Outcome | None:
@@ -180,6 +186,7 @@ TABLE: dict[tuple[Phase, type[Event]], Handler] = {
     **{(phase, JobReported): _reported for phase in (*_LIVING, Phase.KILLED)},
     **{(phase, ProcessGone): _process_gone for phase in _LIVING},  # of one that is killed Exited tells
     (Phase.STARTING, SaidReady): _said_ready,
+    (Phase.DRAINING, SignalLost): _signal_lost,
     **{(phase, SaidStatus): _said_status for phase in _LIVING},
     **{(phase, SaidStopping): _said_stopping for phase in _LIVING},
     **{(phase, SaidAlive): _said_alive for phase in _LIVING},

@@ -55,6 +55,7 @@ class RunRecord(Struct, frozen=True, omit_defaults=True):
     healthy: bool = False
     ending: str | None = None  # the reason for which it was asked to end
     told_to_end: bool | None = None  # its drain signal was sent; None: by a version that did not write it down
+    signal_lost: bool = False  # it has told that it has not heard it
     max_jobs: int | None = None  # with its jitter, as drawn at the start
     jitter: float | None = None  # as drawn at the start
     jobs_done: int = 0

@@ -109,6 +109,7 @@ class LineMeaning(StrEnum):
     DONE = "done"
     FAILED = "failed"
     RELEASED = "released"
+    UNHEARD = "unheard"  # the drain signal was lost
 
 
 class LinePattern(Struct, frozen=True):
@@ -175,7 +176,6 @@ class PoolSpec(Struct, frozen=True):
     start_timeout: Seconds = 60.0
     healthy_after: Seconds = 1.0
     stop_signal: int = 15
-    repeat_drain: bool = False  # a worker may not hear the first one
     stop_timeout: Seconds = 10.0
     pause_signal: int | None = None
     resume_signal: int | None = None

@@ -87,8 +87,9 @@ class Run(Struct):
     is_over: bool = False  # it was taken over after its end, which is about to be told
     ending: Reason | None = None  # why fleetd asked it to end
     told_to_end: bool = False  # the drain signal was sent; taken over without that being known, it may have been
+    signal_lost: bool = False  # it has told that it has not heard it
+    drain_again_at: Seconds | None = None
     drained_since: Seconds | None = None
-    drain_again_at: Seconds | None = None  # unless it has ended by then: it seems not to have heard
     says_stopping: bool = False
     start_by: Seconds = 0.0
     kill_at: Seconds | None = None
@@ -171,6 +172,7 @@ class Run(Struct):
             healthy=self.was_healthy,
             ending=self.ending,
             told_to_end=self.told_to_end,
+            signal_lost=self.signal_lost,
             max_jobs=self.max_jobs,
             jitter=self.jitter,
             jobs_done=self.jobs_done,

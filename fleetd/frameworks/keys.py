@@ -27,12 +27,6 @@ TOP_KEYS = (
         "no value is dropped; a list in the list is a group, dropped as a whole.",
     ),
     Key("drain-signal", "signal name", "Ends the worker once its job in hand is done."),
-    Key(
-        "repeat-drain",
-        "true or false",
-        "Whether the drain signal is sent again to a worker that goes on as if it had not heard it: one that has ended "
-        "a job which it had begun later, or has been idle for 10 s. Only while no job is in hand.",
-    ),
     Key("pause-signal", "signal name", "Makes the worker take no new job; of use only together with `resume-signal`."),
     Key("resume-signal", "signal name", "Ends the pause."),
     Key("exit-codes", "list of numbers", "Planned exits, replaced at once; only 0 if not given."),
@@ -76,7 +70,11 @@ OPTION_KEYS = (
     Key("about", "text", "One line for people."),
 )
 PATTERN_KEYS = (
-    Key("meaning", "word", "`ready`, `started`, `done`, `failed` or `released`."),
+    Key(
+        "meaning",
+        "word",
+        "`ready`, `started`, `done`, `failed`, `released` or `unheard` (the drain signal was lost: it is sent again).",
+    ),
     Key("literal", "text", "Looked for first; only lines that hold it are matched. As rare as possible, not empty."),
     Key(
         "regex",

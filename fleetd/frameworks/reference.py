@@ -112,8 +112,6 @@ def _facts(framework: Framework) -> Iterable[str]:
         ("resume", framework.resume_signal),
     )
     yield "Signals: " + ", ".join(f"{use} {name_of(number)}" for use, number in signals if number is not None)
-    if framework.repeat_drain:
-        yield "The drain signal is repeated if it was not heard"
     if framework.exit_codes is not None:
         reasons = (
             f"{code} ({framework.exit_reasons[code]})" if code in framework.exit_reasons else str(code)

@@ -48,7 +48,8 @@ MOST_TELLERS = 64  # processes of one run that are watched at a time
 _MOST_FDS = 253  # SCM_MAX_FD: a message cannot carry more
 _CREDENTIALS = struct.Struct("=iII")  # struct ucred: pid, uid, gid
 _ROOM = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_MOST_FDS * 4)
-_JOB_MEANINGS = {meaning.value: meaning for meaning in LineMeaning if meaning is not LineMeaning.READY}
+_OF_THE_OUTPUT = (LineMeaning.READY, LineMeaning.UNHEARD)
+_JOB_MEANINGS = {meaning.value: meaning for meaning in LineMeaning if meaning not in _OF_THE_OUTPUT}
 
 
 def parse(run: RunId, message: bytes, process: int | None = None) -> list[Event]:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from msgspec import Struct, field
 
-from fleetd.core.events import JobReported, RunId, SaidReady, Source
+from fleetd.core.events import JobReported, RunId, SaidReady, SignalLost, Source
 from fleetd.core.spec import LineMeaning, LinePattern, LogSpec
 from fleetd.frameworks.lines import LineReport, Patterns, Scanner
 
@@ -27,10 +27,12 @@ def _compiled(patterns: tuple[LinePattern, ...]) -> Patterns:
     return Patterns(patterns)
 
 
-def event_of(run: RunId, report: LineReport) -> SaidReady | JobReported:
+def event_of(run: RunId, report: LineReport) -> SaidReady | SignalLost | JobReported:
     """What a line of a run's output tells."""
     if report.meaning is LineMeaning.READY:
         return SaidReady(run, Source.OUTPUT)
+    if report.meaning is LineMeaning.UNHEARD:
+        return SignalLost(run)
     return JobReported(
         run,
         report.meaning,

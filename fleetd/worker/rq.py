@@ -24,7 +24,15 @@ _OUTCOMES: dict[str, worker.Outcome] = {
 
 
 class Worker(rq.Worker):
-    """RQ's `Worker`, which tells of each job."""
+    """RQ's `Worker`, which tells of each job, and hears the signal to end also while it writes a line of its log.
+
+    RQ's own ends by an exception, which `logging` swallows there.
+    """
+
+    def request_stop(self, signum: Any, frame: Any) -> None:
+        """Take no more jobs, and end."""
+        self._stop_requested = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def execute_job(self, job: Job, queue: Any) -> None:
         """Perform the job in a work horse, as RQ does."""

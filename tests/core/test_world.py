@@ -74,7 +74,6 @@ def pools(name: str, *, by_slot: bool) -> st.SearchStrategy[PoolSpec]:
         resume_signal=st.just(18),
         reports_jobs=st.booleans(),
         jobs_at_once=st.sampled_from([None, 1]),
-        repeat_drain=st.booleans(),
         **rest,
     )
 

@@ -225,7 +225,7 @@ def test_every_problem_is_told_at_once() -> None:
             "time: make the inner part possessive (a++) or of a fixed length"
         ),
         "patterns.1.regex is missing",
-        "patterns.1.meaning must be one of ready, started, done, failed, released, not 'don'",
+        "patterns.1.meaning must be one of ready, started, done, failed, released, unheard, not 'don'",
         "patterns.1.literal must not hold a line feed",
         'stop-timeout must be a duration such as 90, "90s" or "1h30m", not \'soon\'',
         "jobs-at-once must be at least 1, not 0",

@@ -8,7 +8,7 @@ from fleetd.core.spec import LineMeaning
 from fleetd.frameworks.framework import builtin
 from fleetd.frameworks.lines import LineReport, Patterns, Scanner
 
-READY, STARTED, DONE, FAILED, RELEASED = LineMeaning
+READY, STARTED, DONE, FAILED, RELEASED, _UNHEARD = LineMeaning
 
 ID = "VGTdh9DHJuFAJzbA806rdSBba5aUvm3a"
 UUID = "2f045f5c-d3be-4a36-b18a-f802088a985c"

@@ -13,7 +13,7 @@ from tests.support.rq_app import RqApp
 
 pytestmark = [pytest.mark.process, pytest.mark.redis]
 
-READY, STARTED, DONE, FAILED, _RELEASED = LineMeaning
+READY, STARTED, DONE, FAILED, _RELEASED, _UNHEARD = LineMeaning
 
 
 def run_worker(rq: RqApp, queues: tuple[str, ...], max_jobs: int) -> list[LineReport]:

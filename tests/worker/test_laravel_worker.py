@@ -20,7 +20,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.laravel]
 
-_READY, STARTED, DONE, FAILED, RELEASED = LineMeaning
+_READY, STARTED, DONE, FAILED, RELEASED, _UNHEARD = LineMeaning
 JOB = r"App\Jobs\TranscodeJob"
 
 

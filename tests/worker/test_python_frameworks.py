@@ -36,7 +36,7 @@ def test_a_celery_task_that_is_called_in_place_is_no_job(daemon: Daemon) -> None
         wait_for(ended(process, daemon), "the program to end")
 
         assert process.returncode == 0
-    assert [daemon.jobs(meaning) for meaning in LineMeaning] == [[], [], ["after it"], [], []]
+    assert [daemon.jobs(meaning) for meaning in LineMeaning] == [[], [], ["after it"], [], [], []]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.process, pytest.mark.redis, pytest.mark.sidekiq]
 
-_READY, STARTED, DONE, FAILED, RELEASED = LineMeaning
+_READY, STARTED, DONE, FAILED, RELEASED, _UNHEARD = LineMeaning
 
 
 @pytest.fixture
