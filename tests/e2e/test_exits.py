@@ -25,7 +25,14 @@ with worker.job("thumbnail", queue="media"):
 """
 
 
-RARE = {"worker.killed", "worker.recycled", "worker.given-up", "worker.spinning", "worker.leftover"}
+RARE = {
+    "worker.drain-repeated",
+    "worker.killed",
+    "worker.recycled",
+    "worker.given-up",
+    "worker.spinning",
+    "worker.leftover",
+}
 
 
 def starts(fleetd: Fleetd, worker: str) -> list[float]:

@@ -102,9 +102,9 @@ def test_jobs_through_restart_scale_reload_and_kills(fleetd: Fleetd, rq: RqApp, 
 
 
 def test_a_worker_on_which_its_signal_was_lost_is_told_again(fleetd: Fleetd, rq: RqApp) -> None:
-    lose_the_signal(fleetd, rq, pool_of(rq, **{"job-timeout": "1h"}), waiting=0)
+    old = lose_the_signal(fleetd, rq, pool_of(rq, **{"job-timeout": "1h"}), waiting=0)
     (told,) = fleetd.events("worker.drain-repeated")
-    assert told["fields"]["reason"] == "restart"
+    assert told["fields"] == {"reason": "restart", "pid": old}
     assert rq.jobs.count("done") == rq.jobs.count("started") == {"slow-1": 1}
 
 
